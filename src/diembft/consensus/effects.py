@@ -1,0 +1,181 @@
+"""What a replica asks of its driver.
+
+The driver carries the effects of one step out in their order, before it hands in the next event. The order is a promise
+of the core: `Persist` comes first and covers every message that follows it in the list; commits come before the replies
+that tell of them. A driver must make a `Persist` durable before it carries out what follows.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from diembft.consensus.events import Timer
+from diembft.messages.types import QC, TC, Block, Message, Reply, TimeoutMsg, VoteMsg
+
+
+class SafetyRecord(Struct, frozen=True, array_like=True, gc=False):
+    """What must survive a crash besides blocks (report, section 3, Safety; docs/protocol.md, "Durability")."""
+
+    highest_vote_round: int
+    highest_qc_round: int
+    last_sent: VoteMsg | TimeoutMsg | None
+    """The last vote or timeout that was signed."""
+    high_qc: QC
+    high_commit_qc: QC
+    last_round_tc: TC | None
+
+
+class Persist(Struct, frozen=True, gc=False):
+    """Make durable, atomically: the record (replacing the last), these blocks, and that `committed` were committed.
+
+    `blocks` are new, parents before children. `committed` are ids of blocks made durable now or before, oldest first;
+    pending blocks that do not descend from the last of them may be forgotten.
+    """
+
+    record: SafetyRecord
+    blocks: tuple[Block, ...]
+    committed: tuple[bytes, ...]
+
+
+class Send(Struct, frozen=True, gc=False):
+    """Send to one validator.
+
+    Sent to oneself, it has already taken effect: only a driver that runs several copies of one identity (Twins) has
+    something to do, for the other copies.
+    """
+
+    to: int
+    message: Message
+
+
+class Broadcast(Struct, frozen=True, gc=False):
+    """Send to all other validators (for one's own copy see Send)."""
+
+    message: Message
+
+
+class SetTimer(Struct, frozen=True, gc=False):
+    """Start the timer anew, to fire after `delay_s` seconds; one of its kind that runs is replaced and must not fire."""
+
+    timer: Timer
+    delay_s: float
+    round: int
+
+
+class CancelTimer(Struct, frozen=True, gc=False):
+    """Stop the timer: it must not fire."""
+
+    timer: Timer
+
+
+class Commit(Struct, frozen=True, gc=False):
+    """Deliver a committed block: each once, oldest first.
+
+    `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block, of
+    the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is the QC by
+    which it was learnt that the block is committed.
+    """
+
+    height: int
+    block: Block
+    state_id: bytes
+    ledger: Any
+    results: tuple[Reply | None, ...]
+    certificate: QC
+
+
+class SendReply(Struct, frozen=True, gc=False):
+    """Answer the client that `reply` names."""
+
+    reply: Reply
+
+
+class ReadBlocks(Struct, frozen=True, gc=False):
+    """Read from storage up to `count` committed blocks that follow committed block `after`, oldest first; give them back as BlocksRead.
+
+    At most `max_bytes` of operations, but at least one block if there is one. `peer` and `round` are repeated in the answer.
+    If `after` is no committed block, the answer holds none.
+    """
+
+    peer: int
+    round: int
+    after: bytes
+    count: int
+    max_bytes: int
+
+
+class Reason(Enum):
+    """Why a message was refused, or had no further effect."""
+
+    UNKNOWN_SENDER = "the sender is no validator"
+    BAD_SIGNATURE = "the signature does not verify"
+    BAD_BLOCK_ID = "the block's id is not its digest"
+    BAD_ROUND = "the rounds contradict one another"
+    BAD_GENESIS = "a certificate of round 0 is not the genesis QC"
+    BAD_QC = "a QC does not verify"
+    NO_QUORUM = "a certificate has no quorum of distinct validators"
+    BAD_VOTE_INFO = "the vote info contradicts the commit info"
+    BAD_COMMIT_RULE = "the commit info contradicts the rule of consecutive rounds"
+    NOT_COMMITTING = "the high commit QC commits nothing"
+    BAD_TC = "a TC does not verify"
+    MISSING_TC = "a TC is needed and missing, or of another round"
+    SUPERFLUOUS_TC = "a TC is attached where the QC is of the previous round"
+    BAD_PAYLOAD = "the payload is over a limit, or a request is not its client's"
+    BAD_REQUEST = "the request is over a limit or not its client's"
+    TOO_FAR_AHEAD = "the round is too far ahead"
+    BAD_CHAIN = "the blocks are not a chain from a known block"
+    UNSOLICITED = "the answer was not asked for"
+    STALE = "the round is over"
+    NOT_LEADER = "the author does not lead the round"
+    DUPLICATE = "already known"
+    UNKNOWN_PARENT = "the parent is not known yet"
+    CONFLICTS_WITH_COMMIT = "the block does not descend from the last commit"
+    NOT_SAFE = "the safety rules forbid the vote"
+    FULL = "a limit on what is kept is reached"
+
+
+class Rejected(Struct, frozen=True, gc=False):
+    """The event was wrong and left the state unchanged."""
+
+    reason: Reason
+
+
+class Ignored(Struct, frozen=True, gc=False):
+    """The event was well formed but, beyond the certificates in it, came to nothing."""
+
+    reason: Reason
+
+
+class Equivocation(Struct, frozen=True, gc=False):
+    """Evidence: one validator signed two different messages where a correct one signs one."""
+
+    culprit: int
+    first: Message
+    second: Message
+
+
+class Divergence(Struct, frozen=True, gc=False):
+    """Evidence: a quorum certified another state for a block than this replica computed."""
+
+    block_id: bytes
+    own_state_id: bytes
+    certificate: QC
+
+
+Effect: TypeAlias = (
+    Persist
+    | Send
+    | Broadcast
+    | SetTimer
+    | CancelTimer
+    | Commit
+    | SendReply
+    | ReadBlocks
+    | Rejected
+    | Ignored
+    | Equivocation
+    | Divergence
+)

@@ -1,0 +1,1 @@
+"""The values that validators and clients exchange, and their canonical digests."""

@@ -1,0 +1,1 @@
+"""Bytes to messages and back: total and limited in size."""
