@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from diembft.messages.types import LedgerCommitInfo, Payload, QC, Request, Signatures, VoteInfo
+from diembft.messages.types import QC, LedgerCommitInfo, Payload, Request, Signatures, VoteInfo
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -23,7 +23,19 @@ class Digests:
     Each method takes what the name says and returns 32 bytes (BLAKE2b).
     """
 
-    __slots__ = ("_block", "_payload", "_proposal", "_qc", "_request", "_state", "_timeout", "_vote", "_vote_info", "empty_payload", "genesis")
+    __slots__ = (
+        "_block",
+        "_payload",
+        "_proposal",
+        "_qc",
+        "_request",
+        "_state",
+        "_timeout",
+        "_vote",
+        "_vote_info",
+        "empty_payload",
+        "genesis",
+    )
 
     def __init__(self, chain_id: str, epoch: int) -> None:
         def domain(kind: str) -> bytes:

@@ -32,13 +32,15 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
+_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 def encode(frame: Frame) -> bytes:
     """The canonical bytes of a message."""
     data = _encoder.encode(frame)
-    assert len(data) <= MAX_FRAME_BYTES, "because payloads, batches and certificates are limited far below the frame limit"
+    assert len(data) <= MAX_FRAME_BYTES, (
+        "because payloads, batches and certificates are limited far below the frame limit"
+    )
     return data
 
 

@@ -1,0 +1,44 @@
+"""Traces on disk: JSON Lines, one record a line, the header first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from diembft.errors import InputError
+from diembft.trace.records import FORMAT, VERSION, Header, Record
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+
+def write_trace(path: Path, records: Iterable[Record]) -> None:
+    """Write a trace; the same records give the same bytes. The file appears only when it is whole."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as out:
+        for record in records:
+            out.write(_encoder.encode(record))
+            out.write(b"\n")
+    partial.replace(path)
+
+
+def read_trace(path: Path) -> Iterator[Record]:
+    """The records of a trace, checked against the schema. Raises InputError, naming file and line."""
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    record = _decoder.decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                    raise InputError(f"{path}: line {number}: not a trace record: {error}") from None
+                if (number == 1) != isinstance(record, Header):
+                    raise InputError(f"{path}: line {number}: a trace has one header, in its first line")
+                if isinstance(record, Header) and (record.format, record.version) != (FORMAT, VERSION):
+                    raise InputError(
+                        f"{path}: line 1: format {record.format!r} version {record.version}, expected {FORMAT!r} version {VERSION}"
+                    )
+                yield record
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
