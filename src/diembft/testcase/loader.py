@@ -1,0 +1,157 @@
+"""Finds a test configuration by name or file, executes it, and hands back the validated test case.
+
+A configuration is plain Python in all but its suffix. It says `from config import *`, wherever it lies; that one
+import is answered here, for that one file: neither `sys.path` nor `sys.modules` changes, so that no other `config`
+is hidden or taken for ours.
+"""
+
+import ast
+import builtins
+import difflib
+import random
+import tokenize
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from diembft.errors import InputError
+from diembft.testcase import types
+from diembft.testcase.case import TestCase
+from diembft.testcase.validate import normalise
+from diembft.testcase.wording import one_line
+
+CONFIGS = Path("configs")
+"""Where a name is looked up first, relative to the current folder."""
+SHIPPED = Path(__file__).with_name("configs")
+"""Where a name is looked up next: the copy of the project's cases that an installed package has."""
+SUFFIXES = (".da", ".py")
+
+
+def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> TestCase:
+    """The test case of a name (`faulty_dropouts`, `must_fail/NAME`) or of a file (`FILE.da`, `FILE.py`).
+
+    The optional variable `expect_failure` of a file names the kind of failure that the case must show to pass.
+    `draw_seed` draws each seed that the file leaves out (by default from the system's entropy; the case
+    says which were drawn). Raises InputError for all that is wrong with the name, the file or what it says.
+    """
+    path = find(name_or_file)
+    namespace = _execute(path)
+    for variable in ("config", "failure_config"):
+        if variable not in namespace:
+            raise InputError(f"{path}: the variable {variable} is missing")
+    return normalise(
+        namespace["config"],
+        namespace["failure_config"],
+        name=path.stem,
+        source=str(path),
+        draw_seed=draw_seed or _entropy,
+        description=_description(path),
+        expect_failure=namespace.get("expect_failure"),
+    )
+
+
+def case_files(folder: Path) -> tuple[Path, ...]:
+    """The configurations in a folder (not below it), sorted by name. Raises InputError if it cannot be read."""
+    try:
+        files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from error
+    return tuple(sorted(files, key=lambda path: (path.stem, path.suffix)))
+
+
+def default_folder() -> Path:
+    """The folder of all cases: `configs/` under the current folder, else the shipped one."""
+    return CONFIGS if CONFIGS.is_dir() else SHIPPED
+
+
+def find(name_or_file: str) -> Path:
+    """The file that a name or file name means. Raises InputError if there is none."""
+    given = Path(name_or_file)
+    if given.suffix in SUFFIXES:
+        candidates = [given]
+    else:
+        candidates = [folder / f"{name_or_file}{suffix}" for folder in (CONFIGS, SHIPPED) for suffix in SUFFIXES]
+    for candidate in candidates:
+        if _is_file(candidate):
+            return candidate
+    if given.suffix in SUFFIXES:
+        raise InputError(f"{given}: there is no such file")
+    if _is_file(given):
+        raise InputError(f"{given}: a test configuration is a file that ends in .da or .py")
+    raise InputError(f"{name_or_file!r}: there is no such test case in {CONFIGS}/{_similar(name_or_file)}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        return False
+
+
+def _similar(name: str) -> str:
+    folder = default_folder()
+    known = [path.stem for path in case_files(folder)] if folder.is_dir() else []
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _execute(path: Path) -> dict[str, Any]:
+    """The global variables of the configuration after it ran."""
+    try:
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except SyntaxError as error:
+        where = f", line {error.lineno}" if error.lineno else ""
+        text = f" (at {error.text.strip()!r})" if error.text else ""
+        raise InputError(f"{path}{where}: syntax error: {one_line(error.msg)}{text}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"{path}: not readable as Python: {one_line(str(error))}") from error
+    namespace: dict[str, Any] = {
+        "__name__": path.stem,
+        "__file__": str(path),
+        "__builtins__": {**vars(builtins), "__import__": _import},
+    }
+    try:
+        exec(code, namespace)
+    except (Exception, SystemExit) as error:
+        line = _line_in(path, error)
+        where = f", line {line}" if line else ""
+        raise InputError(f"{path}{where}: {type(error).__name__}: {one_line(str(error))}") from error
+    return namespace
+
+
+def _import(name: str, *args: Any, **kwargs: Any) -> ModuleType:
+    """The import of a configuration file: `config` is our types, all else is as usual."""
+    return types if name == "config" else builtins.__import__(name, *args, **kwargs)
+
+
+def _line_in(path: Path, error: BaseException) -> int | None:
+    """The last line of the configuration itself that the error passed through."""
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _description(path: Path) -> str:
+    """The first paragraph of the docstring, or else of the first comment, on one line; or the empty string."""
+    with tokenize.open(path) as file:
+        source = file.read()
+    text = ast.get_docstring(ast.parse(source))
+    if text is None:
+        comment = []
+        for line in source.lstrip().splitlines():
+            if not line.startswith("#"):
+                break
+            comment.append(line.lstrip("#!").strip())
+        text = "\n".join(comment)
+    return one_line(text.strip().split("\n\n")[0])
+
+
+def _entropy() -> int:
+    return random.SystemRandom().randrange(1 << 32)

@@ -1,0 +1,320 @@
+"""From what a configuration file says to a `TestCase`: every field checked, every liberty of the format resolved.
+
+All that is wrong raises InputError with one line: where it was read, which field, what it must be, what it is.
+"""
+
+import math
+import re
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from enum import StrEnum
+from typing import NoReturn, TypeGuard, TypeVar
+
+from msgspec import Struct
+
+from diembft.errors import InputError
+from diembft.testcase.case import (
+    Action,
+    Attribute,
+    DelayBy,
+    Endpoint,
+    FailureRule,
+    Lose,
+    SetAttribute,
+    Special,
+    TestCase,
+    WorkloadSpec,
+)
+from diembft.testcase.types import (
+    Config,
+    FailType,
+    Failure,
+    FailureConfig,
+    MsgType,
+    Workload,
+    WorkloadType,
+)
+from diembft.testcase.wording import shown
+
+MAX_REPLICAS = 1 << 16
+"""A replica's index is a 16-bit number in messages."""
+MAX_REQUESTS = 10_000_000
+"""More requests than this in one workload are a slip of the pen."""
+MAX_SET_ROUND = 1 << 61
+"""Rounds are below 2**62 in messages; half of that leaves room to go on from a round that was set."""
+
+_REPLICA_NAME = re.compile(r"replica(0|[1-9][0-9]*)")
+_FAILURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_WILDCARDS = (Special.ANY.value, MsgType.Wildcard.value)
+_ATTRIBUTES: dict[str, Attribute] = {
+    "highest_vote_round": "highest_vote_round",
+    "highest_qc_round": "highest_qc_round",
+    "current_round": "current_round",
+    "round": "current_round",
+    "leader": "leader",
+}
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def normalise(
+    config: object,
+    failure_config: object,
+    *,
+    name: str,
+    source: str,
+    draw_seed: Callable[[], int],
+    description: str = "",
+    expect_failure: object = None,
+) -> TestCase:
+    """The test case that `config` and `failure_config` describe.
+
+    `source` names in errors where they come from; `draw_seed` is called once for each seed that is left out.
+    Raises InputError.
+    """
+    top = _At(source, "")
+    if not isinstance(config, Config):
+        top.within("config").fail("a Config", config)
+    if not isinstance(failure_config, FailureConfig):
+        top.within("failure_config").fail("a FailureConfig", failure_config)
+    at = top.within("config")
+    failures_at = top.within("failure_config")
+    n = at.within("num_replicas").integer(config.num_replicas, low=1, high=MAX_REPLICAS)
+    drawn = [field for field, seed in (("seed", config.seed), ("failure_seed", failure_config.seed)) if seed is None]
+    return TestCase(
+        name=name,
+        description=description,
+        num_replicas=n,
+        num_faulty=at.within("num_faulty").integer(config.num_faulty, low=0, high=n),
+        workloads=tuple(
+            _workload(place, workload)
+            for place, workload in at.within("workloads").items(config.workloads, "a list of Workload")
+        ),
+        delay_bound_s=at.within("transmission_delay_bound").positive(config.transmission_delay_bound),
+        seed=_seed(at.within("seed"), config.seed, draw_seed),
+        failures=tuple(
+            _failure(place, failure, n)
+            for place, failure in failures_at.within("failures").items(failure_config.failures, "a list of Failure")
+        ),
+        failure_seed=_seed(failures_at.within("seed"), failure_config.seed, draw_seed),
+        drawn_seeds=tuple(drawn),
+        expect_failure=_expectation(top.within("expect_failure"), expect_failure),
+    )
+
+
+class _At(Struct, frozen=True):
+    """A field that is being read: where it stands, for errors, and the checks that any field may need."""
+
+    source: str
+    field: str
+
+    def within(self, name: str) -> "_At":
+        """The field `name` of this one."""
+        return _At(self.source, f"{self.field}.{name}" if self.field else name)
+
+    def fail(self, wanted: str, value: object) -> NoReturn:
+        raise InputError(f"{self.source}: {self.field}: must be {wanted}, not {shown(value)}")
+
+    def integer(self, value: object, *, low: int, high: int) -> int:
+        if not _is_integer(value) or not low <= value <= high:
+            self.fail(f"a whole number from {low} to {high}", value)
+        return value
+
+    def not_negative(self, value: object) -> float:
+        if not _is_number(value) or value < 0:
+            self.fail("a number, not negative", value)
+        return float(value)
+
+    def positive(self, value: object) -> float:
+        if not _is_number(value) or value <= 0:
+            self.fail("a number above 0", value)
+        return float(value)
+
+    def items(self, value: object, wanted: str) -> Iterable[tuple["_At", object]]:
+        """The items of a list or tuple, each with the place where it stands."""
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes) or _is_named_tuple(value):
+            self.fail(wanted, value)
+        return [(_At(self.source, f"{self.field}[{index}]"), item) for index, item in enumerate(value)]
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    """Whether this is a whole number; a truth value is none, though Python counts it as one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether this is a finite number that a float can hold."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return _is_integer(value) and abs(value) < 1 << 1023
+
+
+def _is_named_tuple(value: object) -> bool:
+    """Whether this is one Workload or Failure where a list of them is wanted."""
+    return hasattr(value, "_fields")
+
+
+def _seed(at: _At, value: object, draw_seed: Callable[[], int]) -> int | float:
+    if value is None:
+        return draw_seed()
+    if not _is_number(value):
+        at.fail("a number or None", value)
+    return value
+
+
+def _expectation(at: _At, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _FAILURE_NAME.fullmatch(value):
+        at.fail("None or the name of a kind of failure, such as 'agreement'", value)
+    return value
+
+
+def _workload(at: _At, workload: object) -> WorkloadSpec:
+    if not isinstance(workload, Workload):
+        at.fail("a Workload", workload)
+    type_ = _member(at.within("type"), WorkloadType, workload.type)
+    count = at.within("count").integer(workload.count, low=0, high=MAX_REQUESTS)
+    delays_at = at.within("delays")
+    delays = tuple(
+        place.not_negative(delay) for place, delay in delays_at.items(workload.delays, "a list of numbers of seconds")
+    )
+    pauses = max(count - 1, 0)
+    if type_ is WorkloadType.timed and not pauses <= len(delays) <= count + 1:
+        delays_at.fail(f"a list of {pauses} to {count + 1} pauses for {count} timed requests", workload.delays)
+    return WorkloadSpec(
+        type=type_,
+        count=count,
+        num_clients=at.within("num_clients").integer(workload.num_clients, low=0, high=MAX_REQUESTS),
+        timeout_s=at.within("timeout").positive(workload.timeout),
+        delays_s=delays[:pauses] if type_ is WorkloadType.timed else (),
+    )
+
+
+def _member(at: _At, enum: type[_E], value: object) -> _E:
+    """The member of a string enumeration that is meant, given itself or as its value."""
+    for member in enum:
+        if isinstance(value, str) and value == member.value:
+            return member
+    names = ", ".join(f"{enum.__name__}.{member.name}" for member in enum)
+    return at.fail(f"one of {names}", value)
+
+
+def _failure(at: _At, failure: object, n: int) -> FailureRule:
+    if not isinstance(failure, Failure):
+        at.fail("a Failure", failure)
+    return FailureRule(
+        src=_endpoint(at.within("src"), failure.src, n),
+        dest=_endpoint(at.within("dest"), failure.dest, n),
+        msg_type=_message_type(at.within("msg_type"), failure.msg_type),
+        rounds=_rounds(at.within("round"), failure.round),
+        prob=_probability(at.within("prob"), failure.prob),
+        action=_action(at, failure, n),
+    )
+
+
+def _endpoint(at: _At, value: object, n: int) -> Endpoint:
+    if isinstance(value, str):
+        if value == Special.LEADER:
+            return Special.LEADER
+        if value in _WILDCARDS:
+            return Special.ANY
+    replica = _replica(value, n)
+    if replica is None:
+        at.fail(f"{_replicas(n)}, 'leader' or '_'", value)
+    return replica
+
+
+def _replica(value: object, n: int) -> int | None:
+    """The index of a replica that is named `'replica2'` or given as 2; None if there is no such replica."""
+    if isinstance(value, str):
+        match = _REPLICA_NAME.fullmatch(value)
+        # Longer digits than any valid index are not converted: Python refuses some thousands of them.
+        value = int(match[1]) if match and len(match[1]) < 10 else None
+    return value if _is_integer(value) and 0 <= value < n else None
+
+
+def _replicas(n: int) -> str:
+    return "'replica0' (or 0)" if n == 1 else f"one of 'replica0' to 'replica{n - 1}' (or 0 to {n - 1})"
+
+
+def _message_type(at: _At, value: object) -> MsgType:
+    if value == Special.ANY.value:
+        return MsgType.Wildcard
+    return _member(at, MsgType, value)
+
+
+def _rounds(at: _At, value: object) -> Container[int] | None:
+    """The rounds of a failure: None for all, a range as it is (it may be huge), else a set of round numbers."""
+    if isinstance(value, str) and value in _WILDCARDS:
+        return None
+    if _is_integer(value) and value >= 0:
+        return frozenset((value,))
+    if isinstance(value, range):
+        if value and min(value[0], value[-1]) < 0:
+            at.fail("rounds that are not negative", value)
+        return value
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        rounds = list(value)
+        for round_ in rounds:
+            if not _is_integer(round_) or round_ < 0:
+                at.fail("rounds (whole numbers, not negative)", round_)
+        return frozenset(rounds)
+    if isinstance(value, Container) and not isinstance(value, str | bytes | type):
+        return value
+    return at.fail("a container of rounds, a round, or '_'", value)
+
+
+def _probability(at: _At, value: object) -> float:
+    if not _is_number(value) or not 0 <= value <= 1:
+        at.fail("a probability from 0 to 1", value)
+    return float(value)
+
+
+def _action(at: _At, failure: Failure, n: int) -> Action:
+    match _fail_type(at, failure):
+        case FailType.MsgLoss:
+            return Lose()
+        case FailType.Delay:
+            delay = _number_in(failure.val)
+            if delay is None or delay < 0:
+                at.within("val").fail("the delay in seconds, not negative", failure.val)
+            return DelayBy(float(delay))
+        case FailType.SetAttr:
+            return _set_attribute(at, failure, n)
+
+
+def _fail_type(at: _At, failure: Failure) -> FailType:
+    if failure.fail_type is not None:
+        return _member(at.within("fail_type"), FailType, failure.fail_type)
+    if failure.attr is not None:
+        return FailType.SetAttr
+    return FailType.MsgLoss if failure.val is None else FailType.Delay
+
+
+def _set_attribute(at: _At, failure: Failure, n: int) -> SetAttribute:
+    attribute = _ATTRIBUTES.get(failure.attr) if isinstance(failure.attr, str) else None
+    if attribute is None:
+        at.within("attr").fail(f"one of {', '.join(map(repr, _ATTRIBUTES))}", failure.attr)
+    number = _number_in(failure.val)
+    whole = int(number) if number is not None and number == int(number) else None
+    if attribute == "leader":
+        leader = _replica(failure.val if whole is None else whole, n)
+        if leader is None:
+            at.within("val").fail(_replicas(n), failure.val)
+        return SetAttribute(attribute, leader)
+    if whole is None or not -MAX_SET_ROUND < whole < MAX_SET_ROUND:
+        at.within("val").fail("a round (a whole number below 2**61)", failure.val)
+    # No round is below that of genesis, so a negative one forgets as much as 0 does.
+    return SetAttribute(attribute, max(whole, 0))
+
+
+def _number_in(value: object) -> int | float | None:
+    """The finite number that this is or, as a string, spells; None if it is none."""
+    if isinstance(value, str):
+        for convert in (int, float):
+            try:
+                value = convert(value)
+            except ValueError:
+                continue
+            break
+    return value if _is_number(value) else None
