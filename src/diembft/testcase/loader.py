@@ -9,8 +9,9 @@ import ast
 import builtins
 import difflib
 import random
-import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import decode_source
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from diembft.errors import InputError
 from diembft.testcase import types
 from diembft.testcase.case import TestCase
 from diembft.testcase.validate import normalise
-from diembft.testcase.wording import one_line
+from diembft.testcase.wording import one_line, shown
 
 CONFIGS = Path("configs")
 """Where a name is looked up first, relative to the current folder."""
@@ -36,7 +37,8 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
     says which were drawn). Raises InputError for all that is wrong with the name, the file or what it says.
     """
     path = find(name_or_file)
-    namespace = _execute(path)
+    text, tree = _parse(path)
+    namespace = _execute(path, tree)
     for variable in ("config", "failure_config"):
         if variable not in namespace:
             raise InputError(f"{path}: the variable {variable} is missing")
@@ -46,7 +48,7 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
         name=path.stem,
         source=str(path),
         draw_seed=draw_seed or _entropy,
-        description=_description(path),
+        description=_description(text, tree),
         expect_failure=namespace.get("expect_failure"),
     )
 
@@ -96,25 +98,30 @@ def _similar(name: str) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _execute(path: Path) -> dict[str, Any]:
-    """The global variables of the configuration after it ran."""
+def _parse(path: Path) -> tuple[str, ast.Module]:
+    """The text of the configuration, and its syntax tree."""
     try:
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        text = decode_source(path.read_bytes())
+        return text, ast.parse(text, str(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except SyntaxError as error:
         where = f", line {error.lineno}" if error.lineno else ""
-        text = f" (at {error.text.strip()!r})" if error.text else ""
-        raise InputError(f"{path}{where}: syntax error: {one_line(error.msg)}{text}") from error
+        near = f" at {shown(error.text.strip())}" if error.text else ""
+        raise InputError(f"{path}{where}: syntax error{near}: {one_line(error.msg)}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: not readable as Python: {one_line(str(error))}") from error
+
+
+def _execute(path: Path, tree: ast.Module) -> dict[str, Any]:
+    """The global variables of the configuration after it ran."""
     namespace: dict[str, Any] = {
         "__name__": path.stem,
         "__file__": str(path),
         "__builtins__": {**vars(builtins), "__import__": _import},
     }
     try:
-        exec(code, namespace)
+        exec(compile(tree, str(path), "exec", dont_inherit=True), namespace)
     except (Exception, SystemExit) as error:
         line = _line_in(path, error)
         where = f", line {line}" if line else ""
@@ -122,9 +129,17 @@ def _execute(path: Path) -> dict[str, Any]:
     return namespace
 
 
-def _import(name: str, *args: Any, **kwargs: Any) -> ModuleType:
+def _import(
+    name: str,
+    globals_: Mapping[str, object] | None = None,
+    locals_: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
     """The import of a configuration file: `config` is our types, all else is as usual."""
-    return types if name == "config" else builtins.__import__(name, *args, **kwargs)
+    if name == "config" and level == 0:
+        return types
+    return builtins.__import__(name, globals_, locals_, fromlist, level)
 
 
 def _line_in(path: Path, error: BaseException) -> int | None:
@@ -138,19 +153,17 @@ def _line_in(path: Path, error: BaseException) -> int | None:
     return line
 
 
-def _description(path: Path) -> str:
+def _description(text: str, tree: ast.Module) -> str:
     """The first paragraph of the docstring, or else of the first comment, on one line; or the empty string."""
-    with tokenize.open(path) as file:
-        source = file.read()
-    text = ast.get_docstring(ast.parse(source))
-    if text is None:
-        comment = []
-        for line in source.lstrip().splitlines():
-            if not line.startswith("#"):
-                break
-            comment.append(line.lstrip("#!").strip())
-        text = "\n".join(comment)
-    return one_line(text.strip().split("\n\n")[0])
+    described = ast.get_docstring(tree)
+    if described is None:
+        lines = text.lstrip().splitlines()
+        described = "\n".join(line.lstrip("#!").strip() for line in takewhile(_is_comment, lines))
+    return one_line(described.strip().split("\n\n")[0])
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
 
 
 def _entropy() -> int:
