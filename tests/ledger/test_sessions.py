@@ -12,9 +12,9 @@ from immutables import Map
 from diembft.consensus.execution import StateMachine
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.key_value import Append, KeyValueStore, Put, encode
-from diembft.ledger.sessions import OK, STALE, LedgerState, Sessions
+from diembft.ledger.sessions import LedgerState, Sessions
 from diembft.messages.digests import operation_digest
-from diembft.messages.types import Reply, Request
+from diembft.messages.types import OK, STALE, Reply, Request
 from tests.ledger.building import block, blocks, request
 
 

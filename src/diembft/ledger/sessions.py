@@ -30,15 +30,10 @@ from msgspec import Struct
 from diembft.consensus.execution import Execution
 from diembft.ledger.application import Application, S
 from diembft.messages.digests import DIGEST_SIZE, operation_digest
-from diembft.messages.types import Block, Reply, Request
+from diembft.messages.types import OK, STALE, Block, Reply, Request
 
 DEFAULT_WINDOW = 512
 """How many replies are remembered per client, unless said otherwise."""
-
-OK = "ok"
-"""`Reply.status`: the request was executed (the application's own errors are in the result)."""
-STALE = "stale"
-"""`Reply.status`: the number is too old, the request will not be executed (it may have been, long ago)."""
 
 _DENSE = 64
 """How many numbers are looked up one by one for the lowest of a window before all of them are compared."""

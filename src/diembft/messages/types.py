@@ -191,6 +191,13 @@ Message: TypeAlias = ProposalMsg | VoteMsg | TimeoutMsg | SyncInfo | BlockReques
 """All that validators send to one another."""
 
 
+OK = "ok"
+"""`Reply.status`: the request was executed (errors of the application are in the result)."""
+
+STALE = "stale"
+"""`Reply.status`: the number is too old; the request will not be executed (it may have been, long ago)."""
+
+
 class Reply(Struct, frozen=True, array_like=True, gc=False, cache_hash=True, tag=9):
     """A validator's answer to a client, sent once the request is committed and durable.
 
