@@ -84,7 +84,8 @@ class FailureRules:
         rules = self._by_kind.get(kind)
         if rules is None or not rules.first <= round_ <= rules.last:
             return UNTOUCHED
-        lost, delay_s, sets, struck = False, 0.0, (), False
+        lost, delay_s, struck = False, 0.0, False
+        sets: tuple[tuple[Attribute, int], ...] = ()
         for rule in rules.of_link(src, dest):
             if rule.rounds is not None and round_ not in rule.rounds:
                 continue
@@ -151,9 +152,11 @@ def _leader_round(kind: str, round_: int) -> int:
 
 
 def _round_bounds(rounds: Container[int] | None) -> tuple[int, int]:
-    """The lowest and the highest round that can be in the container; of an empty one, bounds that admit nothing."""
-    if isinstance(rounds, range | frozenset):
-        # A range may be huge: only its ends are looked at.
-        ends = (rounds[0], rounds[-1]) if isinstance(rounds, range) and rounds else rounds
-        return min(ends, default=_NO_ROUND_LIMIT), max(ends, default=-1)
-    return 0, _NO_ROUND_LIMIT
+    """The lowest and the highest round that can be in the container; for an empty one, bounds that admit nothing."""
+    match rounds:
+        case range() if rounds:  # which may be huge: only its ends are looked at
+            return min(rounds[0], rounds[-1]), max(rounds[0], rounds[-1])
+        case range() | frozenset():
+            return min(rounds, default=_NO_ROUND_LIMIT), max(rounds, default=-1)
+        case _:
+            return 0, _NO_ROUND_LIMIT
