@@ -3,8 +3,9 @@
 A trace is a header followed by records. In memory it is a list; on disk it is JSON Lines, one object a line, whose field
 `type` names the record (bytes are base64, messages are the arrays of `diembft.messages.types`). `at` is in seconds since
 the start of the run: virtual time in the simulator, real time elsewhere. Nodes and clients are named as in the header.
-A message has one `Sent`, with a number, and for each node in `to` later one `Delivered` or one `Dropped` (neither, if the run
-ended first). Several nodes may share one identity (`replica`): twins.
+A message has one `Sent` (a client's request one `Submitted`, a reply one `Replied`), with a number, and for each receiver in
+`to` later a `Delivered` or a `Dropped` (neither, if the run ended first; several, if it was duplicated on its way).
+Several nodes may share one identity (`replica`): twins.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class Sent(Struct, frozen=True, gc=False, tag_field="type", tag="sent"):
 
 
 class Delivered(Struct, frozen=True, gc=False, tag_field="type", tag="delivered"):
-    """A node handled a message. `rejected` or `ignored` holds the reason if it came to nothing."""
+    """A node handled a message or a request, or a client (then `node` is its name) a reply.
+
+    `rejected` or `ignored` holds the reason if it came to nothing.
+    """
 
     at: float
     node: str
@@ -73,7 +77,7 @@ class Delivered(Struct, frozen=True, gc=False, tag_field="type", tag="delivered"
 
 
 class Dropped(Struct, frozen=True, gc=False, tag_field="type", tag="dropped"):
-    """A message will not reach this node; `reason` is one of a few words such as `loss`, `partition`, `crashed`."""
+    """A message will not reach this receiver; `reason` is one of a few words such as `loss`, `partition`, `crashed`."""
 
     at: float
     number: int
@@ -158,14 +162,17 @@ class Submitted(Struct, frozen=True, gc=False, tag_field="type", tag="submitted"
     client: str
     request: Request
     attempt: int
+    number: int = 0
+    to: tuple[str, ...] = ()
 
 
 class Replied(Struct, frozen=True, gc=False, tag_field="type", tag="replied"):
-    """A node sent a reply to a client."""
+    """A node sent a reply to its client."""
 
     at: float
     node: str
     reply: Reply
+    number: int = 0
 
 
 class Accepted(Struct, frozen=True, gc=False, tag_field="type", tag="accepted"):
@@ -225,6 +232,33 @@ class Partitioned(Struct, frozen=True, gc=False, tag_field="type", tag="partitio
     round: int | None = None
 
 
+class Synchronous(Struct, frozen=True, gc=False, tag_field="type", tag="synchronous"):
+    """From now on (GST) every correct node runs, no message between correct nodes is lost, and each arrives within `delta_s`.
+
+    That holds until a record tells of a new fault. It is the driver's promise, which liveness is judged on.
+    """
+
+    at: float
+    delta_s: float
+
+
+class PeerConnected(Struct, frozen=True, gc=False, tag_field="type", tag="peer_connected"):
+    """A node was told that it can reach a peer (again)."""
+
+    at: float
+    node: str
+    peer: str
+
+
+class BlocksRead(Struct, frozen=True, gc=False, tag_field="type", tag="blocks_read"):
+    """A node read `count` committed blocks from its storage, to answer validator `peer`."""
+
+    at: float
+    node: str
+    peer: int
+    count: int
+
+
 class SetAttribute(Struct, frozen=True, gc=False, tag_field="type", tag="set_attribute"):
     """Failure injection changed a node's state: it is Byzantine from here on."""
 
@@ -242,6 +276,8 @@ class Evidence(Struct, frozen=True, gc=False, tag_field="type", tag="evidence"):
     kind: str
     culprit: int | None
     messages: tuple[Message, ...]
+    certificate: QC | None = None
+    """For `divergence`: the one that certifies another state."""
 
 
 class Violated(Struct, frozen=True, gc=False, tag_field="type", tag="violated"):
@@ -285,6 +321,9 @@ Record: TypeAlias = (
     | Paused
     | Resumed
     | Partitioned
+    | Synchronous
+    | PeerConnected
+    | BlocksRead
     | SetAttribute
     | Evidence
     | Violated
