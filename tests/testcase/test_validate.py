@@ -1,4 +1,5 @@
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -83,6 +84,11 @@ class Odd:
         return isinstance(round_, int) and round_ % 2 == 1
 
 
+class Unwilling:
+    def __contains__(self, round_: object) -> bool:
+        raise ValueError("not\nnow")
+
+
 @pytest.mark.parametrize(
     ("rounds", "inside", "outside"),
     [
@@ -104,6 +110,11 @@ def test_rounds_are_any_container_or_one_round(rounds: Any, inside: list[int], o
     assert rule.rounds is not None
     assert all(round_ in rule.rounds for round_ in inside)
     assert not any(round_ in rule.rounds for round_ in outside)
+
+
+def test_a_case_can_be_handed_to_another_process() -> None:
+    got = case(failure(round=Odd()), failure(round=range(3)), failure(val=1, attr="round"))
+    assert pickle.loads(pickle.dumps(got)) == got
 
 
 @pytest.mark.parametrize(
@@ -271,6 +282,10 @@ WRONG: dict[str, tuple[Wrong, str]] = {
     "a generator of rounds": (
         lambda: case(failure(round=(r for r in [1]))),
         "failure_config.failures[0].round: ",
+    ),
+    "a container that cannot be asked": (
+        lambda: case(failure(round=Unwilling())),
+        "failure_config.failures[0].round: must be a container of rounds, but asking <tests.",
     ),
     "probability above 1": (
         lambda: case(failure(prob=1.5)),

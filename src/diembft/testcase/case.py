@@ -4,7 +4,6 @@
 replica as a name or an index, one round or a container, a failure type left out) are resolved by then.
 """
 
-from collections.abc import Container
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -28,6 +27,10 @@ Endpoint: TypeAlias = int | Special
 
 Attribute: TypeAlias = Literal["highest_vote_round", "highest_qc_round", "current_round", "leader"]
 """What a SetAttr can set in a replica. The value of `leader` is the index of a replica, the others are rounds."""
+
+
+Rounds: TypeAlias = range | frozenset[int]
+"""The rounds that a failure matches; a range may be huge."""
 
 
 class Lose(Struct, frozen=True, tag=True):
@@ -57,7 +60,7 @@ class FailureRule(Struct, frozen=True):
     src: Endpoint
     dest: Endpoint
     msg_type: MsgType
-    rounds: Container[int] | None
+    rounds: Rounds | None
     """None: every round."""
     prob: float
     action: Action

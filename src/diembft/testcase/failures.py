@@ -6,7 +6,7 @@ fit a link are looked up once.
 """
 
 import random
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from diembft.testcase.case import (
     Endpoint,
     FailureRule,
     Lose,
+    Rounds,
     SetAttribute,
     Special,
 )
@@ -29,7 +30,7 @@ KINDS = tuple(kind.value for kind in MsgType if kind is not MsgType.Wildcard)
 """Every kind of message that a driver may ask about."""
 
 _CLIENT_KINDS = (MsgType.Request.value, MsgType.Reply.value)
-_NO_ROUND_LIMIT = 1 << 63
+_NO_ROUND_LIMIT = 1 << 63  # rounds are below 2**62
 
 LeaderOf = Callable[[int], int | None]
 """Who leads a round, as the driver knows it; None if that is unknown (then nobody matches `'leader'`)."""
@@ -151,12 +152,12 @@ def _leader_round(kind: str, round_: int) -> int:
     return round_ + 1 if kind == MsgType.Vote.value else round_
 
 
-def _round_bounds(rounds: Container[int] | None) -> tuple[int, int]:
-    """The lowest and the highest round that can be in the container; for an empty one, bounds that admit nothing."""
+def _round_bounds(rounds: Rounds | None) -> tuple[int, int]:
+    """The lowest and the highest round there is; of no rounds at all, bounds that admit nothing."""
     match rounds:
+        case None:
+            return 0, _NO_ROUND_LIMIT
         case range() if rounds:  # which may be huge: only its ends are looked at
             return min(rounds[0], rounds[-1]), max(rounds[0], rounds[-1])
-        case range() | frozenset():
-            return min(rounds, default=_NO_ROUND_LIMIT), max(rounds, default=-1)
         case _:
-            return 0, _NO_ROUND_LIMIT
+            return min(rounds, default=_NO_ROUND_LIMIT), max(rounds, default=-1)

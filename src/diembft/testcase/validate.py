@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from enum import StrEnum
-from typing import NoReturn, TypeGuard, TypeVar
+from typing import NoReturn, TypeGuard, TypeVar, assert_never
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from diembft.testcase.case import (
     Endpoint,
     FailureRule,
     Lose,
+    Rounds,
     SetAttribute,
     Special,
     TestCase,
@@ -33,7 +34,7 @@ from diembft.testcase.types import (
     Workload,
     WorkloadType,
 )
-from diembft.testcase.wording import shown
+from diembft.testcase.wording import one_line, shown
 
 MAX_REPLICAS = 1 << 16
 """A replica's index is a 16-bit number in messages."""
@@ -41,6 +42,8 @@ MAX_REQUESTS = 10_000_000
 """More requests than this in one workload are a slip of the pen."""
 MAX_SET_ROUND = 1 << 61
 """Rounds are below 2**62 in messages; half of that leaves room to go on from a round that was set."""
+MAX_ASKED_ROUND = 100_000
+"""How far a container is explored that can be asked for a round but not listed. No test case gets there."""
 
 _REPLICA_NAME = re.compile(r"replica(0|[1-9][0-9]*)")
 _FAILURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -243,7 +246,7 @@ def _message_type(at: _At, value: object) -> MsgType:
     return _member(at, MsgType, value)
 
 
-def _rounds(at: _At, value: object) -> Container[int] | None:
+def _rounds(at: _At, value: object) -> Rounds | None:
     """The rounds of a failure: None for all, a range as it is (it may be huge), else a set of round numbers."""
     if isinstance(value, str) and value in _WILDCARDS:
         return None
@@ -253,15 +256,26 @@ def _rounds(at: _At, value: object) -> Container[int] | None:
         if value and min(value[0], value[-1]) < 0:
             at.fail("rounds that are not negative", value)
         return value
-    if isinstance(value, Collection) and not isinstance(value, str | bytes):
-        rounds = list(value)
-        for round_ in rounds:
+    if isinstance(value, Container) and not isinstance(value, str | bytes | type):
+        return frozenset(_rounds_in(at, value))
+    return at.fail("a container of rounds, a round, or '_'", value)
+
+
+def _rounds_in(at: _At, container: Container[object]) -> Iterable[int]:
+    """The rounds in a container; one that cannot be listed is asked for each round up to MAX_ASKED_ROUND."""
+    if isinstance(container, Collection):
+        for round_ in container:
             if not _is_integer(round_) or round_ < 0:
                 at.fail("rounds (whole numbers, not negative)", round_)
-        return frozenset(rounds)
-    if isinstance(value, Container) and not isinstance(value, str | bytes | type):
-        return value
-    return at.fail("a container of rounds, a round, or '_'", value)
+            yield round_
+        return
+    try:
+        yield from [round_ for round_ in range(MAX_ASKED_ROUND + 1) if round_ in container]
+    except Exception as error:
+        raise InputError(
+            f"{at.source}: {at.field}: must be a container of rounds, but asking {shown(container)} "
+            f"gives {type(error).__name__}: {one_line(str(error))}"
+        ) from error
 
 
 def _probability(at: _At, value: object) -> float:
@@ -281,6 +295,8 @@ def _action(at: _At, failure: Failure, n: int) -> Action:
             return DelayBy(float(delay))
         case FailType.SetAttr:
             return _set_attribute(at, failure, n)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _fail_type(at: _At, failure: Failure) -> FailType:
