@@ -89,5 +89,6 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def kept_commits(self) -> int:
-        """How many committed blocks are kept at hand: what leader reputation walks over, and what one answer to a peer needs."""
+        """How many committed blocks are kept at hand: what leader reputation walks over, and what one answer to a
+        peer needs."""
         return max(2 * self.window, self.sync_batch)

@@ -58,7 +58,8 @@ class Broadcast(Struct, frozen=True, gc=False):
 
 
 class SetTimer(Struct, frozen=True, gc=False):
-    """Start the timer anew, to fire after `delay_s` seconds; one of its kind that runs is replaced and must not fire."""
+    """Start the timer anew, to fire after `delay_s` seconds; one of its kind that runs is replaced and must not
+    fire."""
 
     timer: Timer
     delay_s: float
@@ -75,7 +76,8 @@ class Commit(Struct, frozen=True, gc=False):
     """Deliver a committed block: each once, oldest first.
 
     `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block, of
-    the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is the QC by
+    the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is the
+    QC by
     which it was learnt that the block is committed.
     """
 
@@ -94,9 +96,11 @@ class SendReply(Struct, frozen=True, gc=False):
 
 
 class ReadBlocks(Struct, frozen=True, gc=False):
-    """Read from storage up to `count` committed blocks that follow committed block `after`, oldest first; give them back as BlocksRead.
+    """Read from storage up to `count` committed blocks that follow committed block `after`, oldest first; give them
+    back as BlocksRead.
 
-    At most `max_bytes` of operations, but at least one block if there is one. `peer` and `round` are repeated in the answer.
+    At most `max_bytes` of operations, but at least one block if there is one. `peer` and `round` are repeated in the
+    answer.
     If `after` is no committed block, the answer holds none.
     """
 
@@ -110,7 +114,6 @@ class ReadBlocks(Struct, frozen=True, gc=False):
 class Reason(Enum):
     """Why a message was refused, or had no further effect."""
 
-    UNKNOWN_SENDER = "the sender is no validator"
     BAD_SIGNATURE = "the signature does not verify"
     BAD_BLOCK_ID = "the block's id is not its digest"
     BAD_ROUND = "the rounds contradict one another"

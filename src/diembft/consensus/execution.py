@@ -35,5 +35,6 @@ class StateMachine(Protocol):
         ...
 
     def answer(self, ledger: Any, request: Request) -> Reply | None:
-        """The reply to a request that was executed (from the window of results) or is too old; None if it may be executed."""
+        """The reply to a request that was executed (from the window of results) or is too old; None if it may be
+        executed."""
         ...

@@ -174,7 +174,8 @@ class BlockRequest(Struct, frozen=True, array_like=True, gc=False, cache_hash=Tr
 
 
 class BlockResponse(Struct, frozen=True, array_like=True, gc=False, cache_hash=True, tag=6):
-    """Answers a BlockRequest, whose `round` it repeats: consecutive blocks, oldest first; empty if there is nothing to give."""
+    """Answers a BlockRequest, whose `round` it repeats: consecutive blocks, oldest first; empty if there is nothing
+    to give."""
 
     round: Round
     blocks: tuple[Block, ...]

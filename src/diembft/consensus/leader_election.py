@@ -1,0 +1,103 @@
+"""Leader election: leader reputation (report, section 3.5), computed when asked.
+
+The report updates a table of leaders when certificates are processed; here the leader of a round is a function of the
+chain that is held (docs/protocol.md, "Deviations"), so that all that hold the same QC draw the same leader, however
+they
+entered the round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from diembft.consensus.block_tree import BlockTree
+from diembft.consensus.config import Config
+from diembft.messages.types import QC, Block
+
+REMEMBERED_LEADERS = 4
+
+
+class LeaderElection:
+    """Who leads a round, given the blocks that a replica holds.
+
+    The last answers are remembered beside the QC that they were drawn from; this never changes an answer.
+    """
+
+    __slots__ = ("_drawn", "_excluded", "_n", "_window")
+
+    def __init__(self, config: Config) -> None:
+        self._n = config.n
+        self._window = config.window
+        self._excluded = config.excluded
+        self._drawn: dict[QC, int] = {}
+
+    def fork(self) -> LeaderElection:
+        """An independent copy."""
+        copy = object.__new__(type(self))
+        copy._n = self._n
+        copy._window = self._window
+        copy._excluded = self._excluded
+        copy._drawn = self._drawn.copy()
+        return copy
+
+    def leader(self, round_: int, tree: BlockTree) -> int:
+        """The leader of a round: by reputation if a committing QC of `round_ - 2` is held, else round robin."""
+        qc = tree.qc_of_round(round_ - 2)
+        if qc is None or qc.ledger_commit_info.commit_state_id is None:
+            return self.round_robin(round_)
+        drawn = self._drawn.get(qc)
+        if drawn is not None:
+            return drawn
+        elected = self.elect_reputation_leader(qc, tree.committed)
+        if elected is None:
+            return self.round_robin(round_)
+        if len(self._drawn) >= REMEMBERED_LEADERS:
+            del self._drawn[next(iter(self._drawn))]
+        self._drawn[qc] = elected
+        return elected
+
+    def vote_collector(self, round_: int, tree: BlockTree) -> int:
+        """To whom the votes of a round go: the leader of the next."""
+        return self.leader(round_ + 1, tree)
+
+    def round_robin(self, round_: int) -> int:
+        """Two rounds a leader, in the order of the validators."""
+        return (round_ // 2) % self._n
+
+    def elect_reputation_leader(self, qc: QC, committed: Mapping[bytes, Block]) -> int | None:
+        """Report, `elect_reputation_leader(qc)`: drawn, seeded by the QC's round, from the active validators.
+
+        Active are the signers of the first `window_size` QCs met on the way back from `qc` over the committed blocks,
+        less
+        the authors of the last blocks until `exclude_size` distinct ones are left out. None if the walk meets genesis
+        or a
+        block that is not held. The walk ends after twice the window.
+        """
+        active: set[int] = set()
+        excluded: set[int] = set()
+        block_id = qc.vote_info.parent_id
+        signatures = qc.signatures
+        for steps in range(2 * self._window):
+            if steps < self._window:
+                active.update([signer for signer, _ in signatures])
+            elif len(excluded) >= self._excluded:
+                break
+            block = committed.get(block_id)
+            if block is None:
+                return None
+            if len(excluded) < self._excluded:
+                excluded.add(block.author)
+            block_id = block.qc.vote_info.id
+            signatures = block.qc.signatures
+        candidates = sorted(active - excluded)
+        assert candidates, "because a quorum signed and at most 2f authors are left out"
+        return candidates[draw(qc.vote_info.round, len(candidates))]
+
+
+def draw(seed: int, choices: int) -> int:
+    """A number below `choices` that follows from the seed, the same on every machine."""
+    return (
+        int.from_bytes(blake2b(seed.to_bytes(8, "big"), digest_size=8, person=b"diembft-leader").digest(), "big")
+        % choices
+    )
