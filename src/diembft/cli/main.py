@@ -1,0 +1,53 @@
+"""The entry point: all commands, and one place where what goes wrong becomes a line and an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from diembft import __version__
+from diembft.cli import list as list_
+from diembft.cli import output
+from diembft.errors import InputError
+
+COMMANDS: tuple[click.Command, ...] = (list_.command,)
+"""Every command or group of commands; each has a module of its own."""
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Exit status: 0 pass, 1 fail, 2 bad input.",
+)
+@click.version_option(__version__, "--version", "-V", prog_name="diembft", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> int | None:
+    """DiemBFT v4: run the protocol under injected failures, and see whether it holds."""
+    if context.invoked_subcommand is not None:
+        return None
+    click.echo(context.get_help(), err=True)
+    return output.BAD_INPUT
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line (default: that of this process). Returns the exit status."""
+    try:
+        status = cli.main(args=arguments, prog_name="diembft", standalone_mode=False)
+    except click.ClickException as error:
+        output.complain(error.format_message())
+        return output.BAD_INPUT
+    except InputError as error:
+        output.complain(str(error))
+        return output.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        output.complain("interrupted")
+        return output.INTERRUPTED
+    except ChildProcessError as error:
+        output.complain(str(error))
+        return output.FAILED
+    return status if isinstance(status, int) else output.PASSED

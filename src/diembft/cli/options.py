@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from diembft.cli.parallel import default_jobs
+
+MAX_JOBS = 256
+
+
+def _seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
+    if value is None:
+        return None
+    for read in (int, float):
+        try:
+            seed = read(value)
+        except ValueError:
+            continue
+        if math.isfinite(seed):
+            return seed
+    raise click.BadParameter(f"{value[:60]!r} is not a number.")
+
+
+seed = click.option(
+    "--seed",
+    callback=_seed,
+    metavar="NUMBER",
+    help="Fixes every choice that is left to chance: the same seed, the same run.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of text.")
+jobs = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, MAX_JOBS),
+    default=default_jobs,
+    show_default="one for each core",
+    help="How many processes to use.",
+)
+crypto = click.option(
+    "--crypto",
+    type=click.Choice(["symbolic", "ed25519"]),
+    default="symbolic",
+    show_default=True,
+    help="Signatures: symbolic ones are quick, Ed25519 is what a real service uses.",
+)
+READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -1,0 +1,94 @@
+"""The entry point: help, version, and what goes wrong before any command runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import diembft as package
+from diembft.cli import main as entry
+from diembft.errors import InputError
+from tests.cli.running import diembft
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_version(capsys: Capture) -> None:
+    assert diembft(capsys, "--version") == (0, f"diembft {package.__version__}\n", "")
+
+
+def test_help_names_every_command(capsys: Capture) -> None:
+    status, out, err = diembft(capsys, "--help")
+    assert (status, err) == (0, "")
+    for command in entry.COMMANDS:
+        assert f"  {command.name} " in out
+    assert "Exit status" in out
+
+
+@pytest.mark.parametrize("command", [command.name for command in entry.COMMANDS])
+def test_each_command_has_help(capsys: Capture, command: str) -> None:
+    status, out, err = diembft(capsys, command, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"Usage: diembft {command}")
+
+
+def test_no_command_shows_the_help_and_is_bad_input(capsys: Capture) -> None:
+    status, out, err = diembft(capsys)
+    assert (status, out) == (2, "")
+    assert err.startswith("Usage: diembft")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["lst"], "lst"),
+        (["--hlep"], "--hlep"),
+        (["list", "--jsno"], "--jsno"),
+        (["list", "configs", "more"], "more"),
+    ],
+)
+def test_what_is_unknown_is_named(capsys: Capture, arguments: list[str], named: str) -> None:
+    assert named in diembft(capsys, *arguments).complaint
+
+
+@pytest.fixture
+def broken() -> Iterator[click.Command]:
+    """A command that raises what its argument names."""
+
+    @click.command("broken")
+    @click.argument("what")
+    def command(what: str) -> None:
+        raise {
+            "input": InputError("file.da: field:\nwrong"),
+            "interrupt": KeyboardInterrupt(),
+            "worker": ChildProcessError("a worker process died"),
+            "bug": ZeroDivisionError("a bug"),
+        }[what]
+
+    entry.cli.add_command(command)
+    yield command
+    del entry.cli.commands["broken"]
+
+
+@pytest.mark.usefixtures("broken")
+def test_an_error_is_one_line_and_a_status(capsys: Capture) -> None:
+    assert diembft(capsys, "broken", "input").complaint == "file.da: field: wrong"
+    assert diembft(capsys, "broken", "interrupt") == (130, "", "\ndiembft: interrupted\n")  # after the ^C
+    assert diembft(capsys, "broken", "worker") == (1, "", "diembft: a worker process died\n")
+    with pytest.raises(ZeroDivisionError):
+        diembft(capsys, "broken", "bug")
+
+
+@pytest.mark.parametrize("command", [["-m", "diembft"], [str(Path(sys.executable).with_name("diembft"))]])
+def test_the_installed_command_and_the_module_are_the_same(command: list[str]) -> None:
+    started = command if command[0].endswith("diembft") else [sys.executable, *command]
+    version = subprocess.run([*started, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert (version.returncode, version.stdout) == (0, f"diembft {package.__version__}\n")
+    wrong = subprocess.run([*started, "nothing"], capture_output=True, text=True, timeout=60, check=False)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.count("\n") == 1

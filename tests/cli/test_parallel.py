@@ -1,0 +1,66 @@
+"""Work spread over processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from diembft.cli.parallel import default_jobs, results_of
+
+
+def square(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def fail(number: int) -> int:
+    raise ValueError(number)
+
+
+def die(number: int) -> None:
+    os._exit(number)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_item_has_its_result(jobs: int) -> None:
+    results = {item: result for item, (result, _) in results_of(square, range(20), jobs)}
+    assert results == {number: number * number for number in range(20)}
+
+
+def test_one_job_is_this_process_and_more_are_others() -> None:
+    assert {pid for _, (_, pid) in results_of(square, range(3), 1)} == {os.getpid()}
+    assert os.getpid() not in {pid for _, (_, pid) in results_of(square, range(3), 2)}
+
+
+def test_items_are_taken_as_they_are_needed() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = results_of(square, items(), 2)
+    next(results)
+    results.close()
+    assert len(taken) <= 8
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_of_the_function_comes_through(jobs: int) -> None:
+    with pytest.raises(ValueError, match="7"):
+        list(results_of(fail, [7], jobs))
+
+
+def test_a_worker_that_dies_is_an_error_and_leaves_no_process() -> None:
+    with pytest.raises(ChildProcessError, match="worker process died"):
+        list(results_of(die, [3], 2))
+    for process in multiprocessing.active_children():
+        process.join(10)
+    assert multiprocessing.active_children() == []
+
+
+def test_there_is_at_least_one_job() -> None:
+    assert default_jobs() >= 1
