@@ -46,6 +46,7 @@ def test_items_are_taken_as_they_are_needed() -> None:
     next(results)
     results.close()
     assert len(taken) <= 8
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -57,8 +58,6 @@ def test_an_error_of_the_function_comes_through(jobs: int) -> None:
 def test_a_worker_that_dies_is_an_error_and_leaves_no_process() -> None:
     with pytest.raises(ChildProcessError, match="worker process died"):
         list(results_of(die, [3], 2))
-    for process in multiprocessing.active_children():
-        process.join(10)
     assert multiprocessing.active_children() == []
 
 

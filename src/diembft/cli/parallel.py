@@ -50,10 +50,10 @@ def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Gen
     except BrokenProcessPool as error:
         raise ChildProcessError("a worker process died") from error
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         if running:
             for process in multiprocessing.active_children():
                 process.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _leave_quietly() -> None:
