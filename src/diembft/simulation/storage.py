@@ -1,0 +1,94 @@
+"""The stable storage of a simulated replica: what survives a crash, and nothing else.
+
+A step's `Persist` and the ledgers of its commits become durable together, before any other effect of the step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diembft.consensus.effects import Persist, SafetyRecord
+from diembft.consensus.replica import Recovered
+from diembft.messages.types import Block
+
+
+class Storage:
+    """The disk of one replica.
+
+    All committed blocks are kept, for peers that are far behind; of the pending ones only those that a replica may
+    still need: those that descend from the last committed block.
+    """
+
+    __slots__ = ("_committed", "_heights", "_ledger", "_pending", "_record", "_state_id")
+
+    def __init__(self) -> None:
+        self._record: SafetyRecord | None = None
+        self._pending: dict[bytes, Block] = {}
+        self._committed: list[Block] = []
+        self._heights: dict[bytes, int] = {}
+        self._state_id = b""
+        self._ledger: Any = None
+
+    @property
+    def height(self) -> int:
+        """How many blocks are committed."""
+        return len(self._committed)
+
+    def persist(self, effect: Persist) -> None:
+        """Make durable what the effect says."""
+        self._record = effect.record
+        pending = self._pending
+        for block in effect.blocks:
+            pending[block.id] = block
+        if effect.committed:
+            committed = self._committed
+            for block_id in effect.committed:
+                committed.append(pending.pop(block_id))
+                self._heights[block_id] = len(committed)
+            if pending:
+                self._forget_forks(effect.committed[-1])
+
+    def save_ledger(self, state_id: bytes, ledger: Any) -> None:
+        """The ledger after the last committed block, part of the same write as the Persist that committed it."""
+        self._state_id = state_id
+        self._ledger = ledger
+
+    def recover(self, kept_commits: int) -> Recovered | None:
+        """What a restarted replica finds; None if nothing was ever written. `kept_commits` as in Config."""
+        if self._record is None:
+            return None
+        return Recovered(
+            record=self._record,
+            committed=tuple(self._committed[-kept_commits:]),
+            height=len(self._committed),
+            state_id=self._state_id,
+            ledger=self._ledger,
+            pending=tuple(self._pending.values()),
+        )
+
+    def read(self, after: bytes, count: int, max_bytes: int, genesis_id: bytes) -> tuple[Block, ...]:
+        """The answer to ReadBlocks: up to `count` committed blocks that follow `after`, oldest first.
+
+        Together at most `max_bytes` of operations, but at least one block if there is one. Empty if `after` is no
+        committed block.
+        """
+        height = 0 if after == genesis_id else self._heights.get(after)
+        if height is None:
+            return ()
+        found: list[Block] = []
+        left = max_bytes
+        for block in self._committed[height : height + count]:
+            left -= sum([len(request.operation) for request in block.payload])
+            if found and left < 0:
+                break
+            found.append(block)
+        return tuple(found)
+
+    def _forget_forks(self, last_committed: bytes) -> None:
+        """Forget pending blocks that do not descend from the last committed one. Parents come before children."""
+        kept: dict[bytes, Block] = {}
+        for block_id, block in self._pending.items():
+            parent = block.qc.vote_info.id
+            if parent == last_committed or parent in kept:
+                kept[block_id] = block
+        self._pending = kept
