@@ -198,7 +198,7 @@ def impurities(sources: dict[str, str]) -> list[str]:
     for tree in trees.values():
         for _ in scopes_with_names(tree, known):
             pass
-    found = set()
+    found: set[tuple[str, int, str]] = set()
     for name, tree in trees.items():
         for nodes, local in scopes_with_names(tree, known):
             found.update(
@@ -301,7 +301,7 @@ def test_what_one_module_declares_is_known_in_another() -> None:
         "def f(s: dict[int, str]):\n    return list(s), s.pop(3), s.popitem()",
         "def f(s: set[int]): ...\ndef g(s: list[int]):\n    return list(s)",
         "def f(block):\n    return block.id",
-        "def f(self, z):\n    kept = set(z)\ndef g(self):\n    kept = {}\n    self.nodes = kept\n    return list(self.nodes)",
+        "def f(z):\n    kept = set(z)\ndef g(c, kept):\n    c.nodes = kept\n    return list(c.nodes)",
         "def f(m: Map[str, int]):\n    return m.set('a', 1).get('b')",
         "def f(a: int, b: int):\n    return list(range(a - b))",
     ],

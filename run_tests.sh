@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Sets up what is missing, then runs everything: the test cases in the simulator and a few on DistAlgo, lint, types,
+# import rules, and the test suite, whose closing line comes last. Exit status 0 only if all pass.
+#
+# PYTHON=python3.12 ./run_tests.sh   takes another Python (3.11 or newer) for setting up
+# WORKERS=8 ./run_tests.sh           takes another number of test processes than there are cores
+set -u
+cd "$(dirname "$0")" || exit 2
+
+bin=.venv/bin
+failed=()
+
+setup() {
+    local ready=.venv/.set-up-for wanted
+    wanted=$(cksum pyproject.toml) || return
+    [ -f "$ready" ] && [ "$(cat "$ready")" = "$wanted" ] && return
+    echo "== set up .venv"
+    [ -x "$bin/python" ] || "${PYTHON:-python3}" -m venv .venv || return
+    # Older versions of pip know no dependency groups.
+    "$bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' &&
+        "$bin/python" -m pip install --quiet --editable '.[distalgo,dask,zstd]' --group dev &&
+        echo "$wanted" >"$ready"
+}
+
+step() {
+    local name=$1
+    shift
+    echo "== $name"
+    "$@" || failed+=("$name")
+}
+
+setup || {
+    echo "run_tests.sh: setting up .venv failed" >&2
+    exit 1
+}
+
+step "lint" "$bin/ruff" check
+step "format" "$bin/ruff" format --check
+step "types" "$bin/mypy"
+step "import rules" "$bin/lint-imports"
+
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '== FAILED: %s\n' "${failed[@]}"
+fi
+echo "== test suite"
+"$bin/python" -m pytest -n "${WORKERS:-auto}" || exit 1
+[ ${#failed[@]} -eq 0 ]
