@@ -732,10 +732,10 @@ class Replica:
         return None
 
     def _fetch_from(self, peer: int) -> None:
-        """If blocks are missing now, ask the peer whose message told of them."""
-        if self._changed and self.fetch is None:
+        """If other blocks are missing now than before, ask the peer whose message told of them."""
+        if self._changed:
             qc = self._missing()
-            if qc is not None:
+            if qc is not None and (self.fetch is None or self.fetch.target != qc.vote_info.id):
                 self._start_fetch(qc, peer)
 
     def _start_fetch(self, qc: QC, first: int | None) -> None:
@@ -743,7 +743,7 @@ class Replica:
         if first is not None and first != self.me:
             signers = [first, *[signer for signer in signers if signer != first]]
         if signers:
-            self.fetch = Fetch(tuple(signers), 0)
+            self.fetch = Fetch(qc.vote_info.id, tuple(signers), 0)
             self._ask_for_blocks(self.fetch, qc)
 
     def _update_fetch(self) -> None:
