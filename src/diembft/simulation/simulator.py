@@ -235,6 +235,12 @@ class Simulator:
         """Whether every client has completed its workload or given up."""
         return self._open_clients == 0
 
+    @property
+    def highest_round(self) -> int:
+        """The highest round that a node which plays by the rules is in."""
+        rounds = [machine.current_round for machine in self.machines if isinstance(machine, Replica)]
+        return max(rounds, default=0)
+
     def set_attribute(self, node: int, attribute: str, value: int) -> None:
         """Failure injection: make a node Byzantine by changing its state, once its step under way is done."""
         self.call_at(self.now_s, partial(self._set_attribute, node, attribute, value))

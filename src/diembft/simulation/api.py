@@ -1,0 +1,149 @@
+"""One simulation in a few lines, for scripts and notebooks.
+
+    from diembft.simulation.api import Settings, simulate
+    from diembft.simulation.network import Conditions, Uniform
+    from diembft.simulation.schedule import Crash, Restart
+
+    outcome = simulate(
+        Settings(
+            n=7,
+            seed=1,
+            requests=100,
+            conditions=Conditions(latency=Uniform(0.01, 0.05), loss=0.02),
+            schedule=(Crash(1.0, node=3), Restart(2.0, node=3)),
+        )
+    )
+    print(outcome.held, outcome.blocks, outcome.rounds, outcome.virtual_s)
+
+The same settings give the same outcome, and the same trace byte for byte.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from time import perf_counter
+
+from msgspec import Struct, structs
+
+from diembft.client.client import Client, ClientConfig, Retransmit
+from diembft.client.client import Workload as ClientWorkload
+from diembft.consensus.config import Config
+from diembft.ledger.key_value import Put, encode
+from diembft.messages.digests import Digests
+from diembft.simulation.network import Conditions, SeededNetwork
+from diembft.simulation.schedule import Incident
+from diembft.simulation.simulator import Figures, Simulator
+from diembft.simulation.system import ClientSpec, Crypto, Keys, header, key_value_machine, make_keys, replica_node
+from diembft.simulation.watch import Watch
+from diembft.trace.records import Ended, Record, Violated
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What is simulated. Times are in seconds of virtual time."""
+
+    n: int = 4
+    """Number of replicas."""
+    seed: int = 0
+    crypto: Crypto = "symbolic"
+    clients: int = 1
+    requests: int = 0
+    """How many requests each client sends. With none, replicas propose empty blocks."""
+    workload: ClientWorkload | None = None
+    """How they are sent: by default one after the other, again after four times the longest delay."""
+    conditions: Conditions = Conditions()
+    schedule: tuple[Incident, ...] = ()
+    delta_s: float | None = None
+    """The delay bound that replicas assume: by default the longest delay of `conditions`."""
+    blocks: int | None = None
+    """Stop when some replica has committed so many blocks; 100 if neither this nor `requests` is given."""
+    until_s: float = 3600.0
+    """Stop at this time in any case; clients that are not done have failed."""
+    invariants: bool = True
+    """Whether the invariants are asserted after every event. Off is faster."""
+    trace: bool = False
+    """Whether the records of the run are kept in memory."""
+
+    def __post_init__(self) -> None:
+        assert self.n >= 1, "because a system has at least one validator"
+        assert min(self.clients, self.requests) >= 0, "because they are counted"
+        assert self.until_s > 0, "because the run takes some time"
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of a simulation."""
+
+    held: bool
+    """Whether no invariant was violated and every client completed."""
+    violations: tuple[Violated, ...]
+    completed: int
+    """How many requests were accepted by their clients as executed."""
+    blocks: int
+    """The length of the longest committed chain."""
+    rounds: int
+    """The highest round that a replica reached."""
+    figures: Figures
+    virtual_s: float
+    real_s: float
+    trace: tuple[Record, ...]
+    """For `diembft.trace.files.write_trace`; empty unless asked for."""
+
+
+def simulate(settings: Settings) -> Outcome:
+    """Run one simulation."""
+    delta_s = settings.delta_s or settings.conditions.longest_s or 1.0
+    config = Config(n=settings.n, delta_s=delta_s, rest=settings.requests > 0 or settings.n == 1)
+    names = [f"client{number}" for number in range(settings.clients if settings.requests else 0)]
+    keys = make_keys(settings.crypto, settings.n, names, settings.seed)
+    machine = key_value_machine()
+    nodes = [replica_node(config, replica, keys, machine) for replica in range(settings.n)]
+    clients = [_client(settings, config, keys, name) for name in names]
+    head = header(config, nodes, clients, keys, seed=str(settings.seed))
+    watch = Watch(head, keep=settings.trace, judge=settings.invariants, stop_at_violation=True)
+    simulator = Simulator(
+        config,
+        nodes,
+        SeededNetwork(settings.n, settings.conditions, Random(settings.seed)),
+        clients=clients,
+        schedule=settings.schedule,
+        observe=watch.observer,
+    )
+    watch.attach(simulator)
+    began_s = perf_counter()
+    if settings.blocks is None and clients:
+        simulator.run_until_clients_end(settings.until_s)
+    else:
+        simulator.run_until_height(settings.blocks or 100, settings.until_s)
+    watch.judge_end(simulator.now_s)
+    done = all(spec.client.executed == settings.requests for spec in clients)
+    held = not watch.violations and done
+    watch.finish(Ended(simulator.now_s, held, tuple([violated.detail for violated in watch.violations])))
+    return Outcome(
+        held=held,
+        violations=tuple(watch.violations),
+        completed=sum([spec.client.executed for spec in clients]),
+        blocks=max([storage.height for storage in simulator.storages]),
+        rounds=simulator.highest_round,
+        figures=structs.replace(simulator.figures),
+        virtual_s=simulator.now_s,
+        real_s=perf_counter() - began_s,
+        trace=tuple(watch.records),
+    )
+
+
+def _client(settings: Settings, config: Config, keys: Keys, name: str) -> ClientSpec:
+    workload = settings.workload or Retransmit(4 * config.delta_s)
+    plan = ClientConfig(
+        client=name,
+        n=config.n,
+        workload=workload,
+        count=settings.requests,
+        timeout_s=settings.until_s,
+        seed=settings.seed,
+    )
+    digests = Digests(config.chain_id, config.epoch)
+    return ClientSpec(Client(plan, keys.clients[name], digests, lambda number: operation(name, number)))
+
+
+def operation(client: str, number: int) -> bytes:
+    """The operation of a simulated client's request: it puts the number under one of a few keys of its own."""
+    return encode(Put(f"{client}/{number % 16}".encode(), str(number).encode()))

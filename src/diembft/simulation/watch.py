@@ -1,0 +1,57 @@
+"""Watches a run: keeps its records, judges them by the invariants, or both."""
+
+from __future__ import annotations
+
+from diembft.consensus.invariants import Checker
+from diembft.simulation.simulator import Observer, Simulator
+from diembft.trace.records import Ended, Header, Record, Violated
+
+
+class Watch:
+    """Takes the records of one run.
+
+    `keep`: in memory, in `records`, the header first. `judge`: by all invariants, after every event; what is violated
+    is put into the record of the run, right after what shows it.
+    """
+
+    def __init__(self, header: Header, *, keep: bool, judge: bool, stop_at_violation: bool = False) -> None:
+        self.violations: list[Violated] = []
+        self.records: list[Record] = [header] if keep else []
+        self._keep = keep
+        self._checker = Checker(header) if judge else None
+        self._stop_at_violation = stop_at_violation
+        self._simulator: Simulator | None = None
+
+    @property
+    def observer(self) -> Observer | None:
+        """What a simulator is to be given: None if nothing is to be watched."""
+        return self._observe if self._keep or self._checker is not None else None
+
+    def attach(self, simulator: Simulator) -> None:
+        """Name the simulator that a violation stops."""
+        self._simulator = simulator
+
+    def finish(self, ended: Ended) -> None:
+        """The last record."""
+        if self._keep:
+            self.records.append(ended)
+
+    def judge_end(self, at_s: float) -> None:
+        """Nothing more happens until this time: judge what should have."""
+        if self._checker is not None:
+            self._found(self._checker.finish(at_s))
+
+    def _observe(self, record: Record) -> None:
+        if self._keep:
+            self.records.append(record)
+        if self._checker is not None:
+            found = self._checker.feed(record)
+            if found:
+                self._found(found)
+
+    def _found(self, found: list[Violated]) -> None:
+        self.violations.extend(found)
+        if self._keep:
+            self.records.extend(found)
+        if found and self._stop_at_violation and self._simulator is not None:
+            self._simulator.stop()
