@@ -1,0 +1,57 @@
+"""Runs that end, that do not, and that leave something behind."""
+
+import os
+import time
+
+import pytest
+
+from diembft.distalgo.launch import launch, processes_of
+
+LEAVES_A_CHILD = """
+import os, time
+if os.fork() == 0:
+    time.sleep(60)
+print("parent ends", flush=True)
+"""
+
+WAITS_WITH_A_CHILD = """
+import os, time
+os.fork()
+time.sleep(60)
+"""
+
+
+def test_a_run_in_order() -> None:
+    outcome = launch(
+        ["argument"],
+        front=[
+            "-c",
+            "import os, sys; print(sys.argv[1], os.environ['NAME']); print('e', file=sys.stderr); sys.exit(3)",
+        ],
+        timeout_s=30,
+        env={"NAME": "value"},
+    )
+    assert (outcome.status, outcome.stdout, outcome.stderr, outcome.left) == (3, "argument value\n", "e\n", ())
+    assert outcome.in_time
+    assert 0 < outcome.seconds < 30
+
+
+def test_a_run_that_takes_too_long_is_ended_with_its_children() -> None:
+    began = time.monotonic()
+    outcome = launch([], front=["-c", WAITS_WITH_A_CHILD], timeout_s=0.5)
+    assert outcome.status is None
+    assert not outcome.in_time
+    assert time.monotonic() - began < 20
+
+
+def test_what_a_run_leaves_is_named_and_ended() -> None:
+    outcome = launch([], front=["-c", LEAVES_A_CHILD], timeout_s=30)
+    assert (outcome.status, outcome.stdout) == (0, "parent ends\n")
+    assert len(outcome.left) == 1
+    assert not outcome.in_time
+    with pytest.raises(ProcessLookupError):
+        os.kill(outcome.left[0], 0)
+
+
+def test_processes_are_found_by_their_session() -> None:
+    assert os.getpid() in processes_of(os.getsid(0))
