@@ -318,13 +318,13 @@ class Replica:
         first = self.proposals.get(block.author)
         if first is None:
             self.proposals[block.author] = message
+            self._changed = True
         elif first.block.id != block.id:
             self._out.append(Equivocation(block.author, first, message))
         if block.qc.vote_info.id not in self.tree.nodes:
             if block.qc.vote_info.round < self.tree.root.block.round:
                 self._ignore(Reason.CONFLICTS_WITH_COMMIT)
                 return
-            self._changed = True
             self._fetch_from(peer)
             self._ignore(Reason.UNKNOWN_PARENT)
             return
@@ -732,10 +732,10 @@ class Replica:
         return None
 
     def _fetch_from(self, peer: int) -> None:
-        """If other blocks are missing now than before, ask the peer whose message told of them."""
+        """If blocks are missing, ask the peer whose message brought news."""
         if self._changed:
             qc = self._missing()
-            if qc is not None and (self.fetch is None or self.fetch.target != qc.vote_info.id):
+            if qc is not None:
                 self._start_fetch(qc, peer)
 
     def _start_fetch(self, qc: QC, first: int | None) -> None:
@@ -743,7 +743,7 @@ class Replica:
         if first is not None and first != self.me:
             signers = [first, *[signer for signer in signers if signer != first]]
         if signers:
-            self.fetch = Fetch(qc.vote_info.id, tuple(signers), 0)
+            self.fetch = Fetch(tuple(signers), 0)
             self._ask_for_blocks(self.fetch, qc)
 
     def _update_fetch(self) -> None:

@@ -14,8 +14,6 @@ from diembft.messages.types import QC, Block
 class Fetch(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """A request for missing blocks under way: whom it may be put to, and whose turn it is."""
 
-    target: bytes
-    """The block whose certificate told that something is missing."""
     peers: tuple[int, ...]
     turn: int
 
@@ -26,7 +24,7 @@ class Fetch(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
 
     def next_peer(self) -> Fetch:
         """Move on to the next peer, round and round."""
-        return Fetch(self.target, self.peers, (self.turn + 1) % len(self.peers))
+        return Fetch(self.peers, (self.turn + 1) % len(self.peers))
 
 
 class Chain(NamedTuple):
