@@ -150,7 +150,7 @@ class Checker:
                 self._liveness.timer(record)
             case SetAttribute():
                 report.byzantine(record.node)
-                self._liveness.lost(record.node)
+                self._liveness.byzantine(record.node)
             case Crashed():
                 self._liveness.faulted()
                 self._liveness.lost(record.node)
@@ -190,9 +190,14 @@ class _Report:
         """Whether a validator is run by a correct node."""
         return any(self.identity[node] == replica for node in self.correct_nodes())
 
+    def faulty(self) -> int:
+        """How many validators are not correct."""
+        return len(dict.fromkeys([self.identity[node] for node, correct in self._correct.items() if not correct]))
+
     def byzantine(self, node: str) -> None:
         """The node is no longer correct."""
-        self._correct[node] = False
+        if node in self._correct:
+            self._correct[node] = False
 
     def take(self) -> list[Violated]:
         """What was found since the last time."""
@@ -514,7 +519,7 @@ class _Liveness:
     """8: after GST, a request that a correct node holds commits within a bounded number of rounds and time.
 
     Judged from a record `Synchronous` until the next fault, if its delay is at most the delta that timers are derived
-    from. With L the longest round timer that a correct node started since the last progress (or had running then):
+    from, and while at most f validators are not correct. With L the longest round timer that a correct node started since the last progress (or had running then):
 
     - *Time*: while a correct node holds a request, the highest round of correct nodes rises at least every 3 L + 6
       delta. (The holder's timer runs out, L; its timeout relays the request or brings its round up to date; the
@@ -553,8 +558,8 @@ class _Liveness:
     # --- synchrony
 
     def synchronous(self, record: Synchronous) -> None:
-        if record.delta_s > self._delta_s:
-            self.faulted()
+        self.faulted()
+        if record.delta_s > self._delta_s or self._report.faulty() > (self._n - 1) // 3:
             return
         self._since = record.at
         for held in self._held.values():
@@ -590,11 +595,17 @@ class _Liveness:
             self._let_go((record.reply.client, record.reply.number), record.node)
 
     def lost(self, node: str) -> None:
-        """The node crashed or is no longer correct: what it held counts no longer."""
+        """What the node held counts no longer."""
         for key in [key for key, held in self._held.items() if node in held.nodes]:
             self._let_go(key, node)
         self._timers.pop(node, None)
         self._rounds.pop(node, None)
+
+    def byzantine(self, node: str) -> None:
+        """The node is no longer correct."""
+        self.lost(node)
+        if self._report.faulty() > (self._n - 1) // 3:
+            self.faulted()
 
     def committed(self, record: Committed) -> None:
         if self._report.correct(record.node):

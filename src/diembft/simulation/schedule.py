@@ -26,7 +26,7 @@ class Crash(Struct, frozen=True, tag=True):
 
 
 class Restart(Struct, frozen=True, tag=True):
-    """The node runs again from what it had persisted. No effect on a node that runs."""
+    """The node runs again from what it had persisted. A node that runs merely forgets a crash that was to come."""
 
     at_s: float
     node: int
@@ -73,6 +73,7 @@ class Stabilise(Struct, frozen=True, tag=True):
     """
 
     at_s: float
+    delta_s: float
 
 
 Incident: TypeAlias = Crash | Restart | Pause | Resume | Partition | Heal | Change | Stabilise

@@ -167,7 +167,7 @@ class Simulator:
         for index, client in enumerate(self.clients):
             self.call_at(client.start_s, partial(self._client_step, index, client_events.Started()))
         for incident in schedule:
-            self.call_at(incident.at_s, partial(self._befall, incident))
+            self.call_at(incident.at_s, partial(self.befall, incident))
 
     # --- what callers use
 
@@ -238,12 +238,16 @@ class Simulator:
     @property
     def highest_round(self) -> int:
         """The highest round that a node which plays by the rules is in."""
-        rounds = [machine.current_round for machine in self.machines if isinstance(machine, Replica)]
-        return max(rounds, default=0)
+        return max([self.round_of(node) for node in range(len(self.nodes))])
 
     def set_attribute(self, node: int, attribute: str, value: int) -> None:
         """Failure injection: make a node Byzantine by changing its state, once its step under way is done."""
         self.call_at(self.now_s, partial(self._set_attribute, node, attribute, value))
+
+    def round_of(self, node: int) -> int:
+        """The round that a node is in; 0 if it is down or does not play by the rules."""
+        machine = self.machines[node]
+        return machine.current_round if isinstance(machine, Replica) else 0
 
     def leader(self, node: int, round_: int) -> int | None:
         """Who leads a round, as far as a node knows; None if it is down or does not play by the rules."""
@@ -445,8 +449,8 @@ class Simulator:
 
     # --- what befalls nodes and network
 
-    def _befall(self, incident: Incident) -> None:
-        observe, now_s = self.observe, self.now_s
+    def befall(self, incident: Incident) -> None:
+        """Let something befall the system now, whatever time the incident names."""
         match incident:
             case Crash(node=node, mid_step=mid_step):
                 if mid_step:
@@ -465,9 +469,9 @@ class Simulator:
                 self._partition((tuple(range(len(self.nodes))),))
             case Change(conditions=conditions):
                 self._seeded_network().conditions = conditions
-            case Stabilise():
-                if observe is not None:
-                    observe(records.Synchronous(now_s, self._seeded_network().conditions.longest_s))
+            case Stabilise(delta_s=delta_s):
+                if self.observe is not None:
+                    self.observe(records.Synchronous(self.now_s, delta_s))
             case _:
                 assert_never(incident)
 
@@ -502,6 +506,7 @@ class Simulator:
                 self._drop(node, number, CRASHED)
 
     def _restart(self, node: int) -> None:
+        self._crash_in_step[node] = False
         if self.machines[node] is not None:
             return
         self.figures.restarts += 1

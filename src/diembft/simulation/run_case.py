@@ -1,0 +1,307 @@
+"""Runs one of the seed's test cases in the simulator, and judges it."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import inf
+from random import Random
+from time import perf_counter
+from typing import assert_never
+
+from msgspec import Struct
+
+from diembft.client.client import Client, ClientConfig, Flood, Retransmit, Timed
+from diembft.client.client import Workload as ClientWorkload
+from diembft.consensus.config import Config
+from diembft.consensus.kit import CORRECT, Kit
+from diembft.ledger.key_value import KeyValueStore
+from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
+from diembft.messages.digests import Digests
+from diembft.messages.types import Message, Reply, Request, kind_of, round_of
+from diembft.simulation.api import operation
+from diembft.simulation.network import CLIENT, LOSS, Arrivals, Carried
+from diembft.simulation.schedule import Stabilise
+from diembft.simulation.simulator import Simulator
+from diembft.simulation.system import ClientSpec, Crypto, Keys, header, make_keys, replica_node
+from diembft.simulation.watch import Watch
+from diembft.testcase.case import FailureRule, Rounds, TestCase
+from diembft.testcase.case import SetAttribute as SetsAttribute
+from diembft.testcase.failures import UNTOUCHED, FailureRules
+from diembft.testcase.types import MsgType, WorkloadType
+from diembft.testcase.verdict import ClientOutcome, Reason, Verdict, judge
+from diembft.testcase.workload import ClientPlan, client_plans
+from diembft.trace.records import Committed, Ended, Header, Record, SetAttribute
+
+FIRST_WAIT_DELTAS = 10
+"""After how many delay bounds a client sends a request again for the first time: an undisturbed commit takes less."""
+SETTLE_DELTAS = 50
+"""How many delay bounds a run goes on after its clients have ended, so that laggards and late faults show."""
+
+
+class CaseFigures(Struct, frozen=True, kw_only=True):
+    """What a run amounted to; the same for the same case."""
+
+    rounds: int
+    """The highest round that a replica reached."""
+    commits: int
+    """The length of the longest committed chain of a correct replica."""
+    timeouts: int
+    """Timeouts that replicas sent, repeated ones included."""
+    messages: int
+    """Messages between replicas, one for each receiver."""
+    dropped: int
+    """Messages that did not arrive, those of clients included."""
+    virtual_s: float
+
+
+class CaseResult(Struct, frozen=True, kw_only=True):
+    """The verdict on one run of a test case, and what it amounted to."""
+
+    case: TestCase
+    verdict: Verdict
+    figures: CaseFigures
+    real_s: float
+    trace: tuple[Record, ...]
+    """The records of the run; empty unless asked for."""
+
+
+def run_case(
+    case: TestCase,
+    *,
+    crypto: Crypto = "symbolic",
+    kit: Kit = CORRECT,
+    keep_trace: bool = False,
+    replay: str = "",
+) -> CaseResult:
+    """Run a test case in virtual time.
+
+    The seeds of the case fix everything but `real_s`. `kit` runs in all replicas, and is taken to be correct. `replay`
+    is the command that runs the same again, for the trace.
+    """
+    began_s = perf_counter()
+    plans = client_plans(case.workloads)
+    config = case_config(case, plans)
+    keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
+    machine = Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]]))
+    nodes = [replica_node(config, replica, keys, machine, kit=kit) for replica in range(config.n)]
+    clients = [case_client(case, plan, keys) for plan in plans]
+    head = header(
+        config,
+        nodes,
+        clients,
+        keys,
+        seed=f"{case.seed!r}, failures {case.failure_seed!r}",
+        replay=replay,
+        description=f"{case.name}: {case.description}",
+    )
+    account = _Account(head, keep=keep_trace)
+    network = CaseNetwork(case)
+    simulator = Simulator(config, nodes, network, clients=clients, observe=account.observe)
+    network.attach(simulator)
+    simulator.run_until_clients_end()
+    simulator.run(simulator.now_s + SETTLE_DELTAS * config.delta_s)
+    account.watch.judge_end(simulator.now_s)
+    verdict = judge(
+        case,
+        [account.outcome(plan, spec.client) for plan, spec in zip(plans, clients, strict=True)],
+        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        account.byzantine,
+    )
+    figures = CaseFigures(
+        rounds=simulator.highest_round,
+        commits=account.longest,
+        timeouts=simulator.figures.timeouts,
+        messages=simulator.figures.sent,
+        dropped=simulator.figures.dropped,
+        virtual_s=simulator.now_s,
+    )
+    account.watch.finish(
+        Ended(
+            simulator.now_s,
+            verdict.passed,
+            tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons]),
+            {name: getattr(figures, name) for name in figures.__struct_fields__},
+        )
+    )
+    return CaseResult(
+        case=case,
+        verdict=verdict,
+        figures=figures,
+        real_s=perf_counter() - began_s,
+        trace=tuple(account.watch.records),
+    )
+
+
+def case_config(case: TestCase, plans: list[ClientPlan]) -> Config:
+    """The configuration of the replicas of a test case: limits on what waits never stand in the way of a workload."""
+    default = Config(n=case.num_replicas)
+    return Config(
+        n=case.num_replicas,
+        delta_s=case.delay_bound_s,
+        max_timer_s=max(default.max_timer_s, 5 * case.delay_bound_s),
+        max_waiting_requests=max(default.max_waiting_requests, sum([plan.count for plan in plans])),
+        max_waiting_per_client=max([default.max_waiting_per_client, *[plan.count for plan in plans]]),
+    )
+
+
+def case_client(case: TestCase, plan: ClientPlan, keys: Keys) -> ClientSpec:
+    """The client that carries out a plan."""
+    workload: ClientWorkload
+    match plan.type:
+        case WorkloadType.retransmit:
+            wait_s = FIRST_WAIT_DELTAS * case.delay_bound_s
+            workload = Retransmit(wait_s, max_wait_s=max(60.0, wait_s))
+        case WorkloadType.flood:
+            workload = Flood()
+        case WorkloadType.timed:
+            workload = Timed(plan.delays_s)
+        case _:
+            assert_never(plan.type)
+    config = ClientConfig(
+        client=plan.client,
+        n=case.num_replicas,
+        workload=workload,
+        count=plan.count,
+        timeout_s=plan.timeout_s,
+        seed=case.seed,
+    )
+    default = Config(n=case.num_replicas)
+    digests = Digests(default.chain_id, default.epoch)
+    return ClientSpec(Client(config, keys.clients[plan.client], digests, partial(operation, plan.client)))
+
+
+class CaseNetwork:
+    """The network of a test case: for each message a uniform delay up to the bound, then the failure rules.
+
+    Both are drawn from the seed of the failures. Once every replica has left the rounds in which failures can strike,
+    and what was delayed has arrived, the network is synchronous, and liveness is judged.
+    """
+
+    constant_delay_s: float | None = None
+
+    def __init__(self, case: TestCase) -> None:
+        self._rng = Random(case.failure_seed)
+        self._bound_s = case.delay_bound_s
+        self._rules = FailureRules(case.failures)
+        self._last_round = last_failing_round(case.failures)
+        self._last_arrival_s = 0.0
+        self._simulator: Simulator | None = None
+
+    def attach(self, simulator: Simulator) -> None:
+        """The simulator that asks, which knows who leads and in which round replicas are."""
+        self._simulator = simulator
+        if self._last_round < inf:
+            simulator.call_at(0.0, self._stabilise)
+
+    def arrivals(self, src: int, dest: int, message: Carried) -> Arrivals:
+        """See Network."""
+        delay_s = self._bound_s * self._rng.random()
+        if self._rules.active:
+            kind, round_ = self._kind_and_round(src, dest, message)
+            fate = self._rules.fate(src, dest, kind, round_, partial(self._leader, src), self._rng)
+            if fate is not UNTOUCHED:
+                self._set_attributes(src, fate.sets)
+                if fate.lost:
+                    return LOSS
+                delay_s += fate.delay_s
+        simulator = self._attached()
+        self._last_arrival_s = max(self._last_arrival_s, simulator.now_s + delay_s)
+        return (delay_s,)
+
+    def own_copy(self, node: int, message: Message) -> None:
+        """See Network: it can set attributes."""
+        if self._rules.active:
+            leader_of = partial(self._leader, node)
+            fate = self._rules.fate(node, node, kind_of(message), round_of(message), leader_of, self._rng)
+            self._set_attributes(node, fate.sets)
+
+    def _kind_and_round(self, src: int, dest: int, message: Carried) -> tuple[str, int]:
+        """A message of a client belongs to the round that its replica is in."""
+        match message:
+            case Request():
+                return MsgType.Request.value, self._attached().round_of(dest)
+            case Reply():
+                return MsgType.Reply.value, self._attached().round_of(src)
+            case _:
+                return kind_of(message), round_of(message)
+
+    def _leader(self, node: int, round_: int) -> int | None:
+        return None if node == CLIENT else self._attached().leader(node, round_)
+
+    def _set_attributes(self, node: int, sets: tuple[tuple[str, int], ...]) -> None:
+        if node != CLIENT:
+            for attribute, value in sets:
+                self._attached().set_attribute(node, attribute, value)
+
+    def _stabilise(self) -> None:
+        """Look now and then whether failures are over."""
+        simulator = self._attached()
+        rounds = [simulator.round_of(node) for node in range(len(simulator.nodes))]
+        if min(rounds) > self._last_round:
+            simulator.call_at(self._last_arrival_s, partial(simulator.befall, Stabilise(0.0, self._bound_s)))
+        elif not simulator.clients_ended:
+            simulator.call_at(simulator.now_s + 5 * self._bound_s, self._stabilise)
+
+    def _attached(self) -> Simulator:
+        assert self._simulator is not None, "because a network without a simulator carries nothing"
+        return self._simulator
+
+
+def last_failing_round(failures: tuple[FailureRule, ...]) -> float:
+    """The last round whose messages can be lost or late; infinite if there is none, 0 if that can never be."""
+    last = 0.0
+    for rule in failures:
+        if rule.prob > 0 and not isinstance(rule.action, SetsAttribute):
+            last = max(last, inf if rule.rounds is None else _last(rule.rounds))
+    return last
+
+
+def _last(rounds: Rounds) -> int:
+    if isinstance(rounds, range):  # which may be huge
+        return max(rounds[0], rounds[-1]) if rounds else 0
+    return max(rounds, default=0)
+
+
+class _Account:
+    """What the verdict on a run needs to know, from its records."""
+
+    def __init__(self, head: Header, *, keep: bool) -> None:
+        self.watch = Watch(head, keep=keep, judge=True)
+        self._observe = self.watch.observer
+        self._replicas = {node.name: node.replica for node in head.nodes}
+        self._heights = {node.name: 0 for node in head.nodes}
+        self._executions: dict[str, dict[tuple[str, int], int]] = {node.name: {} for node in head.nodes}
+        self._byzantine: dict[str, None] = {}
+
+    @property
+    def byzantine(self) -> tuple[int, ...]:
+        """The replicas on which a SetAttr fired."""
+        return tuple([self._replicas[node] for node in self._byzantine])
+
+    @property
+    def longest(self) -> int:
+        """The length of the longest chain of a correct replica."""
+        return self._heights[self._furthest()]
+
+    def observe(self, record: Record) -> None:
+        """Take the next record."""
+        assert self._observe is not None, "because the run is judged"
+        self._observe(record)
+        if isinstance(record, Committed):
+            self._heights[record.node] = record.height
+            executions = self._executions[record.node]
+            for key in record.executed:
+                executions[key] = executions.get(key, 0) + 1
+        elif isinstance(record, SetAttribute):
+            self._byzantine[record.node] = None
+
+    def outcome(self, plan: ClientPlan, client: Client) -> ClientOutcome:
+        """How a client fared."""
+        executions = self._executions[self._furthest()]
+        times = tuple([executions.get((plan.client, number), 0) for number in range(plan.count)])
+        return ClientOutcome(plan, client.executed, times)
+
+    def _furthest(self) -> str:
+        """The correct replica with the longest chain; if none is correct, any has to do."""
+        correct = [node for node in self._heights if node not in self._byzantine]
+        return max(correct or self._heights, key=self._heights.__getitem__)
