@@ -46,7 +46,7 @@ def test_every_required_case_is_there() -> None:
 def test_a_case_is_described_in_a_sentence_reproducible_and_quick(path: Path) -> None:
     loaded = load(str(path))
     assert loaded.description.endswith(".")
-    assert 40 < len(loaded.description) < 130
+    assert 40 < len(loaded.description) < 115
     assert not loaded.drawn_seeds
     assert 0.01 <= loaded.delay_bound_s <= 0.1
 
