@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import click
@@ -12,7 +13,8 @@ from diembft.cli.parallel import default_jobs
 MAX_JOBS = 256
 
 
-def _seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
+def read_seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
+    """The seed that an option gives: a whole number, or any finite one, as in configuration files."""
     if value is None:
         return None
     for read in (int, float):
@@ -27,7 +29,7 @@ def _seed(context: click.Context, parameter: click.Parameter, value: str | None)
 
 seed = click.option(
     "--seed",
-    callback=_seed,
+    callback=read_seed,
     metavar="NUMBER",
     help="Fixes every choice that is left to chance: the same seed, the same run.",
 )
@@ -48,3 +50,14 @@ crypto = click.option(
     help="Signatures: symbolic ones are quick, Ed25519 is what a real service uses.",
 )
 READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Complain before the work is done, rather than after it, if a file cannot be written."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise click.BadParameter(f"{str(path)!r} is a directory.", param_hint=option)
+    if not folder.is_dir():
+        raise click.BadParameter(f"Directory {str(folder)!r} does not exist.", param_hint=option)
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"Directory {str(folder)!r} is not writable.", param_hint=option)

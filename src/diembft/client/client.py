@@ -152,9 +152,9 @@ class Client:
                 return self._submit_next()
             case TimerFired(Timer.DEADLINE, _):
                 return self._end(False)
-            case _:
+            case _ as unreachable:
                 # Mypy does not narrow a class by the values of its fields.
-                assert_never(event)  # type: ignore[arg-type]
+                assert_never(unreachable)  # type: ignore[arg-type]
 
     def _started(self) -> list[ClientEffect]:
         assert self._sent == 0, "because a client starts once"
@@ -182,8 +182,8 @@ class Client:
                     effects.append(SetTimer(Timer.PAUSE, pauses_s[number], number))
             case Flood():
                 pass
-            case _ as never:
-                assert_never(never)
+            case _ as unreachable:
+                assert_never(unreachable)
         return effects
 
     def _submit_again(self, number: int) -> list[ClientEffect]:

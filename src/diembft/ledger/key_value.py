@@ -134,8 +134,8 @@ class KeyValueStore:
                 return _compare_and_set(state, key, expected, value)
             case Delete(key):
                 return (state.delete(key), _DONE) if key in state else (state, _MISSING)
-            case _:
-                assert_never(decoded)
+            case _ as unreachable:
+                assert_never(unreachable)
 
 
 def _found(value: bytes | None) -> bytes:

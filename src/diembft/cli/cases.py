@@ -1,0 +1,110 @@
+"""One run of a test case, as `diembft run` and `diembft test` ask for it, in whatever process."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from diembft.cli import output
+from diembft.cli.output import Column
+from diembft.simulation.run_case import CaseFigures, run_case
+from diembft.simulation.system import Crypto
+from diembft.testcase.case import TestCase
+from diembft.testcase.loader import load
+from diembft.testcase.verdict import Verdict
+from diembft.trace.files import write_trace
+
+Seed = int | float
+
+
+class Task(Struct, frozen=True):
+    """What is to be run. A seed that is None is the case's own."""
+
+    name_or_file: str
+    seed: Seed | None
+    failure_seed: Seed | None
+    crypto: Crypto
+    trace: Path | None = None
+
+
+class Run(Struct, frozen=True):
+    """What came of it."""
+
+    verdict: Verdict
+    figures: CaseFigures
+    seed: Seed
+    failure_seed: Seed
+    drawn_seeds: tuple[str, ...]
+    real_s: float
+    replay: str
+    """The command that runs the same again."""
+
+
+def run(task: Task) -> Run:
+    """Load and run a test case; write its trace if wanted. Raises InputError."""
+    case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
+    replay = _replay(task, case)
+    result = run_case(case, crypto=task.crypto, keep_trace=task.trace is not None, replay=replay)
+    if task.trace is not None:
+        with output.writing(task.trace):
+            write_trace(task.trace, result.trace)
+    return Run(
+        verdict=result.verdict,
+        figures=result.figures,
+        seed=case.seed,
+        failure_seed=case.failure_seed,
+        drawn_seeds=case.drawn_seeds,
+        real_s=result.real_s,
+        replay=replay,
+    )
+
+
+def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> TestCase:
+    """The case with these seeds in place of its own."""
+    if seed is not None:
+        case = structs.replace(case, seed=seed)
+    if failure_seed is not None:
+        case = structs.replace(case, failure_seed=failure_seed)
+    return case
+
+
+def _replay(task: Task, case: TestCase) -> str:
+    """The shortest command that runs the same; seeds are named where the file does not fix them."""
+    words = ["diembft", "run", task.name_or_file]
+    if task.seed is not None or task.failure_seed is not None or case.drawn_seeds:
+        words += ["--seed", repr(case.seed)]
+        if case.failure_seed != case.seed:
+            words += ["--failure-seed", repr(case.failure_seed)]
+    if task.crypto != "symbolic":
+        words += ["--crypto", task.crypto]
+    return shlex.join(words)
+
+
+FIGURES = (
+    Column("rounds", True),
+    Column("commits", True),
+    Column("timeouts", True),
+    Column("messages", True),
+    Column("dropped", True),
+    Column("virtual s", True),
+    Column("real s", True),
+)
+"""The columns of a run's figures, in the order of `figures`."""
+
+
+def figures(run: Run) -> tuple[str, ...]:
+    """A run's figures, as cells of a table."""
+    counted = run.figures
+    counts = (counted.rounds, counted.commits, counted.timeouts, counted.messages, counted.dropped)
+    return (*(f"{count:,}" for count in counts), f"{counted.virtual_s:.2f}", f"{run.real_s:.2f}")
+
+
+def explain(run: Run) -> None:
+    """Print why a run failed, and the command that runs it again."""
+    for reason in run.verdict.reasons:
+        output.say(f"  {reason.kind}: {reason.text}")
+    if run.verdict.expect_failure is not None:
+        output.say(f"  expected to fail with {run.verdict.expect_failure}")
+    output.say(f"  again: {run.replay}")

@@ -1,0 +1,101 @@
+"""`diembft run`: one test case, once or for many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from diembft.cli import cases, options, output
+from diembft.cli.cases import Run, Seed, Task
+from diembft.cli.output import Column
+from diembft.cli.parallel import results_of
+from diembft.simulation.system import Crypto
+from diembft.testcase.loader import load
+
+
+@click.command("run")
+@click.argument("name_or_file", metavar="NAME_OR_FILE")
+@options.seed
+@click.option(
+    "--failure-seed",
+    callback=options.read_seed,
+    metavar="NUMBER",
+    help="Another seed for failures and delays than for the rest (default: that of --seed).",
+)
+@click.option(
+    "--runs", type=click.IntRange(1), default=1, metavar="N", help="Run N times, with N seeds that follow one another."
+)
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE.")
+@options.crypto
+@options.jobs
+@options.as_json
+def command(
+    name_or_file: str,
+    seed: Seed | None,
+    failure_seed: Seed | None,
+    runs: int,
+    trace: Path | None,
+    crypto: Crypto,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Run a test case in the simulator and say whether the system held.
+
+    NAME_OR_FILE is the name of a case (`diembft list`), such as faulty_dropouts or must_fail/two_silent, or a file in
+    the same format that ends in .da or .py. Without --seed the case's own seeds are used.
+    """
+    if trace is not None:
+        if runs > 1:
+            raise click.UsageError("--trace records one run: leave out --runs, and name a seed.")
+        options.check_writable(trace, "--trace")
+    tasks = list(_tasks(name_or_file, seed, failure_seed, runs, crypto, trace))
+    done: list[Run] = []
+    with output.progress() as bar:
+        shown = bar.add_task(name_or_file, total=runs)
+        for _, run in results_of(cases.run, tasks, min(jobs, runs)):
+            done.append(run)
+            bar.advance(shown)
+    done.sort(key=lambda run: run.seed)
+    passed = all(run.verdict.passed for run in done)
+    if as_json:
+        output.say_json({"case": done[0].verdict.case, "passed": passed, "runs": done})
+    elif runs == 1:
+        _print_one(done[0])
+    else:
+        _print_many(done)
+    return output.PASSED if passed else output.FAILED
+
+
+def _tasks(
+    name_or_file: str, seed: Seed | None, failure_seed: Seed | None, runs: int, crypto: Crypto, trace: Path | None
+) -> Iterable[Task]:
+    first = seed if runs == 1 or seed is not None else load(name_or_file).seed
+    for number in range(runs):
+        this = None if first is None else first + number
+        yield Task(name_or_file, this, this if failure_seed is None else failure_seed, crypto, trace)
+
+
+def _print_one(run: Run) -> None:
+    verdict = run.verdict
+    remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
+    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
+    output.table(cases.FIGURES, [cases.figures(run)])
+    for reason in verdict.reasons:
+        output.say(f"{reason.kind}: {reason.text}")
+    if run.drawn_seeds or not verdict.passed:
+        output.say(f"again: {run.replay}")
+
+
+def _print_many(runs: list[Run]) -> None:
+    output.table(
+        [Column("seed", True), Column("verdict"), *cases.FIGURES],
+        [(repr(run.seed), output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+    )
+    failed = [run for run in runs if not run.verdict.passed]
+    for run in failed:
+        output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
+        cases.explain(run)
+    output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

@@ -1,0 +1,68 @@
+"""`diembft test`: all test cases of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import click
+from rich.text import Text
+
+from diembft.cli import cases, options, output
+from diembft.cli.cases import Run, Task
+from diembft.cli.output import Column
+from diembft.cli.parallel import results_of
+from diembft.errors import InputError
+from diembft.simulation.system import Crypto
+from diembft.testcase.loader import case_files, default_folder, load
+
+
+@click.command("test")
+@click.argument("folder", metavar="[DIR]", required=False, type=options.READABLE_FOLDER)
+@options.crypto
+@options.jobs
+@options.as_json
+def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> int:
+    """Run all test cases in DIR (default: configs/), in parallel.
+
+    Folders below DIR are left out, such as must_fail/ with the cases that are expected to fail.
+    """
+    began_s = perf_counter()
+    names = _names(folder)
+    for name in names:
+        load(name)  # so that nothing runs if anything is wrong with any case
+    tasks = [Task(name, None, None, crypto) for name in names]
+    runs: dict[str, Run] = {}
+    with output.progress() as bar:
+        shown = bar.add_task("test cases", total=len(tasks))
+        for task, run in results_of(cases.run, tasks, min(jobs, len(tasks))):
+            runs[task.name_or_file] = run
+            bar.advance(shown)
+    ordered = [runs[name] for name in names]
+    passed = all(run.verdict.passed for run in ordered)
+    if as_json:
+        output.say_json({"passed": passed, "real_s": perf_counter() - began_s, "runs": ordered})
+    else:
+        _print(ordered, perf_counter() - began_s)
+    return output.PASSED if passed else output.FAILED
+
+
+def _names(folder: Path | None) -> list[str]:
+    """The cases, as `diembft run` takes them."""
+    top = folder or default_folder()
+    files = case_files(top)
+    if not files:
+        raise InputError(f"{top}: there are no test cases (files that end in .da or .py)")
+    return [str(path) if folder else path.stem for path in files]
+
+
+def _print(runs: list[Run], real_s: float) -> None:
+    output.table(
+        [Column("case"), Column("verdict"), *cases.FIGURES],
+        [(run.verdict.case, output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+    )
+    failed = [run for run in runs if not run.verdict.passed]
+    for run in failed:
+        output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}"))
+        cases.explain(run)
+    output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")
