@@ -1,0 +1,9 @@
+# Ten partitions drawn; only replicas with a twin lead; the sequences are those of the enumeration.
+from testconfig import *
+
+test_case = GenConfig(
+    tests=10000, R=5, P=10, K=3, C=10000, L=7, E=1, N=7, F=2,
+    random_partitions=True, random_leaders=False, random_configurations=False,
+    allow_non_faulty_leaders=False, allow_quorumless_partitions=False,
+    out_file="random_partition_config.json",
+)  # fmt: skip
