@@ -519,7 +519,8 @@ class _Liveness:
     """8: after GST, a request that a correct node holds commits within a bounded number of rounds and time.
 
     Judged from a record `Synchronous` until the next fault, if its delay is at most the delta that timers are derived
-    from, and while at most f validators are not correct. With L the longest round timer that a correct node started since the last progress (or had running then):
+    from, and while at most f validators are not correct. With L the longest round timer that a correct node started
+    since the last progress (or had running then):
 
     - *Time*: while a correct node holds a request, the highest round of correct nodes rises at least every 3 L + 6
       delta. (The holder's timer runs out, L; its timeout relays the request or brings its round up to date; the

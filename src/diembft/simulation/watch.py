@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.consensus.invariants import Checker
+from diembft.consensus.invariants import LIVENESS, Checker
 from diembft.simulation.simulator import Observer, Simulator
 from diembft.trace.records import Ended, Header, Record, Violated
 
@@ -25,7 +25,7 @@ class Watch:
     @property
     def observer(self) -> Observer | None:
         """What a simulator is to be given: None if nothing is to be watched."""
-        return self._observe if self._keep or self._checker is not None else None
+        return self.observe if self._keep or self._checker is not None else None
 
     def attach(self, simulator: Simulator) -> None:
         """Name the simulator that a violation stops."""
@@ -41,13 +41,21 @@ class Watch:
         if self._checker is not None:
             self._found(self._checker.finish(at_s))
 
-    def _observe(self, record: Record) -> None:
+    def add(self, detail: str, nodes: tuple[str, ...]) -> None:
+        """Somebody else found liveness violated, at the end of the run."""
+        self._found([Violated(self._now_s(), LIVENESS, detail, nodes)])
+
+    def observe(self, record: Record) -> None:
+        """Take the next record."""
         if self._keep:
             self.records.append(record)
         if self._checker is not None:
             found = self._checker.feed(record)
             if found:
                 self._found(found)
+
+    def _now_s(self) -> float:
+        return 0.0 if self._simulator is None else self._simulator.now_s
 
     def _found(self, found: list[Violated]) -> None:
         self.violations.extend(found)

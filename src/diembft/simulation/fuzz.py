@@ -1,0 +1,301 @@
+"""Random configurations and schedules, run with every invariant asserted after every event.
+
+`run_index(seed, index)` draws one scenario and runs it; the same seed and index give the same run. `fuzz` runs a range of
+them. What was reached is counted, for a search that never meets a timeout certificate proves little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from random import Random
+
+from msgspec import Struct
+
+from diembft.client.client import Client, ClientConfig, Retransmit
+from diembft.consensus.config import Config
+from diembft.consensus.kit import CORRECT, Kit
+from diembft.consensus.replica import Recovered
+from diembft.messages.digests import Digests
+from diembft.messages.types import BlockResponse
+from diembft.simulation.api import operation
+from diembft.simulation.network import SeededNetwork
+from diembft.simulation.scenario import DELTA_S, SILENT, TWIN, Scenario, draw_scenario
+from diembft.simulation.simulator import Observer, Simulator
+from diembft.simulation.system import (
+    ClientSpec,
+    Crypto,
+    Keys,
+    Machine,
+    NodeSpec,
+    header,
+    key_value_machine,
+    make_keys,
+    replica_name,
+    replica_node,
+)
+from diembft.simulation.watch import Watch
+from diembft.trace.records import (
+    Committed,
+    Delivered,
+    Ended,
+    Evidence,
+    Partitioned,
+    Record,
+    Restarted,
+    Sent,
+    State,
+    Violated,
+)
+
+PATIENCE_DELTAS = 3000
+"""For how long after GST, in units of delta, clients that retransmit may take: far longer than they do."""
+HASTE_DELTAS = 100
+"""The same for other clients, whose requests may be lost."""
+
+Actor = Callable[[Scenario, int, Keys, Recovered | None], Machine]
+"""Makes a Byzantine actor that holds the key of one validator of the scenario."""
+
+
+class Reached(Struct):
+    """How often a run, or many, reached what matters."""
+
+    blocks: int = 0
+    """Committed by some correct replica."""
+    timeout_certificates: int = 0
+    """Rounds that a correct replica left by a TC."""
+    restarts: int = 0
+    syncs: int = 0
+    """Answers with blocks that a correct replica took."""
+    equivocations: int = 0
+    """Reported by correct replicas, with both messages as evidence."""
+    reputation_leaders: int = 0
+    """Rounds led by somebody else than round robin would have."""
+    commits_after_heal: int = 0
+    """Blocks committed first after a partition had healed."""
+    byzantine: int = 0
+    """Runs with Byzantine validators."""
+
+    def add(self, other: Reached) -> None:
+        """Add the counts of another run."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class FuzzResult(Struct, frozen=True, kw_only=True):
+    """What one scenario showed."""
+
+    seed: int
+    index: int
+    violations: tuple[Violated, ...]
+    reached: Reached
+    events: int
+    """Handled by replicas."""
+    virtual_s: float
+    trace: tuple[Record, ...]
+    """Empty unless asked for."""
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing was violated."""
+        return not self.violations
+
+
+def fuzz(
+    count: int,
+    seed: int,
+    *,
+    first: int = 0,
+    kit: Kit = CORRECT,
+    actors: Mapping[str, Actor] | None = None,
+    crypto: Crypto = "symbolic",
+) -> Iterator[FuzzResult]:
+    """The results of `count` scenarios of a seed, from index `first` on, in order. Indices can be cut into ranges at will."""
+    for index in range(first, first + count):
+        yield run_index(seed, index, kit=kit, actors=actors, crypto=crypto)
+
+
+def run_index(
+    seed: int,
+    index: int,
+    *,
+    kit: Kit = CORRECT,
+    actors: Mapping[str, Actor] | None = None,
+    crypto: Crypto = "symbolic",
+    keep_trace: bool = False,
+    replay: str = "",
+) -> FuzzResult:
+    """Draw and run one scenario.
+
+    `kit` runs in all replicas, and is taken to be correct; `actors` by name are what Byzantine validators may be, beside
+    twins and silent ones. The run ends at the first violation. `replay` is the command that runs the same again.
+    """
+    actors = actors or {}
+    scenario = draw_scenario(seed, index, tuple(sorted(actors)))
+    return run_scenario(scenario, kit=kit, actors=actors, crypto=crypto, keep_trace=keep_trace, replay=replay)
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    kit: Kit = CORRECT,
+    actors: Mapping[str, Actor] | None = None,
+    crypto: Crypto = "symbolic",
+    keep_trace: bool = False,
+    replay: str = "",
+) -> FuzzResult:
+    """Run a scenario; see `run_index`."""
+    config = scenario.config
+    names = [f"client{number}" for number in range(len(scenario.clients))]
+    keys = make_keys(crypto, config.n, names, scenario.seed)
+    nodes = _nodes(scenario, keys, kit, actors or {})
+    clients = [_client(scenario, number, keys) for number in range(len(scenario.clients))]
+    head = header(
+        config,
+        nodes,
+        clients,
+        keys,
+        seed=f"{scenario.seed}, scenario {scenario.index}",
+        replay=replay,
+        description=f"scenario {scenario.index} of seed {scenario.seed}",
+    )
+    watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
+    counter = _Counter(scenario, nodes, watch.observe)
+    simulator = Simulator(
+        config,
+        nodes,
+        SeededNetwork(len(nodes), scenario.before, Random(f"{scenario.seed}/{scenario.index}/network")),
+        clients=clients,
+        schedule=scenario.schedule,
+        observe=counter.observe,
+        notice_connections=scenario.notice_connections,
+    )
+    watch.attach(simulator)
+    _drive(scenario, simulator, watch)
+    watch.finish(Ended(simulator.now_s, not watch.violations, tuple([found.detail for found in watch.violations])))
+    return FuzzResult(
+        seed=scenario.seed,
+        index=scenario.index,
+        violations=tuple(watch.violations),
+        reached=counter.reached,
+        events=simulator.figures.delivered,
+        virtual_s=simulator.now_s,
+        trace=tuple(watch.records),
+    )
+
+
+def _drive(scenario: Scenario, simulator: Simulator, watch: Watch) -> None:
+    """Run to GST, until the clients have ended, and until laggards must have caught up; then judge how it ended."""
+    correct = [node for node, spec in enumerate(simulator.nodes) if spec.correct]
+    storages = simulator.storages
+    simulator.run(scenario.gst_s)
+    if not watch.violations:
+        simulator.run_until_clients_end(scenario.gst_s + PATIENCE_DELTAS * DELTA_S)
+    target = max([storages[node].height for node in correct])
+    if not watch.violations:
+        settle_s = _settle_deltas(scenario.config) * DELTA_S
+        simulator.run(max(simulator.now_s, scenario.schedule[-1].at_s) + settle_s)
+    if not watch.violations:
+        watch.judge_end(simulator.now_s)
+        for spec in simulator.clients:
+            client = spec.client
+            if isinstance(client.config.workload, Retransmit) and client.executed < client.config.count:
+                watch.add(f"{spec.name} completed {client.executed} of {client.config.count} requests", ())
+        for node in correct:
+            if storages[node].height < target:
+                name = simulator.nodes[node].name
+                watch.add(f"{name} committed {storages[node].height} of {target} blocks long after GST", (name,))
+
+
+def _settle_deltas(config: Config) -> float:
+    """For how long laggards may take, in units of delta.
+
+    At rest a peer tells one other after the other what it knows, every 20 delta.
+    """
+    return 60 + (25 * config.n if config.rest else 0)
+
+
+def _nodes(scenario: Scenario, keys: Keys, kit: Kit, actors: Mapping[str, Actor]) -> list[NodeSpec]:
+    config, machine = scenario.config, key_value_machine()
+    byzantine = dict(scenario.byzantine)
+    nodes: list[NodeSpec] = []
+    for number, (replica, clock_rate) in enumerate(zip(scenario.nodes, scenario.clock_rates, strict=True)):
+        name = replica_name(replica) + ("'" if number >= config.n else "")
+        actor = byzantine.get(replica)
+        if actor is None or actor in (TWIN, SILENT):
+            correct = actor is None
+            node = replica_node(
+                config, replica, keys, machine, kit=kit, name=name, correct=correct, clock_rate=clock_rate
+            )
+        else:
+            node = NodeSpec(name, replica, partial(actors[actor], scenario, replica, keys), False, clock_rate)
+        nodes.append(node)
+    return nodes
+
+
+def _client(scenario: Scenario, number: int, keys: Keys) -> ClientSpec:
+    plan = scenario.clients[number]
+    name = f"client{number}"
+    patience = PATIENCE_DELTAS if isinstance(plan.workload, Retransmit) else HASTE_DELTAS
+    config = ClientConfig(
+        client=name,
+        n=scenario.config.n,
+        workload=plan.workload,
+        count=plan.count,
+        timeout_s=scenario.gst_s + patience * DELTA_S,
+        seed=scenario.seed,
+    )
+    digests = Digests(scenario.config.chain_id, scenario.config.epoch)
+    return ClientSpec(Client(config, keys.clients[name], digests, partial(operation, name)))
+
+
+class _Counter:
+    """Counts what a run reaches, on the way of its records to the watch."""
+
+    def __init__(self, scenario: Scenario, nodes: Sequence[NodeSpec], observe: Observer) -> None:
+        self.reached = Reached(byzantine=bool(scenario.byzantine))
+        self._observe = observe
+        self._n = scenario.config.n
+        self._correct = {node.name: node.correct for node in nodes}
+        self._answers: dict[int, None] = {}
+        """Messages that carry blocks."""
+        self._round = 0
+        self._tc_round = 0
+        self._height = 0
+        self._parted = self._healed = False
+
+    def observe(self, record: Record) -> None:
+        """Count a record, and pass it on."""
+        self._observe(record)
+        reached = self.reached
+        match record:
+            case Sent(message=BlockResponse(blocks=blocks)) if blocks:
+                self._answers[record.number] = None
+            case Delivered(node=node, number=number):
+                if number in self._answers and not (record.rejected or record.ignored) and self._correct[node]:
+                    reached.syncs += 1
+            case State() if self._correct[record.node]:
+                self._state(record)
+            case Committed() if self._correct[record.node] and record.height > self._height:
+                self._height = record.height
+                reached.blocks += 1
+                reached.commits_after_heal += self._healed
+            case Evidence(kind="equivocation") if self._correct[record.node]:
+                reached.equivocations += 1
+            case Restarted() if self._correct[record.node]:
+                reached.restarts += 1
+            case Partitioned(sets=sets):
+                whole = len(sets) == 1 and len(sets[0]) == len(self._correct)
+                self._healed = whole and self._parted
+                self._parted = self._parted or not whole
+            case _:
+                pass
+
+    def _state(self, record: State) -> None:
+        tc = record.last_round_tc
+        if tc is not None and tc.round > self._tc_round:
+            self._tc_round = tc.round
+            self.reached.timeout_certificates += 1
+        if record.current_round > self._round:
+            self._round = record.current_round
+            self.reached.reputation_leaders += record.leader != (self._round // 2) % self._n
