@@ -45,6 +45,7 @@ from diembft.consensus.events import BlocksRead, Connected, Event, Received, Req
 from diembft.consensus.execution import StateMachine
 from diembft.consensus.genesis import genesis
 from diembft.consensus.kit import CORRECT, Kit
+from diembft.consensus.safety import consecutive
 from diembft.consensus.sync import Fetch, chain_from, within_bytes
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.messages.digests import Digests
@@ -833,11 +834,9 @@ class Replica:
         """Begin, or go on after a crash: tell all what one knows, and send again what was sent last in this round."""
         self._changed = True
         self._deliver(self.tree.high_commit_qc)
-        if self.tree.high_qc.vote_info.round == 0 and self.pacemaker.last_round_tc is None:
-            return
         round_ = self.pacemaker.current_round
         tree = self.tree
-        if self.config.n > 1:
+        if round_ > 1 and self.config.n > 1:
             sync_info = SyncInfo(round_, tree.high_qc, tree.high_commit_qc, self.pacemaker.tc_for(tree.high_qc))
             self._out.append(Broadcast(sync_info))
         match self.last_sent:
@@ -847,10 +846,16 @@ class Replica:
             case VoteMsg() if self.last_sent.vote_info.round == round_:
                 node = tree.nodes.get(self.last_sent.vote_info.id)
                 if node is not None and node.block.author == self.me:
-                    self._send_proposal(node.block, self.pacemaker.tc_for(node.block.qc))
+                    self._send_proposal_again(node.block)
                 self._send_vote(self.last_sent)
             case _:
                 pass
+
+    def _send_proposal_again(self, block: Block) -> None:
+        """Unless its TC is no longer at hand, for a late QC of the TC's round has made it superfluous."""
+        tc = self.pacemaker.tc_for(block.qc)
+        if tc is not None or consecutive(block.qc.vote_info.round, block.round):
+            self._send_proposal(block, tc)
 
     def _recover(self, recovered: Recovered) -> None:
         """Rebuild the state from what was durable (docs/protocol.md, "Durability")."""
