@@ -1,0 +1,1 @@
+"""Pages and plots made from traces: one self-contained HTML page that shows a run, and charts of results."""

@@ -1,0 +1,203 @@
+// The content of what was chosen: a message, a step, a block or a certificate.
+
+const blockLink = (block) => (block === NONE ? "unknown" : link(blockName(block), () => select("block", block)));
+const messageLink = (index, label) => link(label ?? `#${run.messages[index].number} ${messageText(run.messages[index])}`, () => select("message", index, NONE));
+const stepLink = (index, label) => link(label ?? `step ${index + 1}`, () => goTo(index, true));
+
+function signersOf(certificate) {
+  return certificate.signers.map((signer) => el("span", { class: `signer${bothSigners.has(signer) && sideOf(certificate.block) !== NONE ? " both" : ""}`, title: replicaName(signer) }, replicaName(signer)));
+}
+
+function certificateLink(index) {
+  if (index === NONE) return "none";
+  const certificate = run.certificates[index];
+  return link(certificate.round === 0 ? "genesis QC" : `QC of ${blockName(certificate.block)}`, () => select("certificate", index));
+}
+
+function definitions2(pairs) {
+  return el("dl", {}, pairs.filter(Boolean).map(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
+}
+
+function tcParts(index) {
+  if (index === NONE) return "none";
+  const tc = run.timeout_certificates[index];
+  return [`round ${tc.round}; signed by `, ...joined(tc.signers.map((signer, position) => `${replicaName(signer)} (high QC ${tc.high_qc_rounds[position]})`)), "; ", certificateLink(tc.qc)];
+}
+
+function requestList(requests, count) {
+  if (!requests.length) return "none";
+  const more = count > requests.length ? el("li", { class: "soft" }, `and ${count - requests.length} more`) : null;
+  return el("ul", {}, requests.map((request) => el("li", {}, `${request.client} #${request.number} `, el("code", {}, request.operation))), more);
+}
+
+function messageContent(message) {
+  const pairs = [["from", nodeName(message.node)], ["sent", message.step === NONE ? `${seconds(message.at)}, before this window` : [seconds(message.at), ", ", stepLink(message.step)]]];
+  if (message.round !== NONE) pairs.push(["round", String(message.round)]);
+  switch (message.kind) {
+    case "proposal": {
+      const block = run.blocks[message.block];
+      pairs.push(["block", [blockLink(message.block), ` by ${replicaName(block.author)}`]], ["extends", [blockLink(block.parent), " by ", certificateLink(message.qc)]],
+        ["last_round_tc", tcParts(message.tc)], ["requests", requestList(block.requests, block.request_count)]);
+      break;
+    }
+    case "vote":
+      pairs.push(["signed by", replicaName(message.sender)], ["block", blockLink(message.block)], ["parent round", String(message.parent_round)],
+        ["would commit", message.commits ? ["its parent ", blockLink(run.blocks[message.block].parent)] : "nothing"]);
+      break;
+    case "timeout":
+      pairs.push(["signed by", replicaName(message.sender)], ["high_qc", certificateLink(message.qc)], ["last_round_tc", tcParts(message.tc)]);
+      break;
+    case "sync_info":
+      pairs.push(["high_qc", certificateLink(message.qc)], ["last_round_tc", tcParts(message.tc)]);
+      break;
+    case "block_request":
+      pairs.push(["asks for", [`up to ${message.count} blocks to `, blockLink(message.block)]], ["after", blockLink(message.known_block)]);
+      break;
+    case "block_response":
+      pairs.push(["blocks", message.blocks.length ? joined(message.blocks.map(blockLink)) : "none"]);
+      break;
+    default:
+      pairs.push(["content", requestList(message.requests, message.count)]);
+  }
+  if (message.high_commit_qc !== NONE) pairs.push(["high_commit_qc", certificateLink(message.high_commit_qc)]);
+  return definitions2(pairs);
+}
+
+// The rules that decide about a delivered message, with the numbers that the receiver had.
+function checksOf(message, delivery) {
+  const before = delivery.step === NONE ? null : stateAt(delivery.to, delivery.step - 1);
+  if (!before) return [];
+  const step = run.steps[delivery.step];
+  const after = step.state ?? before;
+  const checks = [];
+  const check = (ok, rule) => checks.push({ ok, rule });
+  if (message.kind === "proposal") {
+    const block = run.blocks[message.block];
+    const parentRound = message.qc === NONE ? 0 : run.certificates[message.qc].round;
+    const tc = message.tc === NONE ? null : run.timeout_certificates[message.tc];
+    const current = Math.max(before.round, parentRound + 1, tc ? tc.round + 1 : 0);
+    check(message.round === current, `its round ${message.round} is the current round ${current}`);
+    check(after.leader === block.author, `its author ${replicaName(block.author)} leads the round (leader here: ${replicaName(after.leader)})`);
+    check(message.round > before.highest_vote_round, `its round ${message.round} > highest_vote_round ${before.highest_vote_round}`);
+    if (parentRound + 1 === message.round) check(true, `it extends the QC of the round before, ${parentRound}`);
+    else if (!tc) check(false, `it extends the QC of round ${parentRound}, so it needs a TC of round ${message.round - 1}: none`);
+    else {
+      const high = Math.max(0, ...tc.high_qc_rounds);
+      check(tc.round + 1 === message.round && parentRound >= high, `it extends the QC of round ${parentRound} with the TC of round ${tc.round}: ${parentRound} ≥ max(high QC rounds) = ${high}`);
+    }
+    const voted = step.sent.some((index) => run.messages[index].kind === "vote" && run.messages[index].block === message.block);
+    checks.push({ ok: null, rule: voted ? `so ${nodeName(delivery.to)} votes for it` : `${nodeName(delivery.to)} sends no vote in this step` });
+  } else if (message.kind === "vote" || message.kind === "timeout") {
+    const senders = new Set();
+    for (const earlier of run.steps) {
+      if (earlier.index > delivery.step) break;
+      if (earlier.node !== delivery.to || earlier.message === NONE) continue;
+      const other = run.messages[earlier.message];
+      const same = other.kind === message.kind && (message.kind === "vote" ? other.block === message.block : other.round === message.round);
+      if (same && other.deliveries[earlier.delivery].fate !== "rejected") senders.add(other.sender);
+    }
+    const what = message.kind === "vote" ? `votes for ${blockName(message.block)}` : `timeouts of round ${message.round}`;
+    checks.push({ ok: null, rule: `${what} received here so far: ${[...senders].map(replicaName).join(", ")} (${senders.size}; a quorum is ${run.quorum}, the own one counts too)` });
+    check(message.round >= before.round - (message.kind === "vote" ? 1 : 0), `its round ${message.round} is not over (current round ${before.round})`);
+  }
+  return checks;
+}
+
+function checkList(checks) {
+  if (!checks.length) return null;
+  return [el("h3", {}, "By the rules, with the receiver's state before"), el("ul", { class: "checks" },
+    checks.map(({ ok, rule }) => el("li", { class: ok === false ? "bad" : "" }, ok === null ? "→ " : ok ? "✓ " : "✗ ", ok === false ? `not so: ${rule}` : rule)))];
+}
+
+function deliveryRow(message, delivery, index, chosen) {
+  const fate = FATE_NAMES[delivery.fate] + (delivery.reason ? `: ${delivery.reason}` : "");
+  return el("tr", { class: chosen === index ? "current" : "" },
+    el("td", {}, link(nodeName(delivery.to), () => select("message", message.index, index))),
+    el("td", { class: delivery.fate === "lost" || delivery.fate === "rejected" ? "bad" : "" }, fate),
+    el("td", { class: "number" }, delivery.fate === "in flight" ? "" : delivery.step === NONE ? seconds(delivery.at) : stepLink(delivery.step, seconds(delivery.at))));
+}
+
+function messageDetails(index, chosen) {
+  const message = run.messages[index];
+  const delivery = message.deliveries[chosen] ?? (message.deliveries.length === 1 ? message.deliveries[0] : null);
+  return [
+    el("p", { class: "lead" }, `Message #${message.number}: ${messageText(message)}`),
+    messageContent(message),
+    el("h3", {}, "On its way"),
+    el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "to"), el("th", {}, "what became of it"), el("th", {}, "at"))),
+      el("tbody", {}, message.deliveries.map((item, position) => deliveryRow(message, item, position, chosen)))),
+    delivery ? checkList(checksOf(message, delivery)) : el("p", { class: "soft" }, "Choose a receiver to see why it was accepted or rejected there."),
+    delivery && delivery.step !== NONE ? effectList(run.steps[delivery.step]) : null,
+  ];
+}
+
+function effectList(step) {
+  const before = step.node === NONE ? null : stateAt(step.node, step.index - 1);
+  const items = [];
+  if (step.state) items.push(`state: round ${before && before.round !== step.state.round ? `${before.round} → ` : ""}${step.state.round}, leader ${replicaName(step.state.leader)}, highest_vote_round ${step.state.highest_vote_round}, highest_qc_round ${step.state.highest_qc_round}`);
+  if (step.persisted) items.push(`persists ${step.persisted}`);
+  for (const commit of step.commits) items.push(["commits ", blockLink(commit.block), ` at height ${commit.height} by the `, certificateLink(commit.certificate)]);
+  for (const index of step.sent) items.push(["sends ", messageLink(index), ` to ${names(run.messages[index].deliveries.map((delivery) => delivery.to))}`]);
+  for (const timer of step.timers) items.push(timer.delay_s === undefined ? `stops its ${timer.timer} timer` : `sets its ${timer.timer} timer to ${timer.delay_s} s (round ${timer.round})`);
+  for (const evidence of step.evidence) items.push(`reports ${evidence}`);
+  return [el("h3", {}, "What the node did then"), items.length ? el("ul", {}, items.map((item) => el("li", {}, item))) : el("p", { class: "soft" }, "Nothing.")];
+}
+
+function stepDetails(index) {
+  const step = run.steps[index];
+  const message = step.message === NONE ? null : run.messages[step.message];
+  return [
+    el("p", { class: "lead" }, `Step ${index + 1}, ${seconds(step.at)}`),
+    el("p", {}, causeText(step)),
+    message ? messageContent(message) : null,
+    message ? checkList(checksOf(message, message.deliveries[step.delivery])) : null,
+    step.node === NONE ? null : effectList(step),
+  ];
+}
+
+function blockDetails(index) {
+  const block = run.blocks[index];
+  const proposals = run.messages.filter((message) => message.kind === "proposal" && message.block === index);
+  const committed = replicaNodes.filter((node) => block.committed[node] !== NONE);
+  return [
+    el("p", { class: "lead" }, `Block ${block.name}`),
+    definitions2([
+      ["id", el("code", {}, block.id)],
+      ["round", String(block.round)],
+      ["author", block.author === NONE ? "unknown (only certificates of it were seen)" : replicaName(block.author)],
+      block.round > 0 && ["extends", [blockLink(block.parent), " by ", certificateLink(block.qc)]],
+      ["extended by", block.children.length ? joined(block.children.map(blockLink)) : "no block"],
+      block.round > 0 && ["certified", block.certificates.length ? block.certificates.map((certificate) => el("div", {}, certificateLink(certificate), " ", signersOf(run.certificates[certificate]))) : "no"],
+      ["committed by", committed.length ? joined(committed.map((node) => (run.steps[block.committed[node]] ? stepLink(block.committed[node], nodeName(node)) : nodeName(node)))) : "no node"],
+      ["requests", requestList(block.requests, block.request_count)],
+      proposals.length && ["proposed in", joined(proposals.map((message) => messageLink(message.index)))],
+    ]),
+  ];
+}
+
+function certificateDetails(index) {
+  const certificate = run.certificates[index];
+  const votes = votesOf(certificate);
+  const fewer = certificate.round > 0 && certificate.signers.length < run.quorum;
+  return [
+    el("p", { class: "lead" }, certificate.round === 0 ? "Genesis QC" : `QC of ${blockName(certificate.block)}, round ${certificate.round}`),
+    definitions2([
+      ["certifies", blockLink(certificate.block)],
+      ["signed by", [signersOf(certificate), el("div", { class: fewer ? "bad" : "soft" }, `${certificate.signers.length} distinct; a quorum is ${run.quorum} of ${run.n}`)]],
+      ["formed by", replicaName(certificate.author)],
+      ["parent round", String(certificate.parent_round)],
+      ["commits", certificate.commits && certificate.round > 0 ? ["its parent ", blockLink(run.blocks[certificate.block].parent)] : "nothing"],
+      ["known to", names(replicaNodes.filter((node) => certificate.known[node] !== NONE)) || "nobody"],
+    ]),
+    votes.length ? [el("h3", {}, "Votes sent for it"), el("ul", {}, votes.map((vote) => el("li", {}, messageLink(vote), ` by ${nodeName(run.messages[vote].node)} to ${names(run.messages[vote].deliveries.map((delivery) => delivery.to))}`)))] : null,
+  ];
+}
+
+function details() {
+  switch (selection.type) {
+    case "message": return messageDetails(selection.index, selection.delivery);
+    case "block": return blockDetails(selection.index);
+    case "certificate": return certificateDetails(selection.index);
+    default: return stepDetails(replay.step);
+  }
+}

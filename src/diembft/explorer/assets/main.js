@@ -1,0 +1,188 @@
+// Putting the page together: what stands at the top, the filters, the keys, the first view.
+
+const KEYS = [
+  ["← →", "one step back or on"], ["Shift ← →", "one round back or on"], ["Home End", "first and last step"], ["Space", "play or pause"],
+  ["+ −", "zoom"], ["0", "show all"], [", .", "move to earlier or later"], ["n p", "next or previous message in view"], ["s", "idle time shortened or to scale"],
+  ["1 2 3 4", "the panels at the side"], ["t", "dark or light"], ["?", "these keys"],
+];
+
+function setTop() {
+  byId("title").textContent = run.title;
+  byId("title").title = run.title;
+  const verdict = byId("verdict");
+  if (run.stories.length) {
+    verdict.textContent = `✖ ${[...new Set(run.stories.map((one) => one.property))].join(", ")} violated`;
+    verdict.classList.add("bad");
+  } else if (run.passed !== null) {
+    verdict.textContent = run.passed ? "✓ passed" : "✖ failed";
+    verdict.classList.add(run.passed ? "good" : "bad");
+  } else verdict.hidden = true;
+  const part = run.window;
+  byId("facts").textContent = `${run.n} replicas${replicaNodes.length > run.n ? ` + ${replicaNodes.length - run.n} twin${replicaNodes.length > run.n + 1 ? "s" : ""}` : ""} · rounds ${part.first_round}–${part.last_round}${part.whole ? "" : ` of ${part.all_rounds}`} · ${seconds(endTime)}`;
+}
+
+function chip(label, sample, pressed, toggle, attributes = {}) {
+  return el("button", {
+    type: "button", class: "chip", "aria-pressed": String(pressed), ...attributes,
+    onclick: (event) => {
+      const now = toggle();
+      event.currentTarget.setAttribute("aria-pressed", String(now));
+      requestDraw();
+    },
+  }, sample, label);
+}
+
+function setTools() {
+  const present = new Set(run.messages.map((message) => message.family));
+  const kinds = byId("kinds");
+  for (const [family, { name }] of Object.entries(FAMILIES)) {
+    if (!present.has(family)) {
+      if (family === "client") filter.families.delete(family);
+      continue;
+    }
+    if (family === "client") filter.families.delete(family);
+    const sample = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-${family}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `f-${family}`, d: "M17 1L24 4L17 7Z" }));
+    kinds.append(chip(name, sample, filter.families.has(family), () => toggleIn(filter.families, family), { "data-family": family }));
+  }
+  const lost = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "plain-line", x1: 0, y1: 4, x2: 14, y2: 4 }), cross(18, 4, 3, "lost"));
+  kinds.append(chip("Lost", lost, filter.lost, () => (filter.lost = !filter.lost), { "data-family": "lost" }));
+  const timer = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "timer-line", x1: 0, y1: 4, x2: 24, y2: 4 }));
+  kinds.append(chip("Timers", timer, filter.timers, () => (filter.timers = !filter.timers), { "data-family": "timers" }));
+  const first = byId("first-round"), last = byId("last-round");
+  first.value = filter.first = run.window.first_round;
+  last.value = filter.last = run.window.last_round;
+  const change = () => {
+    filter.first = first.value === "" ? 0 : Number(first.value);
+    filter.last = last.value === "" ? Infinity : Number(last.value);
+    showRounds(filter.first, filter.last);
+    requestDraw();
+  };
+  first.addEventListener("change", change);
+  last.addEventListener("change", change);
+  if (run.stories.some((one) => one.sides.length)) {
+    byId("story-focus-group").hidden = false;
+    byId("story-focus").addEventListener("change", (event) => {
+      filter.story = event.target.checked;
+      requestDraw();
+    });
+  }
+  byId("zoom-in").addEventListener("click", () => zoom(1.5));
+  byId("zoom-out").addEventListener("click", () => zoom(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", showAll);
+  byId("scale").addEventListener("click", toggleScale);
+  nameScale();
+}
+
+function toggleIn(set, value) {
+  if (set.delete(value)) return false;
+  set.add(value);
+  return true;
+}
+
+const nameScale = () => { byId("scale").textContent = scale.shortened ? "Idle time shortened" : "Time to scale"; };
+
+function toggleScale() {
+  const start = timeAt(view.start), end = timeAt(view.end);
+  scale.shortened = !scale.shortened;
+  buildScale();
+  nameScale();
+  setView(placeOf(start), placeOf(end));
+}
+
+const showAll = () => setView(-scale.length, 2 * scale.length);
+
+function setTheme(dark) {
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  byId("theme").textContent = dark ? "Light" : "Dark";
+}
+
+const toggleTheme = () => setTheme(document.documentElement.dataset.theme !== "dark");
+
+function showKeys() {
+  const dialog = byId("keys");
+  dialog.replaceChildren(el("h2", {}, "Keys"), el("table", {}, el("tbody", {}, KEYS.map(([key, what]) => el("tr", {}, el("td", {}, key.split(" ").map((one) => [el("kbd", {}, one), " "])), el("td", {}, what))))),
+    el("p", { class: "soft" }, "Click a message, mark or block for its content; click a lane's name to see only its messages; drag to move, turn the wheel to zoom. Tab reaches every control."),
+    el("button", { type: "button", onclick: () => dialog.close() }, "Close"));
+  dialog.showModal();
+}
+
+// The next or previous message in view, in the order of sending.
+function nextMessage(by) {
+  const inView = shown.hits.filter((item) => item.x1 >= GUTTER && item.x1 <= diagram.clientWidth);
+  if (!inView.length) return;
+  const at = inView.findIndex((item) => selection.type === "message" && item.message.index === selection.index && (selection.delivery === NONE || item.index === selection.delivery));
+  const next = inView[at === -1 ? (by > 0 ? 0 : inView.length - 1) : (at + by + inView.length) % inView.length];
+  select("message", next.message.index, next.index);
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
+  const target = event.target;
+  const typing = target.matches("select, input[type='number']");
+  const pressing = (event.key === " " || event.key === "Enter") && target.matches("button, input[type='checkbox'], [role='button']");
+  const scrolling = target.matches("#panel, #tree-scroll") && event.key.startsWith("Arrow");
+  if (typing || pressing || scrolling) return;
+  const actions = {
+    ArrowLeft: () => (event.shiftKey ? roundBy(-1) : stepBy(-1)), ArrowRight: () => (event.shiftKey ? roundBy(1) : stepBy(1)),
+    Home: () => stepBy(-run.steps.length), End: () => stepBy(run.steps.length), " ": play, "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5),
+    0: showAll, ",": () => pan(-0.25), ".": () => pan(0.25), n: () => nextMessage(1), p: () => nextMessage(-1), s: toggleScale, t: toggleTheme, "?": showKeys,
+  };
+  const numbered = TABS[Number(event.key) - 1];
+  const action = actions[event.key] ?? (numbered ? () => openTab(numbered.id) : null);
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+// The bar between diagram and tree, by pointer or by arrow keys.
+function wireDivider() {
+  const divider = byId("divider"), frame = document.querySelector("main");
+  const set = (height) => {
+    frame.style.setProperty("--tree-height", `${Math.max(90, Math.min(frame.clientHeight - 140, height))}px`);
+    requestDraw();
+    drawTree();
+  };
+  divider.addEventListener("pointerdown", (event) => {
+    divider.setPointerCapture(event.pointerId);
+    divider.onpointermove = (move) => set(frame.getBoundingClientRect().bottom - move.clientY - 4);
+  });
+  divider.addEventListener("pointerup", () => { divider.onpointermove = null; });
+  divider.addEventListener("keydown", (event) => {
+    const by = { ArrowUp: 24, ArrowDown: -24 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    set(byId("tree-section").clientHeight + by);
+  });
+}
+
+function begin() {
+  setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
+  setTop();
+  setTools();
+  buildScale();
+  wireDiagram();
+  wireTree();
+  wireReplay();
+  wireDivider();
+  byId("theme").addEventListener("click", toggleTheme);
+  byId("help").addEventListener("click", showKeys);
+  document.addEventListener("keydown", onKey);
+  new ResizeObserver(() => { requestDraw(); drawTree(); }).observe(byId("diagram-section"));
+  drawOverview();
+  drawPanel();
+  const { first_round: first } = run.window;
+  if (shownStory) {
+    goTo(shownStory.step, false);
+    showAll();
+    showStoryRounds();
+    const side = shownStory.sides[0];
+    if (side) revealBlock(shownStory.fork === NONE ? side.block : shownStory.fork);
+  } else {
+    goTo(run.steps.length - 1, false);
+    showAll();
+    if (run.bands.length > 12) showRounds(first, first + 8);
+  }
+}
+
+begin();

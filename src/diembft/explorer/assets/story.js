@@ -1,0 +1,98 @@
+// The story of a violation: what is violated, which blocks conflict, who signed both, and how it came about.
+
+let shownStory = run.stories[0] ?? null;
+setStory(shownStory);
+const SIDE_SIGNS = ["①", "②", "③", "④"];
+
+function story() {
+  const it = shownStory;
+  const which = run.stories.length > 1
+    ? el("select", { "aria-label": "Violation", onchange: (event) => showStory(Number(event.target.value)) },
+      run.stories.map((one, index) => el("option", { value: index, selected: one === it }, `${index + 1}. ${one.property}${one.round === NONE ? "" : `, round ${one.round}`}`)))
+    : null;
+  return [
+    which,
+    el("p", { class: "lead bad", id: "story-property" }, `✖ ${it.property} is violated`),
+    it.meaning ? el("p", { class: "soft" }, it.meaning) : null,
+    el("p", { id: "story-detail" }, it.detail),
+    el("p", {}, stepLink(it.step, "Go to the moment it was noticed"), it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
+    it.sides.length ? conflict(it) : namedCertificates(it),
+    it.votes.length ? [el("h3", {}, "Votes that show it"), el("ul", { id: "story-votes" }, it.votes.map(([replica, round, block]) => el("li", {}, `${replicaName(replica)} in round ${round} for `, blockLink(block))))] : null,
+    observations(it),
+    equivocations(it),
+    rounds(it),
+    run.replay ? [el("h3", {}, "Run it again"), el("pre", {}, run.replay)] : null,
+  ];
+}
+
+function conflict(it) {
+  const since = it.fork === NONE ? "" : ` Their last common block is ${blockName(it.fork)}.`;
+  return [
+    el("h3", {}, `Blocks that conflict`),
+    el("p", {}, `${joined(it.sides.map((side) => blockName(side.block)), " and ").join("")} lie on different branches.${since}`),
+    el("div", { class: "sides" }, it.sides.map((side, index) => sideCard(side, index))),
+    el("p", { id: "story-both" }, it.both.length
+      ? [el("b", {}, "Signed on both sides: "), it.both.map((replica) => el("span", { class: "signer both" }, replicaName(replica))), ` ${it.both.map(twinNote).filter(Boolean).join(" ")}`]
+      : "No replica signed certificates on both sides."),
+  ];
+}
+
+function twinNote(replica) {
+  const copies = run.nodes.filter((node) => node.replica === replica);
+  return copies.length > 1 ? `(${copies.map((node) => node.name).join(" and ")} are twins)` : "";
+}
+
+function sideCard(side, index) {
+  const chain = side.chain ?? [];
+  return el("div", { class: `side side${index % 4}`, "data-side": index },
+    el("h4", {}, `${SIDE_SIGNS[index % 4]} `, blockLink(side.block)),
+    chain.map((block) => el("div", {}, blockLink(block), ": ", run.blocks[block].certificates.length
+      ? joined(run.blocks[block].certificates.map((certificate) => el("span", {}, signersOf(run.certificates[certificate]), " ", link("QC", () => select("certificate", certificate)))), " and ")
+      : el("span", { class: "soft" }, "not certified"))),
+    side.committed_by && side.committed_by.length
+      ? el("div", {}, `committed by ${names(side.committed_by)}`, side.commit_certificate === undefined || side.commit_certificate === NONE ? "" : [" by the ", certificateLink(side.commit_certificate)])
+      : el("div", { class: "soft" }, "committed by no node"));
+}
+
+function namedCertificates(it) {
+  if (!it.certificates.length) return null;
+  return [el("h3", {}, "Certificates that show it"), el("ul", { id: "story-certificates" }, it.certificates.map((index) => el("li", {}, certificateLink(index), ": ", signersOf(run.certificates[index]))))];
+}
+
+function observations(it) {
+  if (!it.observations.length) return null;
+  return [el("h3", {}, "What the rules do not allow, and was seen"), it.observations.map((observation) => el("div", { class: "note", "data-rule": observation.rule }, observation.text, " ",
+    observation.step === undefined || observation.step === NONE ? "" : link("show", () => goTo(observation.step, true))))];
+}
+
+function equivocations(it) {
+  if (!it.equivocations.length) return null;
+  return [el("h3", {}, "Who said different things to whom"), el("ul", { id: "story-equivocations" }, it.equivocations.map((one) => el("li", {},
+    `${replicaName(one.replica)}, round ${one.round}: `,
+    joined(one.told.map((told) => [`${nodeName(told.node)} ${one.kind === "vote" ? "voted for" : "proposed"} `, messageLink(told.message, blockName(told.block)), told.heard.length ? `, heard by ${names(told.heard)}` : ", heard by nobody"]), "; "))))];
+}
+
+function rounds(it) {
+  if (!it.rounds.length) return null;
+  return [el("h3", {}, "The rounds that made it possible"), el("table", { id: "story-rounds" },
+    el("thead", {}, el("tr", {}, ["round", "leader", "sets", "certified by", "gave up"].map((head) => el("th", {}, head)))),
+    el("tbody", {}, it.rounds.map((one) => el("tr", { "data-round": one.round },
+      el("td", {}, link(String(one.round), () => showRounds(one.round - 1, one.round + 1))),
+      el("td", {}, one.leaders.map(replicaShort).join(", ")),
+      el("td", {}, one.sets.length ? setsText(one.sets) : ""),
+      el("td", {}, one.certificates.map((index) => el("div", { class: `c${sideOf(run.certificates[index].block)}` }, link(blockName(run.certificates[index].block), () => select("certificate", index)), ` ${run.certificates[index].signers.map(replicaShort).join(" ")}`))),
+      el("td", {}, one.timeouts.map(replicaShort).join(" "))))))];
+}
+
+function showStory(index) {
+  shownStory = run.stories[index];
+  setStory(shownStory);
+  goTo(shownStory.step, false);
+  showStoryRounds();
+  drawPanel();
+}
+
+function showStoryRounds() {
+  const told = shownStory.rounds;
+  if (told.length) showRounds(told[0].round, told[told.length - 1].round + 1);
+}

@@ -1,0 +1,312 @@
+"""What a page shows, as values: the JSON that the page's script reads.
+
+A trace repeats itself: every message carries certificates, most of them known. Here blocks, certificates and messages
+stand once, in lists, and refer to each other by index; -1 is "none". A *step* is what happened to one node at one
+moment: a cause (a message handled, a timer, a crash ...) with all that the node did about it. Steps are the unit of
+replay. These values are filled in while a trace is read, so they are not frozen; nothing changes them once `PageData`
+is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+NONE = -1
+"""The index of nothing."""
+
+
+class Node(Struct):
+    """A lane of the diagram: a node, or (after all nodes) a client."""
+
+    name: str
+    short: str
+    """A label of a few characters."""
+    replica: int
+    """NONE for a client."""
+    correct: bool
+    twin: bool
+    """Whether it shares its identity with another node."""
+
+
+class Request(Struct):
+    """A client's request, its operation as text (shortened)."""
+
+    client: str
+    number: int
+    operation: str
+
+
+class Block(Struct, omit_defaults=True):
+    """A block that was proposed, or that a certificate names."""
+
+    id: str
+    """Hexadecimal."""
+    name: str
+    """`B` and the round; `B5.1`, `B5.2` where a round has several."""
+    round: int
+    author: int
+    """A replica; NONE if only a certificate of the block was seen."""
+    parent: int
+    qc: int
+    """The certificate of the parent, inside the block."""
+    known: list[int]
+    """For each node the first step at which it had the block."""
+    committed: list[int]
+    """For each node the step at which it committed the block."""
+    requests: list[Request] = []
+    """The first few of the payload."""
+    request_count: int = 0
+    column: int = 0
+    row: int = 0
+
+
+class Certificate(Struct):
+    """A quorum certificate."""
+
+    block: int
+    round: int
+    parent_round: int
+    commits: bool
+    """Whether it commits the parent of the block that it certifies."""
+    signers: list[int]
+    """Distinct, sorted."""
+    author: int
+    known: list[int]
+    """For each node the first step at which it had the certificate."""
+
+
+class TimeoutCertificate(Struct):
+    """A timeout certificate."""
+
+    round: int
+    signers: list[int]
+    high_qc_rounds: list[int]
+    """What each signer signed beside the round."""
+    qc: int
+
+
+class Delivery(Struct, omit_defaults=True):
+    """What became of a message on its way to one node."""
+
+    to: int
+    fate: str
+    """`delivered`, `rejected`, `ignored`, `lost` or `in flight`."""
+    at: float
+    reason: str = ""
+    step: int = NONE
+
+
+class Message(Struct, omit_defaults=True):
+    """A message that was sent, to one or several nodes."""
+
+    number: int
+    kind: str
+    round: int
+    node: int
+    at: float
+    deliveries: list[Delivery]
+    step: int = NONE
+    """The step in which it was sent; NONE if before the window."""
+    sender: int = NONE
+    """The identity that a vote or timeout names."""
+    block: int = NONE
+    """Proposed, voted for, or asked for."""
+    parent_round: int = NONE
+    commits: bool = False
+    qc: int = NONE
+    high_commit_qc: int = NONE
+    tc: int = NONE
+    blocks: list[int] = []
+    known_block: int = NONE
+    count: int = 0
+    requests: list[Request] = []
+
+
+class State(Struct):
+    """The state of a node after a step."""
+
+    round: int
+    leader: int
+    highest_vote_round: int
+    highest_qc_round: int
+    high_qc: int
+    high_commit_qc: int
+    tc: int
+    height: int
+
+
+class Commit(Struct):
+    """A block delivered as committed."""
+
+    block: int
+    height: int
+    certificate: int
+
+
+class TimerChange(Struct, omit_defaults=True):
+    """A timer was set anew, or (without `delay_s`) cancelled."""
+
+    timer: str
+    delay_s: float | None = None
+    round: int = NONE
+
+
+class Step(Struct, omit_defaults=True):
+    """What happened to one node at one moment. `node` is NONE for what concerns no single node."""
+
+    at: float
+    kind: str
+    """`started`, or the type of the record that is the cause (`delivered`, `fired`, `crashed`, `violated` ...)."""
+    node: int = NONE
+    message: int = NONE
+    delivery: int = NONE
+    text: str = ""
+    """A word or two: the timer that fired, the client, the attribute set."""
+    round: int = NONE
+    sets: list[list[int]] = []
+    """Of a partition."""
+    state: State | None = None
+    sent: list[int] = []
+    commits: list[Commit] = []
+    persisted: str = ""
+    timers: list[TimerChange] = []
+    evidence: list[str] = []
+
+
+class Band(Struct):
+    """A round on the time axis: from its first entry by any node to that of the next."""
+
+    round: int
+    start: float
+    end: float
+    leaders: list[int]
+    """The replicas that lead it in the view of some node."""
+    sets: list[list[int]]
+    """The partition scripted for the messages of this round; empty if none is."""
+
+
+class Side(Struct, omit_defaults=True):
+    """One of the blocks that conflict, with who stands behind it."""
+
+    block: int
+    certificates: list[int]
+    """Those that certify the block."""
+    commit_certificate: int = NONE
+    """By which its first committer learnt that it is committed."""
+    committed_by: list[int] = []
+    """Nodes."""
+    chain: list[int] = []
+    """From the first block after the fork to the newest block that shows the commit."""
+    votes: list[int] = []
+    """The messages that carried votes for the blocks of the chain."""
+
+
+class Told(Struct):
+    """One of the things that an equivocator said, and to whom."""
+
+    node: int
+    message: int
+    block: int
+    heard: list[int]
+    """The nodes that it reached."""
+
+
+class Equivocation(Struct):
+    """One identity, one round, and two different proposals or votes."""
+
+    replica: int
+    kind: str
+    round: int
+    told: list[Told]
+
+
+class StoryRound(Struct):
+    """What happened in a round that matters to a violation."""
+
+    round: int
+    leaders: list[int]
+    sets: list[list[int]]
+    certificates: list[int]
+    """Of blocks of this round."""
+    timeouts: list[int]
+    """The replicas that gave the round up."""
+
+
+class Observation(Struct, omit_defaults=True):
+    """Something seen in the messages that the protocol's rules do not allow; `text` is one sentence."""
+
+    rule: str
+    text: str
+    step: int = NONE
+    block: int = NONE
+
+
+class Story(Struct):
+    """A violation: which property, shown by what, and how it came about."""
+
+    step: int
+    property: str
+    meaning: str
+    detail: str
+    nodes: list[int]
+    round: int
+    certificates: list[int]
+    """As the record names them."""
+    votes: list[list[int]]
+    """(replica, round, block) of each vote that the record names."""
+    sides: list[Side]
+    fork: int
+    """The last common block of the sides."""
+    both: list[int]
+    """Replicas that signed certificates on both sides."""
+    equivocations: list[Equivocation]
+    observations: list[Observation]
+    rounds: list[StoryRound]
+
+
+class Window(Struct):
+    """Which part of the trace a page shows."""
+
+    first_round: int
+    last_round: int
+    all_rounds: int
+    """The highest round of the trace."""
+    steps_before: int
+    steps_after: int
+    whole: bool
+
+
+class PageData(Struct):
+    """All that one page shows."""
+
+    title: str
+    description: str
+    runtime: str
+    n: int
+    quorum: int
+    crypto: str
+    delta_s: float
+    seed: str
+    replay: str
+    nodes: list[Node]
+    replicas: list[str]
+    """The name of each identity."""
+    shorts: list[str]
+    """A label of a few characters for each identity."""
+    passed: bool | None
+    """None if the trace has no end record."""
+    reasons: list[str]
+    figures: dict[str, Any]
+    window: Window
+    start_states: list[State | None]
+    start_status: list[str]
+    """Of each node at the beginning of the window: `up`, `crashed` or `paused`."""
+    blocks: list[Block]
+    certificates: list[Certificate]
+    timeout_certificates: list[TimeoutCertificate]
+    messages: list[Message]
+    steps: list[Step]
+    bands: list[Band]
+    stories: list[Story] = field(default_factory=list)

@@ -1,0 +1,75 @@
+"""Where the blocks of a tree stand: a column for each round that has a block, a row for each branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diembft.explorer.data import NONE, Block
+
+
+def lay_out(blocks: Sequence[Block]) -> None:
+    """Set `column` and `row` of every block.
+
+    A branch keeps its row; at a fork the child with the most commits below it, then with the most blocks, goes on in
+    the row of its parent, and the others open the lowest row that is free from there to their branch's end.
+    """
+    order = sorted(range(len(blocks)), key=lambda index: (blocks[index].round, index))
+    columns = {round_: column for column, round_ in enumerate(sorted({block.round for block in blocks}))}
+    children: dict[int, list[int]] = {}
+    roots: list[int] = []
+    for index in order:
+        blocks[index].column = columns[blocks[index].round]
+        parent = parent_of(blocks, index)
+        if parent == NONE:
+            roots.append(index)
+        else:
+            children.setdefault(parent, []).append(index)
+    weights = _weights(blocks, order)
+    taken: list[list[tuple[int, int]]] = []
+    """For each row the columns, first to last, that its branches occupy."""
+    waiting = [(root, blocks[root].column) for root in reversed(roots)]
+    while waiting:
+        head, start = waiting.pop()
+        branch = [head]
+        while branch[-1] in children:
+            ranked = sorted(children[branch[-1]], key=lambda child: (weights[child], -child), reverse=True)
+            waiting.extend((child, blocks[branch[-1]].column + 1) for child in reversed(ranked[1:]))
+            branch.append(ranked[0])
+        row = _free_row(taken, start, blocks[branch[-1]].column)
+        for index in branch:
+            blocks[index].row = row
+
+
+def parent_of(blocks: Sequence[Block], index: int) -> int:
+    """The parent of a block; NONE also if it is not of an earlier round, which no honest trace shows."""
+    parent = blocks[index].parent
+    return parent if parent != NONE and blocks[parent].round < blocks[index].round else NONE
+
+
+def ancestors(blocks: Sequence[Block], index: int) -> list[int]:
+    """A block and its ancestors, newest first."""
+    chain = []
+    while index != NONE:
+        chain.append(index)
+        index = parent_of(blocks, index)
+    return chain
+
+
+def _weights(blocks: Sequence[Block], order: Sequence[int]) -> list[tuple[int, int]]:
+    """For each block the number of commits and of blocks in its subtree."""
+    weights = [(sum(step != NONE for step in block.committed), 1) for block in blocks]
+    for index in reversed(order):
+        parent = parent_of(blocks, index)
+        if parent != NONE:
+            commits, size = weights[parent]
+            weights[parent] = (commits + weights[index][0], size + weights[index][1])
+    return weights
+
+
+def _free_row(taken: list[list[tuple[int, int]]], start: int, end: int) -> int:
+    for row, spans in enumerate(taken):
+        if all(end < first or start > last for first, last in spans):
+            spans.append((start, end))
+            return row
+    taken.append([(start, end)])
+    return len(taken) - 1

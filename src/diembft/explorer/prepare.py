@@ -1,0 +1,121 @@
+"""From a trace to what one page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from diembft.consensus.config import quorum_size
+from diembft.explorer import data
+from diembft.explorer.data import NONE
+from diembft.explorer.layout import lay_out
+from diembft.explorer.steps import Reader
+from diembft.explorer.story import tell
+from diembft.explorer.survey import MAX_BYTES, Survey, choose_window, span, survey
+from diembft.trace.records import Header, Record
+
+MAX_STORIES = 20
+"""How many violations of one run are told; the first ones say the most."""
+
+
+def prepare(
+    trace: Iterable[Record], rounds: tuple[int, int] | None = None, max_bytes: int = MAX_BYTES
+) -> data.PageData:
+    """What a page shows of a trace.
+
+    The trace is read twice: a list, or a `TraceFile`. `rounds` (first, last) asks for a part of it; without it as much
+    as fits is shown. Raises InputError for a trace that is empty or names unknown nodes, and for rounds that it lacks.
+    """
+    found = survey(trace)
+    window = choose_window(found, rounds, max_bytes)
+    reader = Reader(found.header, *span(found, window))
+    reader.read(trace)
+    reader.mark_earlier_commits()
+    window.steps_before, window.steps_after = reader.steps_before, reader.steps_after
+    lay_out(reader.catalogue.blocks)
+    page = _page(found, window, reader)
+    for step, violated in reader.violations[:MAX_STORIES]:
+        certificates = [reader.catalogue.certificate(certificate) for certificate in violated.certificates]
+        votes = [[vote.sender, vote.vote_info.round, reader.catalogue.named(vote.vote_info)] for vote in violated.votes]
+        page.stories.append(tell(page, step, violated, certificates, votes))
+    return page
+
+
+def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
+    header, ended = found.header, found.ended
+    nodes = _nodes(header)
+    names = ["" for _ in range(header.n)]
+    shorts = list(names)
+    for node in reversed(nodes):
+        if 0 <= node.replica < header.n:
+            names[node.replica], shorts[node.replica] = node.name, node.short
+    return data.PageData(
+        title=header.description or f"A run of {header.n} replicas",
+        description=header.description,
+        runtime=header.runtime,
+        n=header.n,
+        quorum=quorum_size(header.n),
+        crypto=header.crypto,
+        delta_s=header.delta_s,
+        seed=header.seed,
+        replay=header.replay,
+        nodes=nodes,
+        replicas=names,
+        shorts=shorts,
+        passed=ended.passed if ended else None,
+        reasons=list(ended.reasons) if ended else [],
+        figures=ended.figures if ended else {},
+        window=window,
+        start_states=reader.start_states,
+        start_status=reader.start_status,
+        blocks=reader.catalogue.blocks,
+        certificates=reader.catalogue.certificates,
+        timeout_certificates=reader.catalogue.timeout_certificates,
+        messages=reader.messages,
+        steps=reader.steps,
+        bands=_bands(found, window, reader),
+    )
+
+
+def _nodes(header: Header) -> list[data.Node]:
+    identities = [node.replica for node in header.nodes]
+    names = [node.name for node in header.nodes]
+    shorts = _shorts(names)
+    nodes = [
+        data.Node(node.name, short, node.replica, node.correct, identities.count(node.replica) > 1)
+        for node, short in zip(header.nodes, shorts, strict=True)
+    ]
+    return nodes + [data.Node(name, name[:3], NONE, True, False) for name in header.clients]
+
+
+def _shorts(names: list[str]) -> list[str]:
+    """What is left of the names without the letters that all have in common at their beginning; at most three."""
+    common = 0
+    first, last = min(names), max(names)
+    while common < min(len(first), len(last)) and first[common] == last[common] and not first[common].isdigit():
+        common += 1
+    shorts = [name[common:][:3] for name in names]
+    return shorts if all(shorts) and len(set(shorts)) == len(names) else [name[:3] for name in names]
+
+
+def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band]:
+    leaders: dict[int, set[int]] = {}
+    sets: dict[int, list[list[int]]] = {}
+    for state in [*reader.start_states, *(step.state for step in reader.steps)]:
+        if state is not None:
+            leaders.setdefault(state.round, set()).add(state.leader)
+    for step in reader.steps:
+        if step.kind == "partitioned" and step.round != NONE:
+            sets[step.round] = step.sets
+    entered = [round_ for round_ in sorted(found.entries) if window.first_round <= round_ <= window.last_round]
+    _, end = span(found, window)
+    ends = [found.entries[round_] for round_ in entered[1:]] + [min(end, found.until)]
+    return [
+        data.Band(
+            round_,
+            round(found.entries[round_], 6),
+            round(until, 6),
+            sorted(leaders.get(round_, ())),
+            sets.get(round_, []),
+        )
+        for round_, until in zip(entered, ends, strict=True)
+    ]

@@ -1,0 +1,211 @@
+"""The story of a violation: which property, which blocks conflict, who certified each, and what made it possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from diembft.explorer.data import (
+    NONE,
+    Equivocation,
+    Message,
+    PageData,
+    Side,
+    Story,
+    StoryRound,
+    Told,
+)
+from diembft.explorer.layout import ancestors
+from diembft.explorer.observations import observe
+from diembft.trace.records import Violated
+
+SHOWN_ROUNDS = 40
+"""How many rounds, the last ones, a story tells of."""
+
+MEANINGS = {
+    "agreement": "The committed chains of any two correct replicas must be prefixes of one another.",
+    "certified_uniqueness": (
+        "When a block is certified, no other block of its round may have votes of f + 1 correct replicas."
+    ),
+    "commit_chain": "All globally committed blocks must lie on one chain.",
+    "honest_vote_once": (
+        "A correct replica signs at most one vote in a round, and none in a round that it gave up before."
+    ),
+    "quorum_progress": (
+        "Nobody leaves a round in which no set of the network held a quorum of distinct replicas, and every "
+        "certificate has a quorum of distinct signers."
+    ),
+    "liveness_commit": "Once the network is whole, every correct replica commits.",
+    "liveness_bound": (
+        "Once the network is whole, the block of a round led by a correct replica, as the next two are, is committed "
+        "everywhere in bounded time."
+    ),
+    "commit_order": "A correct replica commits every block once, after its parent.",
+    "execution": "A correct replica executes each request at most once, and only if its client signed it.",
+    "durability": "A restarted replica does not contradict what it signed before.",
+    "accountability": "A violation of agreement can be pinned on f + 1 signers.",
+}
+"""What each property says, for readers."""
+
+
+def tell(page: PageData, step: int, violated: Violated, certificates: list[int], votes: list[list[int]]) -> Story:
+    """The story of one violation; `certificates` and `votes` are those of its record, as the page knows them."""
+    nodes = {node.name: index for index, node in enumerate(page.nodes)}
+    concerned = [nodes[name] for name in violated.nodes if name in nodes]
+    blocks = _conflict(page, step, violated.property, concerned, certificates, votes)
+    fork, sides = _sides(page, step, blocks)
+    rounds = _rounds(page, fork, sides, certificates, violated.round)
+    first, last = (rounds[0].round, rounds[-1].round) if rounds else (0, -1)
+    return Story(
+        step=step,
+        property=violated.property,
+        meaning=MEANINGS.get(violated.property, ""),
+        detail=violated.detail,
+        nodes=concerned,
+        round=NONE if violated.round is None else violated.round,
+        certificates=certificates,
+        votes=votes,
+        sides=sides,
+        fork=fork,
+        both=_both(page, sides),
+        equivocations=_equivocations(page, step, first, last),
+        observations=observe(page, step),
+        rounds=rounds,
+    )
+
+
+def _conflict(
+    page: PageData, until: int, name: str, nodes: list[int], certificates: list[int], votes: list[list[int]]
+) -> list[int]:
+    """The blocks that conflict: by commits, certificates or votes, whichever the property is about."""
+    by_commits = _committed_apart(page, until, nodes)
+    certified = [page.certificates[index].block for index in certificates]
+    by_certificates = _apart(page, certified)
+    by_votes = _apart(page, [block for _, _, block in votes])
+    candidates = [by_certificates, by_votes, by_commits]
+    if name == "agreement":
+        candidates.insert(0, by_commits)
+    return next((blocks for blocks in candidates if len(blocks) > 1), [])
+
+
+def _committed_apart(page: PageData, until: int, nodes: list[int]) -> list[int]:
+    """The different blocks at the lowest height at which committed chains differ."""
+    looked_at = nodes or [index for index, node in enumerate(page.nodes) if node.correct]
+    at_height: dict[int, list[int]] = {}
+    for step in page.steps[: until + 1]:
+        if step.node in looked_at:
+            for commit in step.commits:
+                blocks = at_height.setdefault(commit.height, [])
+                if commit.block not in blocks:
+                    blocks.append(commit.block)
+    return next((at_height[height] for height in sorted(at_height) if len(at_height[height]) > 1), [])
+
+
+def _apart(page: PageData, blocks: Iterable[int]) -> list[int]:
+    """Those of the blocks that lie on different branches; none if all lie on one."""
+    tips: list[int] = []
+    for block in sorted(set(blocks), key=lambda index: -page.blocks[index].round):
+        if not any(block in ancestors(page.blocks, tip) for tip in tips):
+            tips.append(block)
+    return sorted(tips) if len(tips) > 1 else []
+
+
+def _sides(page: PageData, until: int, blocks: list[int]) -> tuple[int, list[Side]]:
+    if not blocks:
+        return NONE, []
+    chains = [ancestors(page.blocks, block) for block in blocks]
+    fork = next((index for index in chains[0] if all(index in chain for chain in chains[1:])), NONE)
+    return fork, [_side(page, until, block, fork) for block in blocks]
+
+
+def _side(page: PageData, until: int, block: int, fork: int) -> Side:
+    certificates = [
+        index
+        for index, certificate in enumerate(page.certificates)
+        if certificate.block == block and any(NONE < step <= until for step in certificate.known)
+    ]
+    side = Side(block, certificates)
+    tip = block
+    for step in page.steps[: until + 1]:
+        for commit in step.commits:
+            if commit.block == block and step.node not in side.committed_by:
+                side.committed_by.append(step.node)
+                if side.commit_certificate == NONE:
+                    side.commit_certificate = commit.certificate
+                    tip = page.certificates[commit.certificate].block
+    chain = ancestors(page.blocks, tip)
+    if block not in chain:
+        chain = ancestors(page.blocks, block)
+    if fork in chain:
+        chain = chain[: chain.index(fork)]
+    side.chain = chain[::-1]
+    side.votes = [
+        index for index, message in enumerate(page.messages) if message.kind == "vote" and message.block in side.chain
+    ]
+    return side
+
+
+def _both(page: PageData, sides: list[Side]) -> list[int]:
+    """The replicas that signed certificates on more than one side."""
+    signers = [
+        {
+            signer
+            for certificate in page.certificates
+            if certificate.block in side.chain
+            for signer in certificate.signers
+        }
+        for side in sides
+    ]
+    counted = [signer for group in signers for signer in sorted(group)]
+    return sorted({signer for signer in counted if counted.count(signer) > 1})
+
+
+def _equivocations(page: PageData, until: int, first: int, last: int) -> list[Equivocation]:
+    """Identities that proposed or voted for different blocks in one of the rounds first to last."""
+    said: dict[tuple[int, str, int], list[int]] = {}
+    for index, message in enumerate(page.messages):
+        if message.kind in ("proposal", "vote") and first <= message.round <= last and message.step <= until:
+            said.setdefault((message.round, message.kind, message.sender), []).append(index)
+    found = []
+    for (round_, kind, replica), indices in sorted(said.items()):
+        messages = [page.messages[index] for index in indices]
+        if len({message.block for message in messages}) > 1:
+            told = [
+                Told(message.node, index, message.block, _heard(message, until))
+                for index, message in zip(indices, messages, strict=True)
+            ]
+            found.append(Equivocation(replica, kind, round_, told))
+    return found
+
+
+def _heard(message: Message, until: int) -> list[int]:
+    return [
+        delivery.to
+        for delivery in message.deliveries
+        if delivery.fate in ("delivered", "ignored") and NONE < delivery.step <= until
+    ]
+
+
+def _rounds(
+    page: PageData, fork: int, sides: list[Side], certificates: list[int], violated: int | None
+) -> list[StoryRound]:
+    """The rounds from the fork to the last block that matters, and the violated one."""
+    of_interest = [page.blocks[block].round for side in sides for block in side.chain]
+    of_interest += [page.certificates[index].round for index in certificates]
+    of_interest += [violated] if violated is not None else []
+    if not of_interest:
+        return []
+    first = page.blocks[fork].round + 1 if fork != NONE else min(of_interest)
+    bands = {band.round: band for band in page.bands}
+    last = max(of_interest)
+    return [
+        StoryRound(
+            round_,
+            bands[round_].leaders if round_ in bands else [],
+            bands[round_].sets if round_ in bands else [],
+            [index for index, certificate in enumerate(page.certificates) if certificate.round == round_],
+            sorted(
+                {message.sender for message in page.messages if message.kind == "timeout" and message.round == round_}
+            ),
+        )
+        for round_ in range(max(1, first, last - SHOWN_ROUNDS + 1), last + 1)
+    ]

@@ -1,0 +1,129 @@
+"""First reading of a trace: how large it is, when its rounds begin, and which part of it one page can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from diembft.errors import InputError
+from diembft.explorer import data
+from diembft.trace.records import (
+    Delivered,
+    Dropped,
+    Ended,
+    Fired,
+    Header,
+    Record,
+    Replied,
+    Sent,
+    State,
+    Submitted,
+    Violated,
+)
+
+MAX_BYTES = 4_500_000
+"""What the data of one page may come to (estimated; a page stays under 5 MB)."""
+
+_STATE, _MESSAGE, _DELIVERY, _OTHER = 150, 170, 60, 70
+"""About what a record adds to a page, in bytes."""
+
+
+class Survey(Struct):
+    """What the first reading found."""
+
+    header: Header
+    entries: dict[int, float]
+    """For each round when the first node entered it."""
+    sizes: dict[int, int]
+    """For each round what the records from its first entry to the next round's add to a page, in bytes."""
+    violated: int | None
+    """The round in which the first violation was noted."""
+    ended: Ended | None
+    until: float
+
+    @property
+    def last_round(self) -> int:
+        """The highest round that was entered."""
+        return max(self.entries)
+
+
+def survey(trace: Iterable[Record]) -> Survey:
+    """Read a trace once. Raises InputError if it is empty."""
+    header: Header | None = None
+    entries: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    violated: int | None = None
+    ended: Ended | None = None
+    until = 0.0
+    current = 0
+    for record in trace:
+        if isinstance(record, Header):
+            header = record
+            entries[0] = 0.0
+            continue
+        until = max(until, record.at)
+        size = 0
+        match record:
+            case State():
+                if record.current_round > current:
+                    current = record.current_round
+                    entries[current] = record.at
+                size = _STATE
+            case Sent() | Submitted() | Replied():
+                size = _MESSAGE
+            case Delivered() | Fired():
+                size = _DELIVERY + _OTHER
+            case Dropped():
+                size = _DELIVERY
+            case Violated():
+                violated = current if violated is None else violated
+                size = _STATE
+            case Ended():
+                ended = record
+            case _:
+                size = _OTHER
+        sizes[current] = sizes.get(current, 0) + size
+    if header is None:
+        raise InputError("the trace is empty")
+    return Survey(header, entries, sizes, violated, ended, until)
+
+
+def choose_window(found: Survey, rounds: tuple[int, int] | None = None, max_bytes: int = MAX_BYTES) -> data.Window:
+    """Which rounds to show: those asked for, or as many as fit around the first violation, or else from the beginning.
+
+    Rounds asked for that do not fit are cut at their end. Raises InputError if none of those asked for was entered.
+    """
+    entered = sorted(found.entries)
+    last = entered[-1]
+    if rounds is not None:
+        wanted = [round_ for round_ in entered if rounds[0] <= round_ <= rounds[1]]
+        if not wanted:
+            raise InputError(f"rounds {rounds[0]}-{rounds[1]}: the trace has rounds {entered[0]} to {last}")
+        chosen = _fitting(wanted, found.sizes, max_bytes)
+    elif found.violated is None:
+        chosen = _fitting(entered, found.sizes, max_bytes)
+    else:
+        until = [round_ for round_ in entered if round_ <= found.violated]
+        after = [round_ for round_ in entered if round_ > found.violated]
+        shown = _fitting(until[::-1], found.sizes, max_bytes)
+        left = max_bytes - sum(found.sizes.get(round_, 0) for round_ in shown)
+        chosen = shown + (_fitting(after, found.sizes, left, at_least=0) if len(shown) == len(until) else [])
+    first_round, last_round = min(chosen), max(chosen)
+    return data.Window(first_round, last_round, last, 0, 0, first_round == entered[0] and last_round == last)
+
+
+def _fitting(rounds: list[int], sizes: dict[int, int], max_bytes: int, at_least: int = 1) -> list[int]:
+    total = 0
+    for count, round_ in enumerate(rounds):
+        total += sizes.get(round_, 0)
+        if total > max_bytes and count >= at_least:
+            return rounds[:count]
+    return rounds
+
+
+def span(found: Survey, window: data.Window) -> tuple[float, float]:
+    """The time from which and before which records belong to the window."""
+    later = [round_ for round_ in sorted(found.entries) if round_ > window.last_round]
+    start = float("-inf") if window.first_round == 0 else found.entries[window.first_round]
+    return start, found.entries[later[0]] if later else float("inf")
