@@ -1,7 +1,7 @@
 """Random configurations and schedules, run with every invariant asserted after every event.
 
-`run_index(seed, index)` draws one scenario and runs it; the same seed and index give the same run. `fuzz` runs a range of
-them. What was reached is counted, for a search that never meets a timeout certificate proves little.
+`run_index(seed, index)` draws one scenario and runs it; the same seed and index give the same run. `fuzz` runs a range
+of them. What was reached is counted, for a search that never meets a timeout certificate proves little.
 """
 
 from __future__ import annotations
@@ -110,7 +110,10 @@ def fuzz(
     actors: Mapping[str, Actor] | None = None,
     crypto: Crypto = "symbolic",
 ) -> Iterator[FuzzResult]:
-    """The results of `count` scenarios of a seed, from index `first` on, in order. Indices can be cut into ranges at will."""
+    """The results of `count` scenarios of a seed, from index `first` on, in order.
+
+    Indices can be cut into ranges at will.
+    """
     for index in range(first, first + count):
         yield run_index(seed, index, kit=kit, actors=actors, crypto=crypto)
 
@@ -127,8 +130,8 @@ def run_index(
 ) -> FuzzResult:
     """Draw and run one scenario.
 
-    `kit` runs in all replicas, and is taken to be correct; `actors` by name are what Byzantine validators may be, beside
-    twins and silent ones. The run ends at the first violation. `replay` is the command that runs the same again.
+    `kit` runs in all replicas, and is taken to be correct; `actors` by name are what Byzantine validators may be,
+    beside twins and silent ones. The run ends at the first violation. `replay` is the command that runs the same again.
     """
     actors = actors or {}
     scenario = draw_scenario(seed, index, tuple(sorted(actors)))

@@ -1,7 +1,7 @@
 """Random scenarios: configuration, workload, network and faults of one run, drawn from a seed and an index.
 
-A scenario is a plain value: it prints, compares and crosses processes. Before `gst_s` anything may happen that the fault model
-allows; from then on all correct nodes run, and every message between them arrives within delta.
+A scenario is a plain value: it prints, compares and crosses processes. Before `gst_s` anything may happen that the
+fault model allows; from then on all correct nodes run, and every message between them arrives within delta.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
 
 def draw_scenario(seed: int, index: int, actors: tuple[str, ...] = ()) -> Scenario:
-    """Scenario number `index` of a seed. `actors` are the names of Byzantine actors to draw from, beside twin and silent."""
+    """Scenario number `index` of a seed.
+
+    `actors` are the names of Byzantine actors to draw from, beside twin and silent.
+    """
     rng = Random(f"{seed}/{index}")
     n = rng.choice(_SIZES)
     config = _draw_config(rng, n)
@@ -121,7 +124,7 @@ def _draw_config(rng: Random, n: int) -> Config:
         max_block_requests=rng.choice((1000, 1000, 1, 3)),
         max_relayed_requests=rng.choice((500, 500, 1)),
         max_rounds_ahead=rng.choice((10, 10, 1)),
-        sync_batch=rng.choice((100, 100, 1, 4)),
+        sync_batch=rng.choice((100, 100, 2, 4)),
     )
 
 
