@@ -19,18 +19,15 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from diembft.distalgo import ast37, faults, program
 from diembft.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KNOWN_VERSION: Final = "1.1.0"
 """The version of pyDistAlgo whose faults and whose compiler are known here."""
@@ -117,8 +114,7 @@ class _ImporterLoader(Loader):
             self._real.exec_module(module)
         except RuntimeError:
             self._state.importer_refused = True
-            _importer(self._state)
-            self._state.applied.append(IMPORTER.name)
+            _apply(self._state, IMPORTER)
 
 
 class _Finder(MetaPathFinder):
@@ -220,6 +216,14 @@ def _exit_status(state: State) -> None:
     api.entrypoint = entrypoint_with_status
 
 
+EARLY: Final = Adaptation(
+    "import locks",
+    "Challenges and packets import `hmac` on first use. A process forked while another thread of its parent "
+    "does that waits for ever for the lock of an import that nobody will finish: it is imported before.",
+    lambda state: hasattr(os, "fork"),
+    _import_early,
+)
+
 IMPORTER: Final = Adaptation(
     "importer",
     "da.importer consists of a version check and two importers; the one for Python 3.7 works on later ones too. "
@@ -229,13 +233,7 @@ IMPORTER: Final = Adaptation(
 )
 
 ADAPTATIONS: Final = (
-    Adaptation(
-        "import locks",
-        "Challenges and packets import `hmac` on first use. A process forked while another thread of its parent "
-        "does that waits for ever for the lock of an import that nobody will finish: it is imported before.",
-        lambda state: hasattr(os, "fork"),
-        _import_early,
-    ),
+    EARLY,
     IMPORTER,
     Adaptation(
         "syntax tree",
@@ -271,7 +269,7 @@ ADAPTATIONS: Final = (
         _exit_status,
     ),
 )
-"""Every adaptation, in the order of application. The importer's takes place while `da` is being imported."""
+"""Every adaptation, in the order of application: one before `da` is imported, one while it is, the rest after."""
 
 
 def install() -> tuple[str, ...]:
@@ -286,12 +284,12 @@ def install() -> tuple[str, ...]:
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         raise MissingDistAlgo(f"pyDistAlgo is adapted to Python 3.11 to 3.13, and this is {_python()}")
     state = State(_installed_folder())
-    _apply(state, ADAPTATIONS[0])
+    _apply(state, EARLY)
     with _imported_first(state):
         package: Any = importlib.import_module("da")
         state.module("compiler")
-    for adaptation in ADAPTATIONS[1:]:
-        if adaptation is not IMPORTER:
+    for adaptation in ADAPTATIONS:
+        if adaptation not in (EARLY, IMPORTER):
             _apply(state, adaptation)
     package._adaptations = tuple(state.applied)
     return tuple(state.applied)
@@ -304,7 +302,7 @@ def _apply(state: State, adaptation: Adaptation) -> None:
 
 
 @contextmanager
-def _imported_first(state: State) -> "Iterator[None]":
+def _imported_first(state: State) -> Iterator[None]:
     """While `da` is imported, find it where it is installed; leave nothing half-imported behind."""
     _forget()
     finder = _Finder(state)
