@@ -1,0 +1,41 @@
+"""A quorum counts messages, not distinct signers: one who speaks twice counts twice."""
+
+from __future__ import annotations
+
+from diembft.consensus.block_tree import BlockTree
+from diembft.consensus.pacemaker import Pacemaker
+from diembft.consensus.quorums import Quorums
+from diembft.messages.types import TimeoutInfo, VoteMsg
+
+_NO_VALIDATOR = 1 << 16
+"""The first number that is no validator's."""
+
+
+class CountVoteMessages(BlockTree):
+    """Every vote counts for itself."""
+
+    __slots__ = ()
+
+    def counted_as(self, vote: VoteMsg, bucket: dict[int, VoteMsg]) -> int:
+        """See BlockTree; a further vote of one signer counts as one of somebody else."""
+        return _NO_VALIDATOR + len(bucket) if vote.sender in bucket else vote.sender
+
+
+class CountTimeoutMessages(Pacemaker):
+    """Every timeout counts for itself."""
+
+    __slots__ = ()
+
+    def counted_as(self, timeout: TimeoutInfo) -> int:
+        """See Pacemaker; a further timeout of one signer counts as one of somebody else."""
+        return _NO_VALIDATOR + len(self.timeouts) if timeout.sender in self.timeouts else timeout.sender
+
+
+class CountSignatures(Quorums):
+    """Every signature in a certificate counts for itself."""
+
+    __slots__ = ()
+
+    def distinct(self, signers: tuple[int, ...]) -> int:
+        """See Quorums; repetitions count."""
+        return len(signers)

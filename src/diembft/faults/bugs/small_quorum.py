@@ -1,0 +1,16 @@
+"""Certificates are made, and accepted, from 2f signers: two of them need not share a correct one."""
+
+from __future__ import annotations
+
+from diembft.consensus.config import Config
+from diembft.consensus.quorums import Quorums
+
+
+class SmallQuorum(Quorums):
+    """2f is a quorum."""
+
+    __slots__ = ()
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.quorum = max(1, 2 * config.f)
