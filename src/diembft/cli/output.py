@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ def err() -> Console:
 
 def _console(stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
+    width = None if stream.isatty() else _WIDE
     # Markup and emoji would be read into names that a user gave; highlighting would colour numbers at random.
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 

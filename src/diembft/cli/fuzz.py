@@ -1,0 +1,187 @@
+"""`diembft fuzz`: random configurations and schedules."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from itertools import count as count_from
+from pathlib import Path
+from time import perf_counter
+
+import click
+from msgspec import Struct
+from rich.text import Text
+
+from diembft.cli import options, output
+from diembft.cli.output import Column
+from diembft.cli.parallel import results_of
+from diembft.simulation.fuzz import FuzzResult, Reached, run_index
+from diembft.simulation.system import Crypto
+from diembft.trace.files import write_trace
+
+DEFAULT_COUNT = 200
+
+
+class Task(Struct, frozen=True):
+    """One scenario to run."""
+
+    seed: int
+    index: int
+    crypto: Crypto
+    keep_trace: bool = False
+
+    @property
+    def replay(self) -> str:
+        """The command that runs it again."""
+        words = ["diembft", "fuzz", "--seed", str(self.seed), "--index", str(self.index)]
+        if self.crypto != "symbolic":
+            words += ["--crypto", self.crypto]
+        return shlex.join(words)
+
+
+class Failure(Struct, frozen=True):
+    """A scenario in which something was violated."""
+
+    index: int
+    violations: tuple[str, ...]
+    """Each with the name of the property first."""
+    replay: str
+
+
+class Report(Struct, kw_only=True):
+    """What all scenarios together showed."""
+
+    seed: int
+    scenarios: int = 0
+    events: int = 0
+    """Handled by replicas."""
+    virtual_s: float = 0.0
+    real_s: float = 0.0
+    reached: Reached
+    failures: list[Failure]
+    """By index."""
+
+
+@click.command("fuzz")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same scenarios.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help=f"Run N scenarios [default: {DEFAULT_COUNT}].")
+@click.option("--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Run for so long.")
+@click.option("--index", type=click.IntRange(0), metavar="I", help="Run scenario I of the seed and no other.")
+@click.option(
+    "--trace", type=click.Path(path_type=Path), metavar="FILE", help="With --index: write its record to FILE."
+)
+@click.option("--keep-going", is_flag=True, help="Go on after a failure.")
+@options.crypto
+@options.jobs
+@options.as_json
+def command(
+    seed: int,
+    count: int | None,
+    time_s: float | None,
+    index: int | None,
+    trace: Path | None,
+    keep_going: bool,
+    crypto: Crypto,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Run random scenarios, and look for one that violates an invariant.
+
+    A scenario is a system of some size, a workload, Byzantine replicas up to f, and a schedule of crashes, partitions,
+    losses, delays and skewed clocks, all drawn from the seed. With both --count and --time, whichever is over first
+    ends the search. What was reached is counted: a search that never meets a timeout certificate proves little.
+    """
+    if index is not None:
+        if count is not None or time_s is not None:
+            raise click.UsageError("--index runs one scenario: leave out --count and --time.")
+        report = _single(Task(seed, index, crypto, keep_trace=trace is not None), trace)
+    else:
+        if trace is not None:
+            raise click.UsageError("--trace records one scenario: name it with --index.")
+        total = DEFAULT_COUNT if count is None and time_s is None else count
+        indices = count_from() if total is None else range(total)
+        tasks = (Task(seed, number, crypto) for number in indices)
+        report = _search(seed, tasks, total, time_s, keep_going, jobs)
+    if as_json:
+        output.say_json(report)
+    else:
+        _print(report)
+    return output.FAILED if report.failures else output.PASSED
+
+
+def run(task: Task) -> FuzzResult:
+    """Run a scenario."""
+    return run_index(task.seed, task.index, crypto=task.crypto, keep_trace=task.keep_trace, replay=task.replay)
+
+
+def _single(task: Task, trace: Path | None) -> Report:
+    if trace is not None:
+        options.check_writable(trace, "--trace")
+    began_s = perf_counter()
+    result = run(task)
+    if trace is not None:
+        with output.writing(trace):
+            write_trace(trace, result.trace)
+    report = _nothing_yet(task.seed)
+    _add(report, task, result)
+    report.real_s = perf_counter() - began_s
+    return report
+
+
+def _search(
+    seed: int, tasks: Iterable[Task], total: int | None, time_s: float | None, keep_going: bool, jobs: int
+) -> Report:
+    """Run the tasks until they, or the time, or the patience with failures are over."""
+    began_s = perf_counter()
+    report = _nothing_yet(seed)
+
+    def wanted() -> Iterator[Task]:
+        for task in tasks:
+            if time_s is not None and perf_counter() - began_s >= time_s:
+                return
+            if report.failures and not keep_going:
+                return
+            yield task
+
+    with output.progress() as bar:
+        shown = bar.add_task("scenarios", total=total)
+        for task, result in results_of(run, wanted(), jobs if total is None else min(jobs, total)):
+            _add(report, task, result)
+            bar.advance(shown)
+    report.failures.sort(key=lambda failure: failure.index)
+    report.real_s = perf_counter() - began_s
+    return report
+
+
+def _nothing_yet(seed: int) -> Report:
+    return Report(seed=seed, reached=Reached(), failures=[])
+
+
+def _add(report: Report, task: Task, result: FuzzResult) -> None:
+    report.scenarios += 1
+    report.events += result.events
+    report.virtual_s += result.virtual_s
+    report.reached.add(result.reached)
+    if not result.held:
+        violations = tuple([f"{found.property}: {found.detail}" for found in result.violations])
+        report.failures.append(Failure(task.index, violations, task.replay))
+
+
+def _print(report: Report) -> None:
+    output.table(
+        [Column("reached"), Column("times", True)],
+        [(name.replace("_", " "), f"{getattr(report.reached, name):,}") for name in report.reached.__struct_fields__],
+    )
+    for failure in report.failures:
+        output.say(Text.assemble(output.verdict_word(False), f" scenario {failure.index} of seed {report.seed}"))
+        for violation in failure.violations:
+            output.say(f"  {violation}")
+        output.say(f"  again: {failure.replay}")
+    rate = f"{report.scenarios / report.real_s:.0f} a second, {report.events:,} events"
+    output.say(
+        Text.assemble(
+            output.verdict_word(not report.failures),
+            f" {report.scenarios - len(report.failures):,} of {report.scenarios:,} scenarios of seed {report.seed} "
+            f"held in {report.real_s:.1f} s ({rate}, {report.virtual_s:,.0f} s of virtual time)",
+        )
+    )
