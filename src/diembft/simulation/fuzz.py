@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from random import Random
+from traceback import extract_tb
 
 from msgspec import Struct
 
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.consensus.config import Config
+from diembft.consensus.invariants import LIVENESS
 from diembft.consensus.kit import CORRECT, Kit
 from diembft.consensus.replica import Recovered
 from diembft.messages.digests import Digests
@@ -52,6 +55,9 @@ PATIENCE_DELTAS = 3000
 """For how long after GST, in units of delta, clients that retransmit may take: far longer than they do."""
 HASTE_DELTAS = 100
 """The same for other clients, whose requests may be lost."""
+
+EXCEPTION = "exception"
+"""What is violated when the core, or what drives it, raises an exception."""
 
 Actor = Callable[[Scenario, int, Keys, Recovered | None], Machine]
 """Makes a Byzantine actor that holds the key of one validator of the scenario."""
@@ -174,7 +180,10 @@ def run_scenario(
         notice_connections=scenario.notice_connections,
     )
     watch.attach(simulator)
-    _drive(scenario, simulator, watch)
+    try:
+        _drive(scenario, simulator, watch)
+    except Exception as error:  # whatever it is, it is a finding, and the other scenarios go on
+        watch.add(EXCEPTION, _shown(error))
     watch.finish(Ended(simulator.now_s, not watch.violations, tuple([found.detail for found in watch.violations])))
     return FuzzResult(
         seed=scenario.seed,
@@ -203,11 +212,18 @@ def _drive(scenario: Scenario, simulator: Simulator, watch: Watch) -> None:
         for spec in simulator.clients:
             client = spec.client
             if isinstance(client.config.workload, Retransmit) and client.executed < client.config.count:
-                watch.add(f"{spec.name} completed {client.executed} of {client.config.count} requests", ())
+                watch.add(LIVENESS, f"{spec.name} completed {client.executed} of {client.config.count} requests")
         for node in correct:
             if storages[node].height < target:
                 name = simulator.nodes[node].name
-                watch.add(f"{name} committed {storages[node].height} of {target} blocks long after GST", (name,))
+                detail = f"{name} committed {storages[node].height} of {target} blocks long after GST"
+                watch.add(LIVENESS, detail, (name,))
+
+
+def _shown(error: Exception) -> str:
+    """An error on one line, with the place that raised it."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
 
 
 def _settle_deltas(config: Config) -> float:

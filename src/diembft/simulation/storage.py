@@ -19,13 +19,15 @@ class Storage:
     still need: those that descend from the last committed block.
     """
 
-    __slots__ = ("_committed", "_heights", "_ledger", "_pending", "_record", "_state_id")
+    __slots__ = ("_committed", "_heights", "_indexed", "_ledger", "_pending", "_record", "_state_id")
 
     def __init__(self) -> None:
         self._record: SafetyRecord | None = None
         self._pending: dict[bytes, Block] = {}
         self._committed: list[Block] = []
         self._heights: dict[bytes, int] = {}
+        """Of the committed blocks that were there when somebody last asked."""
+        self._indexed = 0
         self._state_id = b""
         self._ledger: Any = None
 
@@ -43,8 +45,9 @@ class Storage:
         if effect.committed:
             committed = self._committed
             for block_id in effect.committed:
-                committed.append(pending.pop(block_id))
-                self._heights[block_id] = len(committed)
+                new = pending.pop(block_id, None)
+                # A replica with a planted bug may commit a block again.
+                committed.append(self._committed_block(block_id) if new is None else new)
             if pending:
                 self._forget_forks(effect.committed[-1])
 
@@ -72,7 +75,11 @@ class Storage:
         Together at most `max_bytes` of operations, but at least one block if there is one. Empty if `after` is no
         committed block.
         """
-        height = 0 if after == genesis_id else self._heights.get(after)
+        heights, indexed = self._heights, self._indexed
+        for above, block in enumerate(self._committed[indexed:], 1):
+            heights[block.id] = indexed + above
+        self._indexed = len(self._committed)
+        height = 0 if after == genesis_id else heights.get(after)
         if height is None:
             return ()
         found: list[Block] = []
@@ -83,6 +90,9 @@ class Storage:
                 break
             found.append(block)
         return tuple(found)
+
+    def _committed_block(self, block_id: bytes) -> Block:
+        return next(block for block in reversed(self._committed) if block.id == block_id)
 
     def _forget_forks(self, last_committed: bytes) -> None:
         """Forget pending blocks that do not descend from the last committed one. Parents come before children."""

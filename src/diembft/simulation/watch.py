@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.consensus.invariants import LIVENESS, Checker
+from diembft.consensus.invariants import Checker
 from diembft.simulation.simulator import Observer, Simulator
 from diembft.trace.records import Ended, Header, Record, Violated
 
@@ -41,9 +41,9 @@ class Watch:
         if self._checker is not None:
             self._found(self._checker.finish(at_s))
 
-    def add(self, detail: str, nodes: tuple[str, ...]) -> None:
-        """Somebody else found liveness violated, at the end of the run."""
-        self._found([Violated(self._now_s(), LIVENESS, detail, nodes)])
+    def add(self, name: str, detail: str, nodes: tuple[str, ...] = ()) -> None:
+        """Somebody else found something violated."""
+        self._found([Violated(self._now_s(), name, detail, nodes)])
 
     def observe(self, record: Record) -> None:
         """Take the next record."""
