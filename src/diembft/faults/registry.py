@@ -1,10 +1,17 @@
-"""The planted bugs by name, as test cases and `--bug NAME` give them."""
+"""The planted bugs by name, as test cases and `--bug NAME` give them, and the Byzantine actors by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from diembft.errors import InputError
+from diembft.faults.actors.actor import Actor
+from diembft.faults.actors.double_voter import DoubleVoter
+from diembft.faults.actors.equivocating_leader import EquivocatingLeader
+from diembft.faults.actors.flooder import Flooder
+from diembft.faults.actors.forger import Forger
+from diembft.faults.actors.replayer import Replayer
+from diembft.faults.actors.silent import Silent
 from diembft.faults.bugs.conflicting_votes import ConflictingVotes
 from diembft.faults.bugs.count_messages import CountSignatures, CountTimeoutMessages, CountVoteMessages
 from diembft.faults.bugs.forgets_on_restart import ForgetsOnRestart
@@ -48,6 +55,16 @@ _ALL = (
 
 BUGS: dict[str, Planted] = {bug.name: bug for bug in sorted(_ALL, key=lambda bug: bug.name)}
 """All planted bugs by name, sorted."""
+
+ACTORS: dict[str, type[Actor]] = {
+    "double_voter": DoubleVoter,
+    "equivocating_leader": EquivocatingLeader,
+    "flooder": Flooder,
+    "forger": Forger,
+    "replayer": Replayer,
+    "silent": Silent,
+}
+"""All Byzantine actors by name, sorted: each is made of a replica that plays by the rules, and a seed."""
 
 
 def plant(names: Iterable[str]) -> Planting:
