@@ -7,11 +7,19 @@ from collections.abc import Sequence
 import click
 
 from diembft import __version__
-from diembft.cli import check, fuzz, output, run, test
+from diembft.cli import check, fuzz, output, run, test, view
 from diembft.cli import list as list_
 from diembft.errors import InputError
 
-COMMANDS: tuple[click.Command, ...] = (run.command, test.command, list_.command, fuzz.command, check.command)
+COMMANDS: tuple[click.Command, ...] = (
+    run.command,
+    test.command,
+    list_.command,
+    fuzz.command,
+    view.view,
+    view.plot,
+    check.command,
+)
 """Every command or group of commands; each has a module of its own."""
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from diembft.explorer import data
 from diembft.explorer.data import NONE
+from diembft.ledger.key_value import Operation, decode_result
 from diembft.messages.types import QC, TC, Block, Request, VoteInfo
 
 SHOWN_REQUESTS = 8
 """How many requests of a block or message are shown."""
 SHOWN_OPERATION = 80
 """How many characters of an operation are shown."""
+
+_key_value: msgspec.msgpack.Decoder[Operation] = msgspec.msgpack.Decoder(Operation)
 
 
 class Catalogue:
@@ -117,12 +122,35 @@ def shown_requests(requests: tuple[Request, ...]) -> list[data.Request]:
 
 
 def operation_text(operation: bytes) -> str:
-    """An operation as a person may read it: as text if it is text, else in hexadecimal; shortened."""
+    """An operation as a person may read it, shortened.
+
+    Those of the key-value store are spelled out; others are text if they are text, else hexadecimal.
+    """
     try:
-        text = operation.decode()
-    except UnicodeDecodeError:
-        text = operation.hex()
+        value = _key_value.decode(operation)
+    except (msgspec.MsgspecError, RecursionError):
+        text = _bytes_text(operation)
     else:
-        if not text.isprintable():
-            text = operation.hex()
+        fields = (f"{name}={_field_text(getattr(value, name))}" for name in value.__struct_fields__)
+        text = f"{type(value).__name__}({', '.join(fields)})"
     return text if len(text) <= SHOWN_OPERATION else text[:SHOWN_OPERATION] + "…"
+
+
+def result_text(result: bytes) -> str:
+    """A result as a person may read it, likewise."""
+    try:
+        return str(decode_result(result))[:SHOWN_OPERATION]
+    except (msgspec.MsgspecError, RecursionError):
+        return _bytes_text(result)[:SHOWN_OPERATION]
+
+
+def _field_text(value: bytes | None) -> str:
+    return "none" if value is None else _bytes_text(value)
+
+
+def _bytes_text(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+    return text if text.isprintable() else value.hex()

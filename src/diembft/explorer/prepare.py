@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from diembft.consensus.config import quorum_size
 from diembft.explorer import data
@@ -11,6 +12,7 @@ from diembft.explorer.layout import lay_out
 from diembft.explorer.steps import Reader
 from diembft.explorer.story import tell
 from diembft.explorer.survey import MAX_BYTES, Survey, choose_window, span, survey
+from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Record
 
 MAX_STORIES = 20
@@ -118,4 +120,15 @@ def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band
             sets.get(round_, []),
         )
         for round_, until in zip(entered, ends, strict=True)
+        if round_ > 0 or until > found.entries[round_]
     ]
+
+
+class TraceFile:
+    """A trace on disk, read anew each time: larger than what one wants in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Record]:
+        return read_trace(self._path)

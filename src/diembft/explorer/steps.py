@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 from diembft.errors import InputError
 from diembft.explorer import data
-from diembft.explorer.catalogue import Catalogue, operation_text, shown_requests
+from diembft.explorer.catalogue import Catalogue, result_text, shown_requests
 from diembft.explorer.data import NONE
 from diembft.messages.types import (
     BlockRequest,
@@ -375,7 +375,7 @@ class Reader:
                 return data.Message(record.number, "request", NONE, client, at, deliveries, requests=requests)
             case Replied():
                 reply = record.reply
-                shown = [data.Request(reply.client, reply.number, f"{reply.status} {operation_text(reply.result)}")]
+                shown = [data.Request(reply.client, reply.number, f"{reply.status} {result_text(reply.result)}")]
                 node = self.index[record.node]
                 return data.Message(record.number, "reply", NONE, node, at, deliveries, requests=shown)
             case _:

@@ -84,7 +84,8 @@ def _conflict(
     candidates = [by_certificates, by_votes, by_commits]
     if name == "agreement":
         candidates.insert(0, by_commits)
-    return next((blocks for blocks in candidates if len(blocks) > 1), [])
+    found = next((blocks for blocks in candidates if len(blocks) > 1), [])
+    return sorted(found, key=lambda index: (page.blocks[index].round, index))
 
 
 def _committed_apart(page: PageData, until: int, nodes: list[int]) -> list[int]:
@@ -106,7 +107,7 @@ def _apart(page: PageData, blocks: Iterable[int]) -> list[int]:
     for block in sorted(set(blocks), key=lambda index: -page.blocks[index].round):
         if not any(block in ancestors(page.blocks, tip) for tip in tips):
             tips.append(block)
-    return sorted(tips) if len(tips) > 1 else []
+    return tips if len(tips) > 1 else []
 
 
 def _sides(page: PageData, until: int, blocks: list[int]) -> tuple[int, list[Side]]:

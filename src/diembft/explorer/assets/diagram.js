@@ -26,7 +26,7 @@ function geometry() {
   const order = lanes();
   const hasSets = run.bands.some((band) => band.sets.length > 1);
   const head = hasSets ? 50 : 36;
-  const gap = Math.max(24, Math.min(90, (box.clientHeight - head - 34) / order.length));
+  const gap = Math.max(24, Math.min(120, (box.clientHeight - head - 34) / order.length));
   const height = Math.max(box.clientHeight - 1, head + gap * order.length + 30);
   const rowOf = new Map(order.map((node, row) => [node, row]));
   const perPlace = (width - GUTTER - 8) / (view.end - view.start);
@@ -104,8 +104,8 @@ function drawDiagram() {
 }
 
 function definitions(g) {
-  const heads = Object.keys(FAMILIES).map((family) => head(`head-${family}`, `f-${family}`));
-  const sides = [0, 1, 2, 3].map((side) => head(`head-s${side}`, `fs${side}`));
+  const heads = Object.keys(FAMILIES).map((family) => (family === "vote" ? openHead("head-vote", "f-vote-open") : head(`head-${family}`, `f-${family}`)));
+  const sides = [0, 1, 2, 3].map((side) => [head(`head-s${side}`, `fs${side}`), openHead(`head-vote-s${side}`, `open s${side}`)]).flat();
   return svg("defs", {},
     ...heads, ...sides,
     svg("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
@@ -118,6 +118,12 @@ function definitions(g) {
 function head(id, style) {
   return svg("marker", { id, viewBox: "0 0 8 8", refX: 7.4, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
     svg("path", { d: "M0 0.8 L8 4 L0 7.2 Z", class: style }));
+}
+
+// Votes have an open head, so that they differ from proposals in more than colour.
+function openHead(id, style) {
+  return svg("marker", { id, viewBox: "0 0 9 8", refX: 7.6, refY: 4, markerWidth: 9, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
+    svg("path", { d: "M1 0.8 L7.6 4 L1 7.2", class: style }));
 }
 
 function visible(g, start, end) {
@@ -143,8 +149,8 @@ function drawHead(g) {
     const middle = (left + right) / 2, room = right - left;
     const title = bandTitle(band);
     const label = room > 62 ? `round ${band.round}` : String(band.round);
-    if (middle - 3.2 * label.length < free) continue;
-    free = middle + 3.2 * label.length + 3;
+    if (middle - 3.8 * label.length < free) continue;
+    free = middle + 3.8 * label.length + 4;
     const cell = svg("g", { class: "round-head" }, svg("title", {}, title), text(middle, 13, label, "bold", "middle"));
     const leaders = `★ ${band.leaders.map(replicaShort).join(", ")}`;
     if (band.leaders.length && room > 7 * leaders.length) cell.append(text(middle, 27, leaders, "", "middle"));
@@ -208,7 +214,7 @@ function drawLanes(g) {
       group.append(svg("rect", { class: `segment-${round % 2 ? "a" : "b"} segment${leads ? " leads" : ""}`, x: left, y: y - thick / 2, width, height: thick, rx: 3 },
         svg("title", {}, `${nodeName(node)} in round ${round}${leads ? ", leader" : ""}`)));
       const label = leads ? `★${round}` : String(round);
-      if (width > 9 + 7 * label.length && thick > 10) group.append(text(Math.max(left, GUTTER) + 4, y + 3.5, label, "segment-text"));
+      if (width > 13 + 7 * label.length && thick > 10) group.append(text(Math.max(left, GUTTER) + 8, y + 3.5, label, "segment-text"));
     }
     group.append(...drawDown(g, node, y, thick));
   }
@@ -266,17 +272,17 @@ function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, roomy)
   const parts = [svg("line", {
     class: `message k-${message.family}${tone} ${delivery.fate.replace(" ", "-")}`, x1, y1, x2, y2,
     "data-message": message.index, "data-delivery": index,
-    "marker-end": arrived ? `url(#head-${side === NONE ? message.family : `s${side}`})` : null,
+    "marker-end": arrived ? `url(#head-${side === NONE ? message.family : `${message.family === "vote" ? "vote-" : ""}s${side}`})` : null,
   })];
   if (delivery.fate === "lost") {
-    parts.push(cross(x2, y2, 3.5, "lost"));
+    parts.push(cross(x2, y2, 3.5, "fate"));
     const first = message.deliveries.find((other) => other.fate === "lost" && other.reason === delivery.reason) === delivery;
-    if (roomy && first) parts.push(text(x2 + 6, y2 + 3, delivery.reason, "lost-text"));
+    if (roomy && first) parts.push(text(x2 + 6, y2 + 3, delivery.reason, "lost-text haloed"));
   } else if (delivery.fate === "rejected") {
-    parts.push(svg("circle", { class: "lost", cx: x2, cy: y2, r: 4.5 }), svg("line", { class: "lost", x1: x2 - 3, y1: y2 + 3, x2: x2 + 3, y2: y2 - 3 }));
+    parts.push(svg("circle", { class: "fate", cx: x2, cy: y2, r: 4.5 }), svg("line", { class: "fate", x1: x2 - 3, y1: y2 + 3, x2: x2 + 3, y2: y2 - 3 }));
   }
   if (roomy && message.kind === "proposal" && index === 0 && Math.hypot(x2 - x1, y2 - y1) > 40)
-    parts.push(text(x1 + 3, y1 + (y2 > y1 ? 12 : -6), blockName(message.block), `small bold${side === NONE ? "" : ` fs${side}`}`));
+    parts.push(text(x1 + 3, y1 + (y2 > y1 ? 12 : -6), blockName(message.block), `small bold haloed${side === NONE ? "" : ` fs${side}`}`));
   return parts;
 }
 
@@ -310,8 +316,8 @@ function drawMarks(g) {
     const y = g.y(step.node);
     const parts = markFor(step, x, y);
     if (step.commits.length) {
-      parts.push(svg("path", { class: "mark commit", d: `M${x} ${y - 6}L${x + 5} ${y}L${x} ${y + 6}L${x - 5} ${y}Z` }));
-      if (room > 9 && g.gap > 30) parts.push(text(x - 5, y - 9, step.commits.map((commit) => blockName(commit.block)).join(" "), "small bold", "end"));
+      parts.push(room > 3 ? svg("path", { class: "mark commit", d: `M${x} ${y - 6}L${x + 5} ${y}L${x} ${y + 6}L${x - 5} ${y}Z` }) : svg("path", { class: "mark tick", d: `M${x} ${y - 3}V${y + 3}` }));
+      if (room > 9 && g.gap > 30) parts.push(text(x - 5, y - 9, step.commits.map((commit) => blockName(commit.block)).join(" "), "small bold haloed", "end"));
     }
     if (!parts.length) continue;
     shown.marks.push({ x, y, step: step.index });
@@ -332,7 +338,7 @@ function markFor(step, x, y) {
       return step.text === "round"
         ? [svg("circle", { class: "mark timer", cx: x, cy: y, r: 5.5 }), svg("path", { class: "mark timer", d: `M${x} ${y - 3.5}V${y}H${x + 2.5}` })]
         : [];
-    case "crashed": return [cross(x, y, 5, "lost")];
+    case "crashed": return [cross(x, y, 5, "fate")];
     case "restarted":
     case "resumed": return [svg("path", { class: "mark", d: `M${x - 4} ${y - 5}L${x + 5} ${y}L${x - 4} ${y + 5}Z` })];
     case "paused": return [svg("path", { class: "mark", d: `M${x - 2.5} ${y - 5}V${y + 5}M${x + 2.5} ${y - 5}V${y + 5}` })];
@@ -364,11 +370,11 @@ function drawGutter(g) {
       },
     }, svg("title", {}, `${name}${twin ? ", a twin" : correct ? "" : ", not correct"}\nClick: only messages of this node`),
     svg("rect", { x: 0, y: y - g.gap / 2, width: GUTTER - 6, height: g.gap, fill: "transparent" }),
-    text(22, y + 4, clip(name, 10), "bold"),
-    twin || correct ? null : text(22, y + 15, "faulty", "small fault")));
+    text(26, y + 4, clip(name, 9), "bold"),
+    twin || correct ? null : text(26, y + 15, "faulty", "small fault")));
     const below = g.order[row + 1];
     if (below !== undefined && replica !== NONE && run.nodes[below].replica === replica)
-      group.append(svg("path", { class: "twin", d: `M16 ${y}H10V${y + g.gap}H16` }), svg("text", { class: "small soft", transform: `translate(7 ${y + g.gap / 2}) rotate(-90)`, "text-anchor": "middle" }, g.gap > 30 ? "twins" : ""));
+      group.append(svg("path", { class: "twin", d: `M22 ${y}H16V${y + g.gap}H22` }), svg("text", { class: "small soft", transform: `translate(12 ${y + g.gap / 2}) rotate(-90)`, "text-anchor": "middle" }, g.gap > 30 ? "twins" : ""));
   });
   group.append(drawTimes(g));
   return group;

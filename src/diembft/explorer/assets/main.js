@@ -44,7 +44,7 @@ function setTools() {
     const sample = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-${family}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `f-${family}`, d: "M17 1L24 4L17 7Z" }));
     kinds.append(chip(name, sample, filter.families.has(family), () => toggleIn(filter.families, family), { "data-family": family }));
   }
-  const lost = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "plain-line", x1: 0, y1: 4, x2: 14, y2: 4 }), cross(18, 4, 3, "lost"));
+  const lost = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "plain-line", x1: 0, y1: 4, x2: 14, y2: 4 }), cross(18, 4, 3, "fate"));
   kinds.append(chip("Lost", lost, filter.lost, () => (filter.lost = !filter.lost), { "data-family": "lost" }));
   const timer = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "timer-line", x1: 0, y1: 4, x2: 24, y2: 4 }));
   kinds.append(chip("Timers", timer, filter.timers, () => (filter.timers = !filter.timers), { "data-family": "timers" }));
@@ -61,6 +61,7 @@ function setTools() {
   last.addEventListener("change", change);
   if (run.stories.some((one) => one.sides.length)) {
     byId("story-focus-group").hidden = false;
+    nameSides();
     byId("story-focus").addEventListener("change", (event) => {
       filter.story = event.target.checked;
       requestDraw();
@@ -71,6 +72,13 @@ function setTools() {
   byId("zoom-fit").addEventListener("click", showAll);
   byId("scale").addEventListener("click", toggleScale);
   nameScale();
+}
+
+// Which colour stands for which side of the conflict.
+function nameSides() {
+  byId("story-key").replaceChildren(...(shownStory ? shownStory.sides : []).map((side, index) => el("span", { class: "group" },
+    svg("svg", { class: "sample", viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-proposal s${index % 4}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `fs${index % 4}`, d: "M17 1L24 4L17 7Z" })),
+    `${SIDE_SIGNS[index % 4]} for ${blockName(side.block)}`)));
 }
 
 function toggleIn(set, value) {
@@ -134,17 +142,17 @@ function onKey(event) {
   action();
 }
 
+function setTreeHeight(height) {
+  const frame = document.querySelector("main");
+  frame.style.setProperty("--tree-height", `${Math.max(90, Math.min(frame.clientHeight - 140, height))}px`);
+}
+
 // The bar between diagram and tree, by pointer or by arrow keys.
 function wireDivider() {
   const divider = byId("divider"), frame = document.querySelector("main");
-  const set = (height) => {
-    frame.style.setProperty("--tree-height", `${Math.max(90, Math.min(frame.clientHeight - 140, height))}px`);
-    requestDraw();
-    drawTree();
-  };
   divider.addEventListener("pointerdown", (event) => {
     divider.setPointerCapture(event.pointerId);
-    divider.onpointermove = (move) => set(frame.getBoundingClientRect().bottom - move.clientY - 4);
+    divider.onpointermove = (move) => setTreeHeight(frame.getBoundingClientRect().bottom - move.clientY - 4);
   });
   divider.addEventListener("pointerup", () => { divider.onpointermove = null; });
   divider.addEventListener("keydown", (event) => {
@@ -152,7 +160,7 @@ function wireDivider() {
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
-    set(byId("tree-section").clientHeight + by);
+    setTreeHeight(byId("tree-section").clientHeight + by);
   });
 }
 
@@ -169,6 +177,8 @@ function begin() {
   byId("help").addEventListener("click", showKeys);
   document.addEventListener("keydown", onKey);
   new ResizeObserver(() => { requestDraw(); drawTree(); }).observe(byId("diagram-section"));
+  const rows = 1 + Math.max(0, ...run.blocks.map((block) => block.row));
+  setTreeHeight(48 + BOX.down * Math.min(rows, 3));
   drawOverview();
   drawPanel();
   const { first_round: first } = run.window;

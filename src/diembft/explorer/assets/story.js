@@ -87,12 +87,18 @@ function rounds(it) {
 function showStory(index) {
   shownStory = run.stories[index];
   setStory(shownStory);
+  nameSides();
   goTo(shownStory.step, false);
   showStoryRounds();
   drawPanel();
 }
 
+// The rounds that the story tells of, up to the moment when the violation was noticed.
 function showStoryRounds() {
   const told = shownStory.rounds;
-  if (told.length) showRounds(told[0].round, told[told.length - 1].round + 1);
+  const noticed = placeOf(run.steps[shownStory.step].at);
+  const first = run.bands.find((band) => told.length && band.round >= told[0].round);
+  const start = first ? Math.min(placeOf(first.start), noticed) : noticed - scale.length / 4;
+  const room = Math.max((noticed - start) * 0.06, usualFlight / 2);
+  setView(start - room, noticed + room);
 }

@@ -34,7 +34,7 @@ function drawEdge(block, parent) {
   const x1 = boxX(parent) + BOX.width, y1 = boxY(parent) + 27, x2 = boxX(block), y2 = boxY(block) + 27;
   return svg("path", {
     class: `edge${isKnown(block) ? "" : " ghost"}${sideOf(run.blocks.indexOf(block)) === NONE ? "" : ` s${sideOf(run.blocks.indexOf(block))}`}`,
-    d: y1 === y2 ? `M${x1} ${y1}H${x2}` : `M${x1} ${y1}C${x1 + 22} ${y1} ${x2 - 26} ${y2} ${x2} ${y2}`,
+    d: y1 === y2 ? `M${x1} ${y1}H${x2}` : `M${x1} ${y1}C${x1 + 16} ${y1} ${x1 + 12} ${y2} ${x1 + 28} ${y2}H${x2}`,
   });
 }
 
@@ -75,7 +75,7 @@ function drawBox(block, index, flagged) {
   },
   svg("title", {}, blockSummary(block, signers, committers)),
   svg("rect", { class: style, x, y, width: BOX.width, height: BOX.height, rx: 6 }),
-  text(x + 7, y + 15, block.name, "bold"),
+  block.round === 0 ? text(x + BOX.width / 2, y + 31, block.name, "bold", "middle") : text(x + 7, y + 15, `${side === NONE ? "" : `${SIDE_SIGNS[side]} `}${block.name}`, "bold"),
   text(x + BOX.width - 6, y + 15, block.author === NONE ? "" : `by ${replicaShort(block.author)}`, "small soft", "end"));
   if (block.round > 0) {
     group.append(text(x + 7, y + 32, "QC", "small soft"), pips(x + 27, y + 22, run.n, (replica) => ({

@@ -1,0 +1,87 @@
+"""`diembft view`: a page that shows a run. `diembft plot`: a chart of results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from diembft.cli import options, output
+from diembft.explorer.page import write_page
+from diembft.explorer.plots import FORMATS, write_plot
+from diembft.explorer.prepare import TraceFile, prepare
+from diembft.explorer.results import read_results
+from diembft.trace.records import Record
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+html = click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page that shows the run to FILE; it opens in any browser, without a network.",
+)
+"""The option of the commands that run something; give the records and its value to `write_html`."""
+
+
+def write_html(path: Path, records: Sequence[Record]) -> None:
+    """Write the page of a run that is in memory. Raises InputError."""
+    write_page(path, prepare(records))
+
+
+def read_rounds(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """The rounds that an option gives: `7` or `3-9`."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", value, re.ASCII)
+    if match is None:
+        raise click.BadParameter(f"{value[:60]!r} is not a round such as 7, or rounds such as 3-9.")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if first > last:
+        raise click.BadParameter(f"{value[:60]!r} ends before it begins.")
+    return first, last
+
+
+@click.command("view")
+@click.argument("trace", type=_FILE)
+@click.option(
+    "-o", "--output", "page", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The page to write."
+)
+@click.option("--rounds", callback=read_rounds, metavar="FIRST-LAST", help="Show these rounds of a long trace.")
+def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
+    """Make a page of a TRACE that shows the run, to be opened in a browser.
+
+    The page is one file and needs no network. Of a trace that is too long for one page it shows the rounds around the
+    first violation, or the first ones; --rounds asks for others.
+    """
+    options.check_writable(page, "--output")
+    shown = prepare(TraceFile(trace), rounds)
+    write_page(page, shown)
+    part = shown.window
+    if not part.whole:
+        output.say(f"{page}: rounds {part.first_round} to {part.last_round} of {part.all_rounds}")
+    return output.PASSED
+
+
+@click.command("plot")
+@click.argument("file", type=_FILE)
+@click.option(
+    "-o",
+    "--output",
+    "picture",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="OUT",
+    help=f"The picture to write; its suffix says how: {', '.join(FORMATS)}.",
+)
+def plot(file: Path, picture: Path) -> int:
+    """Draw a chart of the results in FILE.
+
+    Of a trace: commit latency over time, with the faults of the run. Of an exploration (twins explore --json): states
+    in each level. Of a kill matrix (JSON): which oracle sees which planted bug, and after how much.
+    """
+    options.check_writable(picture, "--output")
+    write_plot(picture, read_results(file))
+    return output.PASSED

@@ -1,0 +1,216 @@
+"""Reading what `diembft plot` draws: a trace, the levels of an exploration, or a kill matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from diembft.errors import InputError
+from diembft.trace.files import read_trace
+from diembft.trace.records import (
+    Accepted,
+    Committed,
+    Crashed,
+    Fired,
+    Header,
+    Partitioned,
+    Paused,
+    Record,
+    Restarted,
+    Resumed,
+    Sent,
+    SetAttribute,
+    Violated,
+)
+
+
+class Span(Struct, frozen=True):
+    """A fault that lasts: of one node, or (without `node`) a partition. Times in seconds."""
+
+    start_s: float
+    end_s: float
+    kind: str
+    """`crashed`, `paused` or `partition`."""
+    node: str = ""
+
+
+class Moment(Struct, frozen=True):
+    """A fault or event of one moment."""
+
+    at_s: float
+    kind: str
+    """`timeout`, `byzantine` or `violated`."""
+
+
+class BlockLatency(Struct, frozen=True):
+    """How long after its proposal a block was committed: at the first, the median and the last node. In seconds."""
+
+    proposed_s: float
+    first_s: float
+    median_s: float
+    last_s: float
+
+
+class RunLatency(Struct, frozen=True):
+    """Commit latency of a run over time, with its faults."""
+
+    title: str
+    blocks: tuple[BlockLatency, ...]
+    accepted: tuple[tuple[float, float], ...]
+    """For each request that a client saw accepted: when, and how long after it was first sent."""
+    spans: tuple[Span, ...]
+    moments: tuple[Moment, ...]
+    end_s: float
+
+
+class Level(Struct, frozen=True):
+    """One level of an exploration: the states that are new in it, and the transitions that were tried."""
+
+    states: int
+    transitions: int | None = None
+    level: int | None = None
+
+
+class Levels(Struct, frozen=True):
+    """An exploration, level by level."""
+
+    levels: tuple[Level, ...]
+    title: str = ""
+
+
+class Kill(Struct, frozen=True):
+    """One cell of a kill matrix: how a planted bug is found. Without `oracle` it is not."""
+
+    bug: str
+    oracle: str | None = None
+    rounds: float | None = None
+    scenarios: float | None = None
+    states: float | None = None
+    where: str | None = None
+    """The executor, generator or model that found it."""
+
+
+Plottable: TypeAlias = RunLatency | Levels | tuple[Kill, ...]
+
+
+def read_results(path: Path) -> Plottable:
+    """What a file holds, told by its content. Raises InputError, naming file and field."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(200)
+            if b'"type":"header"' in beginning.replace(b" ", b""):
+                return run_latency(list(read_trace(path)))
+            value = msgspec.json.decode(beginning + file.read())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: neither a trace nor JSON: {error}") from None
+    try:
+        return _interpret(value)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _interpret(value: Any) -> Levels | tuple[Kill, ...]:
+    """Tell results apart by the names of their fields."""
+    if isinstance(value, dict) and "levels" in value:
+        return msgspec.convert(value, Levels)
+    rows = value.get("rows", value.get("matrix")) if isinstance(value, dict) else value
+    if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+        if "bug" in rows[0]:
+            return msgspec.convert([_with_where(row) for row in rows], tuple[Kill, ...])
+        if "states" in rows[0]:
+            return Levels(msgspec.convert(rows, tuple[Level, ...]))
+    raise msgspec.ValidationError(
+        "expected a trace, a list of levels (objects with `states`) or a kill matrix (objects with `bug`)"
+    )
+
+
+def _with_where(row: Any) -> Any:
+    """A row of a kill matrix names in one of several fields where the bug was found."""
+    if not isinstance(row, dict) or "where" in row:
+        return row
+    names = [row[field] for field in ("executor", "model", "generator") if isinstance(row.get(field), str)]
+    return {**row, "where": ", ".join(names)} if names else row
+
+
+def run_latency(trace: Sequence[Record]) -> RunLatency:
+    """Commit latency and faults of a run. Raises InputError if nothing was committed."""
+    header = trace[0] if trace else None
+    if not isinstance(header, Header):
+        raise InputError("the trace is empty")
+    end_s = max((record.at for record in trace if not isinstance(record, Header)), default=0.0)
+    blocks = _block_latencies(trace)
+    if not blocks:
+        raise InputError("the trace has no committed block, so there is no latency to plot")
+    return RunLatency(
+        header.description or f"A run of {header.n} replicas",
+        blocks,
+        tuple((record.at, record.latency_s) for record in trace if isinstance(record, Accepted)),
+        _spans(trace, end_s),
+        _moments(trace),
+        end_s,
+    )
+
+
+def _block_latencies(trace: Sequence[Record]) -> tuple[BlockLatency, ...]:
+    proposed: dict[bytes, float] = {}
+    committed: dict[bytes, list[float]] = {}
+    for record in trace:
+        if isinstance(record, Sent) and (block := getattr(record.message, "block", None)) is not None:
+            proposed.setdefault(block.id, record.at)
+        elif isinstance(record, Committed):
+            committed.setdefault(record.block.id, []).append(record.at)
+    latencies = []
+    for block_id, times in committed.items():
+        start_s = proposed.get(block_id)
+        if start_s is not None:
+            waits = [at - start_s for at in times]
+            latencies.append(BlockLatency(start_s, min(waits), median(waits), max(waits)))
+    return tuple(sorted(latencies, key=lambda latency: latency.proposed_s))
+
+
+def _spans(trace: Sequence[Record], end_s: float) -> tuple[Span, ...]:
+    spans: list[Span] = []
+    down: dict[str, tuple[float, str]] = {}
+    cut_s: float | None = None
+    for record in trace:
+        match record:
+            case Crashed():
+                down[record.node] = (record.at, "crashed")
+            case Paused():
+                down[record.node] = (record.at, "paused")
+            case Restarted() | Resumed():
+                if record.node in down:
+                    start_s, kind = down.pop(record.node)
+                    spans.append(Span(start_s, record.at, kind, record.node))
+            case Partitioned() if record.round is None:
+                if cut_s is not None:
+                    spans.append(Span(cut_s, record.at, "partition"))
+                cut_s = record.at if len(record.sets) > 1 else None
+            case _:
+                pass
+    spans += [Span(start_s, end_s, kind, node) for node, (start_s, kind) in down.items()]
+    if cut_s is not None:
+        spans.append(Span(cut_s, end_s, "partition"))
+    return tuple(sorted(spans, key=lambda span: (span.start_s, span.node)))
+
+
+def _moments(trace: Sequence[Record]) -> tuple[Moment, ...]:
+    moments = []
+    for record in trace:
+        match record:
+            case Fired() if record.timer == "round":
+                moments.append(Moment(record.at, "timeout"))
+            case SetAttribute():
+                moments.append(Moment(record.at, "byzantine"))
+            case Violated():
+                moments.append(Moment(record.at, "violated"))
+            case _:
+                pass
+    return tuple(moments)
