@@ -305,7 +305,7 @@ class Simulator:
         if observe is not None:
             self._record_state(node)
         while self._reads:
-            self._read_blocks(*self._reads.pop())
+            self._read_blocks(*self._reads.pop(0))
 
     def _send(self, node: int, receivers: tuple[int, ...], message: Message, *, own: bool) -> None:
         """Put a message on its way. `own`: the sender has handled a copy of its own."""
