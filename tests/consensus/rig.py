@@ -391,7 +391,7 @@ class Rig:
         self.flights: list[Flight] = []
         self._numbers = 0
         self.observe: Callable[[int, Event, list[Effect]], None] | None = None
-        """Called after each step, before its effects are carried out, with node, event and effects."""
+        """Called after each step that has effects, with node, event and the effects that will be carried out."""
         if start:
             for node in self.nodes:
                 self.start(node.index)
@@ -418,13 +418,22 @@ class Rig:
         return self.step(index, Started())
 
     def step(self, index: int, event: Event, crash_after: int | None = None) -> list[Effect]:
-        """Give a node an event, and carry its effects out; or only the first few, and then it crashes."""
+        """Give a node an event, and carry its effects out; or only the first few, and then it crashes.
+
+        What a Persist committed counts as delivered: the ledger of a driver is part of the same write.
+        """
         node = self.nodes[index]
         effects = node.running.step(event)
         self._check_order(effects)
-        if self.observe is not None:
+        if crash_after is not None:
+            effects = [
+                effect
+                for number, effect in enumerate(effects)
+                if number < crash_after or (crash_after > 0 and isinstance(effect, Commit))
+            ]
+        if self.observe is not None and crash_after != 0:
             self.observe(index, event, effects)
-        for effect in effects if crash_after is None else effects[:crash_after]:
+        for effect in effects:
             self._carry_out(node, effect)
         if crash_after is not None:
             self.crash(index)

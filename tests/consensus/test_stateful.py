@@ -19,7 +19,7 @@ from diembft.consensus.effects import Divergence, Equivocation
 from diembft.consensus.events import Timer
 from diembft.messages.types import OK
 from tests.consensus.recording import Judge
-from tests.consensus.rig import Rig
+from tests.consensus.rig import Flight, Rig
 
 ROUNDS_TO_COMMIT = 40
 """Within so many timeouts of everybody, on a network that loses nothing, everything that waits is committed."""
@@ -39,12 +39,15 @@ class Validators(RuleBasedStateMachine):
         self.correct = [node.index for node in self.rig.nodes[: config.n] if node.index not in twins]
         self.numbers = 0
 
+    def flight(self, data: Any) -> Flight:
+        return self.rig.flights[data.draw(st.integers(0, len(self.rig.flights) - 1))]
+
     # --- what befalls messages
 
     @precondition(lambda self: self.rig.flights)
     @rule(data=st.data())
     def deliver(self, data: Any) -> None:
-        self.rig.deliver(data.draw(st.sampled_from(self.rig.flights)))
+        self.rig.deliver(self.flight(data))
 
     @precondition(lambda self: self.rig.flights)
     @rule(count=st.integers(1, 60))
@@ -55,7 +58,7 @@ class Validators(RuleBasedStateMachine):
     @precondition(lambda self: self.rig.flights)
     @rule(data=st.data())
     def deliver_and_keep(self, data: Any) -> None:
-        self.rig.deliver(data.draw(st.sampled_from(self.rig.flights)), keep=True)
+        self.rig.deliver(self.flight(data), keep=True)
 
     @precondition(lambda self: self.rig.flights)
     @rule(count=st.integers(1, 60), heard=st.sets(st.integers(0, 6), min_size=1))
@@ -72,7 +75,7 @@ class Validators(RuleBasedStateMachine):
     @precondition(lambda self: self.rig.flights)
     @rule(data=st.data())
     def lose(self, data: Any) -> None:
-        self.rig.flights.remove(data.draw(st.sampled_from(self.rig.flights)))
+        self.rig.flights.remove(self.flight(data))
 
     @precondition(lambda self: self.rig.flights)
     @rule(receiver=st.integers(0, 6))
@@ -119,11 +122,9 @@ class Validators(RuleBasedStateMachine):
     @rule(data=st.data(), carried_out=st.integers(0, 3))
     def crash_within_a_step(self, data: Any, carried_out: int) -> None:
         """A crash after some of a step's effects: the judge sees what was not sent as well, which is only stricter."""
-        flight = data.draw(st.sampled_from(self.rig.flights))
+        flight = self.flight(data)
         if self.rig.nodes[flight.to].replica is not None:
-            self.rig.observe, observe = None, self.rig.observe
             self.rig.deliver(flight, crash_after=carried_out)
-            self.rig.observe = observe
             self.judge.crashed(flight.to)
 
     @rule(index=st.integers(0, 6))
@@ -164,7 +165,7 @@ class Validators(RuleBasedStateMachine):
         waiting = {
             (request.client, request.number)
             for index in self.correct
-            for request in rig[index].mempool.oldest(self.numbers)
+            for request in rig[index].mempool.oldest(self.numbers, 1_000_000)
         }
         for _ in range(ROUNDS_TO_COMMIT):
             self._settle()
@@ -173,7 +174,11 @@ class Validators(RuleBasedStateMachine):
             for node in rig.nodes:
                 for timer in list(node.timers):
                     rig.fire(node.index, timer)
-        raise AssertionError(f"{waiting} wait, rounds {[node.running.current_round for node in rig.nodes]}")
+        states = [
+            (node.running.current_round, node.running.tree.height, rig.executed(node.index), list(node.timers))
+            for node in rig.nodes
+        ]
+        raise AssertionError(f"{sorted(waiting)} wait: {states}")
 
     def _settle(self) -> None:
         """Deliver what is on its way; without rest there is no end to it, so for a few rounds at most."""

@@ -106,6 +106,7 @@ class BlockTree:
             self.high_qc,
             self.high_commit_qc,
             self.height,
+            (self.root.work_round, self.root.commit_round),
             tuple(self.nodes),
             tuple(self.committed),
             tuple(
@@ -230,11 +231,17 @@ class BlockTree:
                 break
         return blocks
 
-    def restore(self, root: Node, height: int, committed: tuple[Block, ...]) -> None:
-        """Begin from what was durable rather than from genesis."""
-        self.root = root
+    def restore(self, committed: tuple[Block, ...], height: int, state_id: bytes, ledger: Any) -> None:
+        """Begin from the last of these durable blocks, oldest first, rather than from genesis."""
+        work_round = commit_round = 0
+        for block in committed:
+            by_qc = self.committed_by(block.qc)
+            work_round = block.round if block.payload else work_round
+            commit_round = commit_round if by_qc is None else by_qc[1]
+        root = committed[-1]
+        self.root = Node(root, state_id, ledger, (), NO_KEYS, work_round, commit_round)
         self.height = height
-        self.nodes = {root.block.id: root}
+        self.nodes = {root.id: self.root}
         self.committed = {block.id: block for block in committed}
 
     # --- votes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from diembft.messages.sizes import REQUEST_OVERHEAD_BYTES
+
 
 def max_faulty(n: int) -> int:
     """f: how many of n validators may be Byzantine, (n - 1) // 3."""
@@ -48,18 +50,26 @@ class Config(Struct, frozen=True, kw_only=True):
     max_waiting_requests: int = 100_000
     max_waiting_per_client: int = 10_000
     max_relayed_requests: int = 500
+    """How many waiting requests are passed on to peers at once, and taken from one."""
+    max_relayed_bytes: int = 2_000_000
+    """How many bytes the requests that are passed on at once may take on the wire."""
     max_rounds_ahead: int = 10
     """How far ahead of the current round votes are kept."""
     max_pending_blocks: int = 1000
     """How many blocks above the last commit are kept."""
     sync_batch: int = 100
-    """How many blocks one answer may carry."""
+    """How many blocks one answer may bring; one more comes with them, to certify the last."""
     sync_batch_bytes: int = 4_000_000
-    """How many bytes of operations one answer may carry, unless it carries a single block."""
+    """How many bytes on the wire one answer may take, unless it carries two blocks only."""
 
     def __post_init__(self) -> None:
         assert self.n >= 1, "because a system has at least one validator"
         assert self.delta_s > 0, "because timers are derived from the delay bound"
+        assert self.max_request_bytes <= self.max_block_bytes, "because every request must fit into a block"
+        assert self.sync_batch_bytes >= 2 * self.max_block_bytes, "because an answer must hold two blocks"
+        assert self.max_relayed_bytes >= self.max_request_bytes + REQUEST_OVERHEAD_BYTES, (
+            "because every request must fit into a message"
+        )
         assert self.f <= self.excluded <= 2 * self.f, "because the report allows f <= exclude_size <= 2f"
 
     @property
@@ -90,5 +100,9 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def kept_commits(self) -> int:
         """How many committed blocks are kept at hand: what leader reputation walks over, and what one answer to a
-        peer needs."""
-        return max(2 * self.window, self.sync_batch)
+        peer needs.
+
+        The walk begins at the parent of the QC of two rounds ago; of the same round's validators some have committed
+        one block more than others, and they must draw the same leader.
+        """
+        return max(2 * self.window + 1, self.sync_batch)

@@ -161,11 +161,13 @@ class Equivocation(Struct, frozen=True, gc=False):
 
 
 class Divergence(Struct, frozen=True, gc=False):
-    """Evidence: a quorum certified another state for a block than this replica computed."""
+    """Evidence: a quorum certified, or one validator voted for, another state for a block than this replica computed."""
 
     block_id: bytes
     own_state_id: bytes
-    certificate: QC
+    certificate: QC | None
+    """None if it is one vote."""
+    vote: VoteMsg | None = None
 
 
 Effect: TypeAlias = (

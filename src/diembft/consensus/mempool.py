@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable
 from diembft.consensus.block_tree import Node
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
+from diembft.messages.sizes import request_bytes
 from diembft.messages.types import Payload, Request
 
 
@@ -82,6 +83,13 @@ class Mempool:
                 else:
                     del self._per_client[request.client]
 
-    def oldest(self, count: int) -> Payload:
-        """The requests that have waited longest."""
-        return tuple([request for request, _ in zip(self._waiting.values(), range(count), strict=False)])
+    def oldest(self, count: int, max_bytes: int) -> Payload:
+        """The requests that have waited longest: at most so many, and so many bytes on the wire."""
+        taken: list[Request] = []
+        space = max_bytes
+        for request in self._waiting.values():
+            space -= request_bytes(request)
+            if len(taken) >= count or space < 0:
+                break
+            taken.append(request)
+        return tuple(taken)

@@ -196,7 +196,7 @@ class Replica:
             self.tree.state_key(),
             self.pacemaker.state_key(),
             self.mempool.state_key(),
-            tuple(sorted(self.proposals.items())),
+            tuple(self.proposals.items()),
             self.fetch,
             self.last_sent,
             self.leader_override,
@@ -240,8 +240,7 @@ class Replica:
             case Connected():
                 self._send_sync_info(event.peer, self.current_round)
             case BlocksRead():
-                if event.blocks:
-                    out.append(Send(event.peer, BlockResponse(event.round, event.blocks)))
+                self._blocks_read(event)
             case _:
                 assert_never(event)
         if self._changed:
@@ -288,9 +287,13 @@ class Replica:
     def process_certificate_tc(self, tc: TC | None) -> None:
         """A TC's QC, then the TC itself. A missing TC is skipped."""
         if tc is not None:
-            self.process_certificate_qc(tc.high_qc)
+            self.process_timeout_qc(tc.high_qc)
             if self.pacemaker.advance_round_tc(tc):
                 self._entered_round()
+
+    def process_timeout_qc(self, qc: QC) -> None:
+        """A QC that a timeout or a TC carries: so the next leader learns of every QC that a signer of the TC held."""
+        self.process_certificate_qc(qc)
 
     def _entered_round(self) -> None:
         self._changed = True
@@ -438,20 +441,26 @@ class Replica:
         self._fetch_from(peer)
 
     def _collect_vote(self, vote: VoteMsg) -> None:
-        """Report, Block-Tree `process_vote`: keep a verified vote, report a second one, make a QC when it completes
-        one."""
+        """Report, Block-Tree `process_vote`: keep a verified vote, make a QC when it completes one.
+
+        Reported are a second vote of its author, and one for another state of the block than was computed here.
+        """
         others = self.tree.other_votes(vote)
         if len(others) >= MAX_VOTES_OF_ONE_AUTHOR:
             self._ignore(Reason.DUPLICATE)
             return
         if others:
             self._out.append(Equivocation(vote.sender, others[0], vote))
+        vote_info = vote.vote_info
+        node = self.tree.nodes.get(vote_info.id)
+        if node is not None and node.state_id != vote_info.exec_state_id:
+            self._out.append(Divergence(vote_info.id, node.state_id, None, vote))
         bucket = self.tree.add_vote(vote)
         if not self.quorums.completes_quorum(len(bucket)):
             return
         signatures = tuple(sorted([(held.sender, held.signature) for held in bucket.values()]))
         info = vote.ledger_commit_info
-        qc = QC(vote.vote_info, info, signatures, self.me, self.safety.sign_qc(info, signatures))
+        qc = QC(vote_info, info, signatures, self.me, self.safety.sign_qc(info, signatures))
         self.verifier.made(qc)
         self.process_certificate_qc(qc)
 
@@ -479,7 +488,7 @@ class Replica:
             self._reject(reason)
             return
         info = message.tmo_info
-        self.process_certificate_qc(info.high_qc)
+        self.process_timeout_qc(info.high_qc)
         self.process_certificate_qc(message.high_commit_qc)
         self.process_certificate_tc(message.last_round_tc)
         self._fetch_from(peer)
@@ -510,7 +519,7 @@ class Replica:
     def _timer_fired(self, event: TimerFired) -> None:
         match event.timer:
             case Timer.ROUND:
-                if event.round != self.pacemaker.current_round or self._timer_round == 0:
+                if event.round != self._timer_round:
                     self._ignore(Reason.STALE)
                     return
                 self._timer_round = 0
@@ -530,7 +539,7 @@ class Replica:
 
     def _relay(self) -> None:
         """Pass waiting requests on, so that one that only few hold is not stuck while the others rest."""
-        waiting = self.mempool.oldest(self.config.max_relayed_requests)
+        waiting = self.mempool.oldest(self.config.max_relayed_requests, self.config.max_relayed_bytes)
         if waiting and self.config.n > 1:
             self._out.append(Broadcast(Relay(self.pacemaker.current_round, waiting)))
 
@@ -691,7 +700,9 @@ class Replica:
                 self._changed = True
             else:
                 refused = reason
-        if refused is not None and not self._changed:
+        if refused is Reason.BAD_REQUEST and not self._changed:
+            self._reject(refused)
+        elif refused is not None and not self._changed:
             self._ignore(refused)
 
     def _hold(self, request: Request) -> None:
@@ -718,14 +729,17 @@ class Replica:
         self._fetch_from(peer)
 
     def _missing(self) -> QC | None:
-        """A certificate that needs a block which is not held: the one that commits, the highest, or a proposal's."""
+        """A certificate that needs a block which is not held: the highest, the one that commits, or a proposal's.
+
+        The highest comes first, because its chain has what is committed too, in one answer.
+        """
         tree = self.tree
         nodes, root_round = tree.nodes, tree.root.block.round
+        if tree.high_qc.vote_info.id not in nodes and tree.high_qc.vote_info.round > root_round:
+            return tree.high_qc
         committed = tree.committed_by(tree.high_commit_qc)
         if committed is not None and committed[1] > root_round and committed[0] not in nodes:
             return tree.high_commit_qc
-        if tree.high_qc.vote_info.id not in nodes and tree.high_qc.vote_info.round > root_round:
-            return tree.high_qc
         for message in self.proposals.values():
             qc = message.block.qc
             if qc.vote_info.id not in nodes and qc.vote_info.round > root_round:
@@ -740,11 +754,12 @@ class Replica:
                 self._start_fetch(qc, peer)
 
     def _start_fetch(self, qc: QC, first: int | None) -> None:
-        signers = [signer for signer, _ in qc.signatures if signer != self.me]
-        if first is not None and first != self.me:
-            signers = [first, *[signer for signer in signers if signer != first]]
-        if signers:
-            self.fetch = Fetch(tuple(signers), 0)
+        """Ask the one that told of the block, then the signers of its QC, then all others."""
+        signers = [signer for signer, _ in qc.signatures]
+        peers = dict.fromkeys([*([] if first is None else [first]), *signers, *range(self.config.n)])
+        peers.pop(self.me, None)
+        if peers:
+            self.fetch = Fetch(tuple(peers), 0)
             self._ask_for_blocks(self.fetch, qc)
 
     def _update_fetch(self) -> None:
@@ -758,15 +773,16 @@ class Replica:
             self._start_fetch(qc, None)
 
     def _ask_for_blocks(self, fetch: Fetch, qc: QC) -> None:
-        round_ = self.pacemaker.current_round
-        request = BlockRequest(round_, qc.vote_info.id, self.tree.root.block.id, self.config.sync_batch)
+        tree, round_ = self.tree, self.pacemaker.current_round
+        known = fetch.known if fetch.known in tree.nodes else tree.root.block.id
+        request = BlockRequest(round_, qc.vote_info.id, known, self.config.sync_batch + 1)
         self._out.append(Send(fetch.peer, request))
         self._out.append(SetTimer(Timer.FETCH, FETCH_TIMER_DELTAS * self.config.delta_s, round_))
 
     def _block_request(self, message: BlockRequest, peer: int) -> None:
         """Give a peer the blocks between what it committed and what it lacks, a bounded batch, oldest first."""
         tree, config = self.tree, self.config
-        count = min(message.count, config.sync_batch)
+        count = min(message.count, config.sync_batch + 1)
         pending = [node.block for node in tree.path(message.id)]
         if message.known in tree.nodes:
             blocks = [block for block in pending if block.round > tree.nodes[message.known].block.round]
@@ -784,18 +800,24 @@ class Replica:
             return
         self._out.append(Send(peer, BlockResponse(message.round, tuple(blocks))))
 
+    def _blocks_read(self, event: BlocksRead) -> None:
+        if event.blocks:
+            blocks = within_bytes(event.blocks, self.config.sync_batch_bytes)
+            self._out.append(Send(event.peer, BlockResponse(event.round, tuple(blocks))))
+
     def _block_response(self, message: BlockResponse) -> None:
         """Blocks that were asked for: verify the chain up to what is certified, execute it, deliver what it commits."""
         tree = self.tree
         if self.fetch is None:
             self._ignore(Reason.UNSOLICITED)
             return
-        if all(block.id in tree.nodes or block.id in tree.committed for block in message.blocks):
-            self._ignore(Reason.DUPLICATE)
-            return
-        chain = chain_from(message.blocks[: self.config.sync_batch], tree, self._certified_ids())
-        if not chain.blocks:
+        chain = chain_from(message.blocks[: self.config.sync_batch + 1], tree, self._certified_ids())
+        if not chain.connected and chain.held is None:
             self._reject(Reason.BAD_CHAIN)
+            return
+        if not chain.blocks:
+            self._ignore(Reason.DUPLICATE)
+            self._ask_beyond(chain.held)
             return
         reason = None if chain.certificate is None else self.verifier.qc(chain.certificate)
         for block in chain.blocks:
@@ -813,9 +835,15 @@ class Replica:
         if chain.certificate is not None:
             self.process_certificate_qc(chain.certificate)
         self._blocks_arrived()
+        self._ask_beyond(chain.blocks[-1])
+
+    def _ask_beyond(self, block: Block | None) -> None:
+        """Go on with a peer whose answer came up to this block, further than its last one, if that does not suffice."""
         missing = self._missing()
-        if missing is not None and self.fetch is not None:
-            self._ask_for_blocks(self.fetch, missing)
+        if block is None or missing is None or self.fetch is None or block.round <= self.fetch.known_round:
+            return
+        self.fetch = self.fetch.beyond(block)
+        self._ask_for_blocks(self.fetch, missing)
 
     def _certified_ids(self) -> tuple[bytes, ...]:
         """The ids of blocks that verified certificates stand for."""
@@ -861,11 +889,7 @@ class Replica:
         """Rebuild the state from what was durable (docs/protocol.md, "Durability")."""
         tree = self.tree
         if recovered.committed:
-            block = recovered.committed[-1]
-            root = Node(
-                block, recovered.state_id, recovered.ledger, (), NO_KEYS, block.round if block.payload else 0, 0
-            )
-            tree.restore(root, recovered.height, recovered.committed)
+            tree.restore(recovered.committed, recovered.height, recovered.state_id, recovered.ledger)
         for block in recovered.pending:
             if block.qc.vote_info.id in tree.nodes:
                 node = tree.execute(block)
