@@ -15,7 +15,6 @@ when it is complete.
 """
 
 import json
-import os
 import re
 import types
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -221,7 +220,10 @@ def _explain(message: str, line: bytes, root: str) -> str:
     """A decoder's complaint with the names of the fields and the value: ``rounds[3].leader: Expected ...``."""
     problem, _, path = message.partition(" - at `$")
     place = root
-    value: Any = json.loads(line)
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):  # the decoder stopped before it came to that
+        return f"{problem}: {shown(line.decode(errors='replace'))}"
     for index, key in re.findall(r"\[(\d+)\]|\.(\w+)", path.rstrip("`")):
         place = f"{place}[{index}]" if index else f"{place}.{key}".lstrip(".")
         value = value[int(index)] if index else value[key]
@@ -251,19 +253,18 @@ def output(path: Path) -> Iterator[Output]:
     zstandard = _zstandard(path) if path.suffix == ".zst" else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            if zstandard is None:
-                yield file
-            else:
-                with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as compressed:
-                    yield compressed
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                if zstandard is None:
+                    yield file
+                else:
+                    with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as compressed:
+                        yield compressed
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def write_scenarios(path: Path, scenarios: Sequence[Scenario]) -> None:
