@@ -6,7 +6,7 @@ of them. What was reached is counted, for a search that never meets a timeout ce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,19 +17,18 @@ from msgspec import Struct
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.consensus.config import Config
 from diembft.consensus.invariants import LIVENESS
-from diembft.consensus.kit import CORRECT, Kit
-from diembft.consensus.replica import Recovered
+from diembft.faults.planting import NO_BUGS, Planting
+from diembft.faults.registry import ACTORS
 from diembft.messages.digests import Digests
 from diembft.messages.types import BlockResponse
 from diembft.simulation.api import operation
 from diembft.simulation.network import SeededNetwork
-from diembft.simulation.scenario import DELTA_S, SILENT, TWIN, Scenario, draw_scenario
+from diembft.simulation.scenario import DELTA_S, Scenario, draw_scenario
 from diembft.simulation.simulator import Observer, Simulator
 from diembft.simulation.system import (
     ClientSpec,
     Crypto,
     Keys,
-    Machine,
     NodeSpec,
     header,
     key_value_machine,
@@ -58,9 +57,6 @@ HASTE_DELTAS = 100
 
 EXCEPTION = "exception"
 """What is violated when the core, or what drives it, raises an exception."""
-
-Actor = Callable[[Scenario, int, Keys, Recovered | None], Machine]
-"""Makes a Byzantine actor that holds the key of one validator of the scenario."""
 
 
 class Reached(Struct):
@@ -112,8 +108,7 @@ def fuzz(
     seed: int,
     *,
     first: int = 0,
-    kit: Kit = CORRECT,
-    actors: Mapping[str, Actor] | None = None,
+    bugs: Planting = NO_BUGS,
     crypto: Crypto = "symbolic",
 ) -> Iterator[FuzzResult]:
     """The results of `count` scenarios of a seed, from index `first` on, in order.
@@ -121,34 +116,31 @@ def fuzz(
     Indices can be cut into ranges at will.
     """
     for index in range(first, first + count):
-        yield run_index(seed, index, kit=kit, actors=actors, crypto=crypto)
+        yield run_index(seed, index, bugs=bugs, crypto=crypto)
 
 
 def run_index(
     seed: int,
     index: int,
     *,
-    kit: Kit = CORRECT,
-    actors: Mapping[str, Actor] | None = None,
+    bugs: Planting = NO_BUGS,
     crypto: Crypto = "symbolic",
     keep_trace: bool = False,
     replay: str = "",
 ) -> FuzzResult:
     """Draw and run one scenario.
 
-    `kit` runs in all replicas, and is taken to be correct; `actors` by name are what Byzantine validators may be,
-    beside twins and silent ones. The run ends at the first violation. `replay` is the command that runs the same again.
+    `bugs` are planted in all replicas, which count as correct all the same. The run ends at the first violation.
+    `replay` is the command that runs the same again, for the trace.
     """
-    actors = actors or {}
-    scenario = draw_scenario(seed, index, tuple(sorted(actors)))
-    return run_scenario(scenario, kit=kit, actors=actors, crypto=crypto, keep_trace=keep_trace, replay=replay)
+    scenario = draw_scenario(seed, index)
+    return run_scenario(scenario, bugs=bugs, crypto=crypto, keep_trace=keep_trace, replay=replay)
 
 
 def run_scenario(
     scenario: Scenario,
     *,
-    kit: Kit = CORRECT,
-    actors: Mapping[str, Actor] | None = None,
+    bugs: Planting = NO_BUGS,
     crypto: Crypto = "symbolic",
     keep_trace: bool = False,
     replay: str = "",
@@ -157,7 +149,7 @@ def run_scenario(
     config = scenario.config
     names = [f"client{number}" for number in range(len(scenario.clients))]
     keys = make_keys(crypto, config.n, names, scenario.seed)
-    nodes = _nodes(scenario, keys, kit, actors or {})
+    nodes = _nodes(scenario, keys, bugs)
     clients = [_client(scenario, number, keys) for number in range(len(scenario.clients))]
     head = header(
         config,
@@ -234,22 +226,24 @@ def _settle_deltas(config: Config) -> float:
     return 60 + (25 * config.n if config.rest else 0)
 
 
-def _nodes(scenario: Scenario, keys: Keys, kit: Kit, actors: Mapping[str, Actor]) -> list[NodeSpec]:
-    config, machine = scenario.config, key_value_machine()
+def _nodes(scenario: Scenario, keys: Keys, bugs: Planting) -> list[NodeSpec]:
+    config, machine = scenario.config, bugs.machine(key_value_machine())
     byzantine = dict(scenario.byzantine)
-    nodes: list[NodeSpec] = []
-    for number, (replica, clock_rate) in enumerate(zip(scenario.nodes, scenario.clock_rates, strict=True)):
-        name = replica_name(replica) + ("'" if number >= config.n else "")
-        actor = byzantine.get(replica)
-        if actor is None or actor in (TWIN, SILENT):
-            correct = actor is None
-            node = replica_node(
-                config, replica, keys, machine, kit=kit, name=name, correct=correct, clock_rate=clock_rate
-            )
-        else:
-            node = NodeSpec(name, replica, partial(actors[actor], scenario, replica, keys), False, clock_rate)
-        nodes.append(node)
-    return nodes
+    return [
+        replica_node(
+            config,
+            replica,
+            keys,
+            machine,
+            bugs=bugs,
+            actor=ACTORS.get(byzantine.get(replica, "")),
+            seed=scenario.index,
+            name=replica_name(replica) + ("'" if node >= config.n else ""),
+            correct=replica not in byzantine,
+            clock_rate=scenario.clock_rates[node],
+        )
+        for node, replica in enumerate(scenario.nodes)
+    ]
 
 
 def _client(scenario: Scenario, number: int, keys: Keys) -> ClientSpec:

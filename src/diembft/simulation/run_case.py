@@ -13,7 +13,7 @@ from msgspec import Struct
 from diembft.client.client import Client, ClientConfig, Flood, Retransmit, Timed
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
-from diembft.consensus.kit import CORRECT, Kit
+from diembft.faults.planting import NO_BUGS, Planting
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
 from diembft.messages.digests import Digests
@@ -69,21 +69,21 @@ def run_case(
     case: TestCase,
     *,
     crypto: Crypto = "symbolic",
-    kit: Kit = CORRECT,
+    bugs: Planting = NO_BUGS,
     keep_trace: bool = False,
     replay: str = "",
 ) -> CaseResult:
     """Run a test case in virtual time.
 
-    The seeds of the case fix everything but `real_s`. `kit` runs in all replicas, and is taken to be correct. `replay`
-    is the command that runs the same again, for the trace.
+    The seeds of the case fix everything but `real_s`. `bugs` are planted in all replicas, which count as correct all
+    the same. `replay` is the command that runs the same again, for the trace.
     """
     began_s = perf_counter()
     plans = client_plans(case.workloads)
     config = case_config(case, plans)
     keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
-    machine = Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]]))
-    nodes = [replica_node(config, replica, keys, machine, kit=kit) for replica in range(config.n)]
+    machine = bugs.machine(Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]])))
+    nodes = [replica_node(config, replica, keys, machine, bugs=bugs) for replica in range(config.n)]
     clients = [case_client(case, plan, keys) for plan in plans]
     head = header(
         config,

@@ -13,6 +13,7 @@ from msgspec import Struct
 from diembft.client.client import Flood, Retransmit, Timed
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config, max_faulty
+from diembft.faults.registry import ACTORS
 from diembft.simulation.network import Conditions, Constant, Exponential, Latency, LogNormal, Uniform
 from diembft.simulation.schedule import (
     Change,
@@ -30,9 +31,7 @@ DELTA_S = 0.1
 """The delay bound of every scenario: only ratios to it matter."""
 
 TWIN = "twin"
-"""The Byzantine actor that is two copies of the protocol with one key."""
-SILENT = "silent"
-"""The Byzantine actor that never runs."""
+"""The Byzantine actor that is two copies of the protocol with one key. The others are those of `diembft.faults`."""
 
 _SIZES = (4,) * 10 + (7,) * 5 + (1, 2, 3, 5, 6, 8, 10, 13)
 """The numbers of validators to draw from."""
@@ -69,21 +68,16 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return (*range(self.config.n), *[replica for replica, actor in self.byzantine if actor == TWIN])
 
 
-def draw_scenario(seed: int, index: int, actors: tuple[str, ...] = ()) -> Scenario:
-    """Scenario number `index` of a seed.
-
-    `actors` are the names of Byzantine actors to draw from, beside twin and silent.
-    """
+def draw_scenario(seed: int, index: int) -> Scenario:
+    """Scenario number `index` of a seed."""
     rng = Random(f"{seed}/{index}")
     n = rng.choice(_SIZES)
     config = _draw_config(rng, n)
-    byzantine = _draw_byzantine(rng, n, (*actors, TWIN, SILENT))
+    byzantine = _draw_byzantine(rng, n)
     nodes = n + sum([actor == TWIN for _, actor in byzantine])
-    silent = [replica for replica, actor in byzantine if actor == SILENT]
     gst_s = rng.uniform(20, 150) * DELTA_S
     before = _draw_conditions(rng, calm=False)
-    schedule: list[Incident] = [Crash(0.0, replica) for replica in silent]
-    schedule += _draw_faults(rng, [node for node in range(nodes) if node not in silent], gst_s)
+    schedule = _draw_faults(rng, nodes, gst_s)
     longest_s = before.longest_s
     if rng.random() < 0.3:
         changed = _draw_conditions(rng, calm=False)
@@ -91,7 +85,7 @@ def draw_scenario(seed: int, index: int, actors: tuple[str, ...] = ()) -> Scenar
         schedule.append(Change(rng.uniform(0, gst_s), changed))
     schedule += [Heal(gst_s), Change(gst_s, _draw_conditions(rng, calm=True))]
     schedule += [Resume(gst_s, node) for node in range(nodes)]
-    schedule += [Restart(gst_s, node) for node in range(nodes) if node not in silent]
+    schedule += [Restart(gst_s, node) for node in range(nodes)]
     schedule.append(Stabilise(gst_s + longest_s, DELTA_S))
     return Scenario(
         seed=seed,
@@ -128,8 +122,8 @@ def _draw_config(rng: Random, n: int) -> Config:
     )
 
 
-def _draw_byzantine(rng: Random, n: int, actors: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
-    f = max_faulty(n)
+def _draw_byzantine(rng: Random, n: int) -> tuple[tuple[int, str], ...]:
+    f, actors = max_faulty(n), (TWIN, *ACTORS)
     count = 0 if rng.random() < 0.4 else rng.randint(0, f)
     return tuple([(replica, rng.choice(actors)) for replica in sorted(rng.sample(range(n), count))])
 
@@ -179,7 +173,7 @@ def _draw_clock_rate(rng: Random) -> float:
     return 1.0 if rng.random() < 0.7 else rng.uniform(0.85, 1.25)
 
 
-def _draw_faults(rng: Random, nodes: list[int], gst_s: float) -> list[Incident]:
+def _draw_faults(rng: Random, nodes: int, gst_s: float) -> list[Incident]:
     """Crashes, power losses, pauses and partitions before GST, each with its end."""
     faults: list[Incident] = []
     for _ in range(rng.choice((0, 1, 2, 4))):
@@ -187,27 +181,27 @@ def _draw_faults(rng: Random, nodes: list[int], gst_s: float) -> list[Incident]:
         end_s = begin_s + rng.expovariate(0.1) * DELTA_S
         kind = rng.random()
         if kind < 0.4:
-            node = rng.choice(nodes)
+            node = rng.randrange(nodes)
             faults += [Crash(begin_s, node, mid_step=rng.random() < 0.5), Restart(end_s, node)]
         elif kind < 0.55:
             mid_step = rng.random() < 0.5
-            for node in nodes:
+            for node in range(nodes):
                 back_s = end_s + rng.choice((0.0, rng.uniform(0, 5) * DELTA_S))
                 faults += [Crash(begin_s, node, mid_step), Restart(back_s, node)]
         elif kind < 0.7:
-            node = rng.choice(nodes)
+            node = rng.randrange(nodes)
             faults += [Pause(begin_s, node), Resume(end_s, node)]
         else:
             faults += [Partition(begin_s, _draw_sets(rng, nodes)), Heal(end_s)]
     return [fault for fault in faults if fault.at_s < gst_s]
 
 
-def _draw_sets(rng: Random, nodes: list[int]) -> tuple[tuple[int, ...], ...]:
+def _draw_sets(rng: Random, nodes: int) -> tuple[tuple[int, ...], ...]:
     """Two or three sets; or one, of all but one node, which hears nobody."""
     if rng.random() < 0.3:
-        alone = rng.choice(nodes)
-        return (tuple([node for node in nodes if node != alone]),)
+        alone = rng.randrange(nodes)
+        return (tuple([node for node in range(nodes) if node != alone]),)
     sets: list[list[int]] = [[] for _ in range(rng.choice((2, 2, 3)))]
-    for node in nodes:
+    for node in range(nodes):
         rng.choice(sets).append(node)
     return tuple([tuple(members) for members in sets])

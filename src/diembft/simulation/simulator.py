@@ -37,6 +37,7 @@ from diembft.consensus.effects import (
 from diembft.consensus.events import BlocksRead, Connected, Event, Received, Requests, Started, Timer, TimerFired
 from diembft.consensus.genesis import genesis
 from diembft.consensus.replica import Replica
+from diembft.faults.actors.actor import Actor
 from diembft.messages.digests import Digests
 from diembft.messages.types import OK, Message, Reply, Request, TimeoutMsg
 from diembft.simulation.network import CLIENT, Carried, Network, SeededNetwork
@@ -237,7 +238,7 @@ class Simulator:
 
     @property
     def highest_round(self) -> int:
-        """The highest round that a node which plays by the rules is in."""
+        """The highest round that a node is in."""
         return max([self.round_of(node) for node in range(len(self.nodes))])
 
     def set_attribute(self, node: int, attribute: str, value: int) -> None:
@@ -245,19 +246,19 @@ class Simulator:
         self.call_at(self.now_s, partial(self._set_attribute, node, attribute, value))
 
     def round_of(self, node: int) -> int:
-        """The round that a node is in; 0 if it is down or does not play by the rules."""
+        """The round that a node is in; 0 if it is down."""
         machine = self.machines[node]
-        return machine.current_round if isinstance(machine, Replica) else 0
+        return machine.current_round if isinstance(machine, Replica | Actor) else 0
 
     def leader(self, node: int, round_: int) -> int | None:
-        """Who leads a round, as far as a node knows; None if it is down or does not play by the rules."""
+        """Who leads a round, as far as a node knows; None if it is down."""
         machine = self.machines[node]
-        return machine.leader(round_) if isinstance(machine, Replica) else None
+        return machine.leader(round_) if isinstance(machine, Replica | Actor) else None
 
     # --- effects of replicas
 
     def _carry_out(self, node: int, effects: list[Effect]) -> None:
-        if self._crash_in_step[node] and isinstance(effects[0], Persist):
+        if self._crash_in_step[node] and effects and isinstance(effects[0], Persist):
             self._crash_in_step[node] = False
             self._carry_out(node, [effect for effect in effects if isinstance(effect, Persist | Commit)])
             self._crash(node)
@@ -605,9 +606,9 @@ class Simulator:
         self.observe(records.Delivered(self.now_s, self._names[node], number, rejected, ignored))
 
     def _record_state(self, node: int) -> None:
-        """Record what changed in the state of a node that plays by the rules."""
+        """Record what changed in the state of a node, as far as it has one."""
         machine, observe = self.machines[node], self.observe
-        if observe is None or not isinstance(machine, Replica):
+        if observe is None or not isinstance(machine, Replica | Actor):
             return
         tree, safety = machine.tree, machine.safety
         round_ = machine.current_round

@@ -12,11 +12,12 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
 from diembft.consensus.execution import StateMachine
-from diembft.consensus.kit import CORRECT, Kit
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.replica import Recovered
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.faults.actors.actor import MakeActor
+from diembft.faults.planting import NO_BUGS, Planting
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import Sessions
 from diembft.trace.records import Header, Node
@@ -113,17 +114,25 @@ def replica_node(
     keys: Keys,
     machine: StateMachine,
     *,
-    kit: Kit = CORRECT,
+    bugs: Planting = NO_BUGS,
+    actor: MakeActor | None = None,
+    seed: int = 0,
     name: str = "",
     correct: bool = True,
     clock_rate: float = 1.0,
 ) -> NodeSpec:
-    """A node that runs the protocol, as the kit has it."""
+    """A node that runs the protocol with these planted bugs, or a Byzantine actor (whose choices follow from the seed).
+
+    Bugs in the state machine are the caller's to plant (`bugs.machine`). A node with bugs counts as correct unless said
+    otherwise, an actor never does.
+    """
+    kind, kit = bugs.replica, bugs.kit
 
     def start(recovered: Recovered | None) -> Machine:
-        return Replica(config, replica, keys.replicas[replica], keys.ring, machine, kit, recovered)
+        made = kind(config, replica, keys.replicas[replica], keys.ring, machine, kit, recovered)
+        return made if actor is None else actor(made, seed)
 
-    return NodeSpec(name or replica_name(replica), replica, start, correct, clock_rate)
+    return NodeSpec(name or replica_name(replica), replica, start, correct and actor is None, clock_rate)
 
 
 def header(
