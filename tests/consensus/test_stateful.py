@@ -40,7 +40,8 @@ class Validators(RuleBasedStateMachine):
         self.numbers = 0
 
     def flight(self, data: Any) -> Flight:
-        return self.rig.flights[data.draw(st.integers(0, len(self.rig.flights) - 1))]
+        index: int = data.draw(st.integers(0, len(self.rig.flights) - 1))
+        return self.rig.flights[index]
 
     # --- what befalls messages
 

@@ -161,7 +161,7 @@ class Equivocation(Struct, frozen=True, gc=False):
 
 
 class Divergence(Struct, frozen=True, gc=False):
-    """Evidence: a quorum certified, or one validator voted for, another state for a block than this replica computed."""
+    """Evidence: a quorum certified, or a validator voted for, another state for a block than this replica computed."""
 
     block_id: bytes
     own_state_id: bytes

@@ -22,7 +22,7 @@ from typing import Any, assert_never
 
 from msgspec import Struct
 
-from diembft.consensus.block_tree import MAX_VOTES_OF_ONE_AUTHOR, NO_KEYS, Node
+from diembft.consensus.block_tree import MAX_VOTES_OF_ONE_AUTHOR, Node
 from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
