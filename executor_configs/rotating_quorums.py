@@ -17,7 +17,7 @@ gst = [Round("c", [["a", "b", "c", "d", "d'"]], []) for _ in range(7)]
 
 
 def case(name, leaders, bugs):
-    rounds = [Round(leader, quorum, []) for leader, quorum in zip(leaders, quorums) for _ in range(3)]
+    rounds = [Round(leader, quorum, []) for leader, quorum in zip(leaders, quorums, strict=True) for _ in range(3)]
     return TestConfig(["a", "b", "c", "d"], ["d'"], rounds + gst, 0.8, 0, name, 30, len(rounds), bugs)
 
 
