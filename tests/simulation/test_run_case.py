@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from diembft.faults.registry import plant
+from diembft.simulation.run_case import last_failing_round, run_case
+from diembft.testcase.case import DelayBy, FailureRule, Lose, Rounds, SetAttribute, Special, TestCase, WorkloadSpec
+from diembft.testcase.types import MsgType, WorkloadType
+from diembft.testcase.verdict import EXACTLY_ONCE, OUTSIDE_FAULT_MODEL, WORKLOAD_TIMEOUT
+from diembft.trace import records
+from diembft.trace.records import Record
+
+ONE_BY_ONE = WorkloadSpec(WorkloadType.retransmit, 5, 1, 60.0, ())
+ANY = Special.ANY
+
+
+def case(*failures: FailureRule, workloads: tuple[WorkloadSpec, ...] = (ONE_BY_ONE,), **changes: Any) -> TestCase:
+    fields: dict[str, Any] = {
+        "name": "a_case",
+        "description": "",
+        "num_replicas": 4,
+        "num_faulty": 1,
+        "workloads": workloads,
+        "delay_bound_s": 0.05,
+        "seed": 1,
+        "failures": failures,
+        "failure_seed": 2,
+    }
+    return TestCase(**(fields | changes))
+
+
+def rule(
+    action: Lose | DelayBy | SetAttribute,
+    *,
+    src: int | Special = ANY,
+    dest: int | Special = ANY,
+    msg_type: MsgType = MsgType.Wildcard,
+    rounds: Rounds | None = None,
+    prob: float = 1.0,
+) -> FailureRule:
+    return FailureRule(src, dest, msg_type, rounds, prob, action)
+
+
+def trace_of(a_case: TestCase) -> tuple[Record, ...]:
+    return run_case(a_case, keep_trace=True).trace
+
+
+def test_an_undisturbed_case_passes() -> None:
+    result = run_case(case())
+    assert result.verdict.passed
+    assert str(result.verdict) == "PASS a_case"
+    assert result.figures.commits >= 5
+    assert result.figures.rounds > result.figures.commits
+    assert result.figures.timeouts == result.figures.dropped == 0
+    assert result.figures.messages > 50
+    assert 0 < result.figures.virtual_s < 60
+    assert result.trace == ()
+
+
+def test_every_workload_in_one_run() -> None:
+    workloads = (
+        ONE_BY_ONE,
+        WorkloadSpec(WorkloadType.flood, 700, 1, 60.0, ()),
+        WorkloadSpec(WorkloadType.timed, 3, 2, 60.0, (0.1, 0.2)),
+    )
+    result = run_case(case(workloads=workloads), keep_trace=True)
+    assert result.verdict.passed, "a flood larger than the ledger's usual window of results loses nothing"
+    ended = [record for record in result.trace if isinstance(record, records.WorkloadEnded)]
+    assert sorted(record.client for record in ended) == ["client0", "client1", "client2", "client3"]
+    assert all(record.completed for record in ended)
+
+
+def test_the_seeds_fix_the_run() -> None:
+    lossy = rule(Lose(), prob=0.2, rounds=range(1, 20))
+    assert trace_of(case(lossy)) == trace_of(case(lossy))
+    assert trace_of(case(lossy)) != trace_of(case(lossy, failure_seed=3))
+
+
+@pytest.mark.parametrize("crypto", ["symbolic", "ed25519"])
+def test_both_kinds_of_signatures(crypto: Any) -> None:
+    assert run_case(case(rule(Lose(), prob=0.1)), crypto=crypto).verdict.passed
+
+
+def test_every_message_is_delayed_within_the_bound() -> None:
+    sent: dict[int, float] = {}
+    delays: list[float] = []
+    for record in trace_of(case()):
+        match record:
+            case records.Sent() | records.Submitted() | records.Replied():
+                sent[record.number] = record.at
+            case records.Delivered():
+                delays.append(record.at - sent[record.number])
+            case _:
+                pass
+    assert min(delays) >= 0
+    assert max(delays) <= 0.05 + 1e-9
+    assert max(delays) > 0.045
+    assert min(delays) < 0.005
+
+
+def test_delays_come_on_top() -> None:
+    late = rule(DelayBy(0.2), src=1, msg_type=MsgType.Vote)
+    sent: dict[int, float] = {}
+    delays: list[float] = []
+    for record in trace_of(case(late)):
+        if (
+            isinstance(record, records.Sent)
+            and record.node == "replica1"
+            and "VoteMsg" in type(record.message).__name__
+        ):
+            sent[record.number] = record.at
+        elif isinstance(record, records.Delivered) and record.number in sent:
+            delays.append(record.at - sent[record.number])
+    assert delays
+    assert all(0.2 <= delay_s <= 0.25 + 1e-9 for delay_s in delays)
+
+
+def test_lost_messages_are_dropped_and_only_they() -> None:
+    from_two = rule(Lose(), src=2, rounds=range(1, 6))
+    result = run_case(case(from_two), keep_trace=True)
+    assert result.verdict.passed
+    senders = {record.number: record.node for record in result.trace if isinstance(record, records.Sent)}
+    dropped = [senders[record.number] for record in result.trace if isinstance(record, records.Dropped)]
+    assert set(dropped) == {"replica2"}
+    assert result.figures.dropped == len(dropped)
+
+
+def test_messages_of_clients_can_be_lost_too() -> None:
+    deaf = [rule(Lose(), dest=replica, msg_type=MsgType.Request) for replica in range(4)]
+    result = run_case(case(*deaf, workloads=(WorkloadSpec(WorkloadType.retransmit, 1, 1, 3.0, ()),)))
+    assert [reason.kind for reason in result.verdict.reasons] == [WORKLOAD_TIMEOUT, EXACTLY_ONCE]
+    mute = [rule(Lose(), src=replica, msg_type=MsgType.Reply) for replica in range(4)]
+    result = run_case(case(*mute, workloads=(WorkloadSpec(WorkloadType.retransmit, 1, 1, 3.0, ()),)))
+    assert [reason.kind for reason in result.verdict.reasons] == [WORKLOAD_TIMEOUT], "it was executed once"
+
+
+def test_set_attribute_makes_its_sender_byzantine() -> None:
+    forgets = rule(SetAttribute("highest_vote_round", 0), src=1, msg_type=MsgType.Vote, rounds=range(2, 4))
+    result = run_case(case(forgets), keep_trace=True)
+    assert result.verdict.passed
+    assert result.verdict.byzantine == (1,)
+    set_ = [record for record in result.trace if isinstance(record, records.SetAttribute)]
+    assert {(record.node, record.attribute, record.value) for record in set_} == {("replica1", "highest_vote_round", 0)}
+
+
+def test_set_attribute_on_a_copy_to_oneself() -> None:
+    own = rule(SetAttribute("highest_qc_round", 0), src=0, dest=0, msg_type=MsgType.Proposal)
+    assert run_case(case(own)).verdict.byzantine == (0,)
+
+
+def test_more_than_f_byzantine_replicas_are_outside_the_model() -> None:
+    both = [rule(SetAttribute("highest_qc_round", 0), src=replica, msg_type=MsgType.Vote) for replica in (0, 1)]
+    result = run_case(case(*both))
+    assert not result.verdict.passed
+    assert result.verdict.reasons[0].kind == OUTSIDE_FAULT_MODEL
+    assert run_case(case(*both, expect_failure=OUTSIDE_FAULT_MODEL)).verdict.passed
+
+
+def test_leaders_are_matched() -> None:
+    no_leader = rule(Lose(), src=Special.LEADER, msg_type=MsgType.Proposal, rounds=range(1, 4))
+    assert run_case(case(no_leader)).figures.timeouts > 0
+    no_votes = rule(Lose(), dest=Special.LEADER, msg_type=MsgType.Vote, rounds=range(1, 4))
+    assert run_case(case(no_votes)).figures.timeouts > 0
+
+
+def test_violated_invariants_fail_the_case() -> None:
+    result = run_case(case(), bugs=plant(["small_quorum"]))
+    assert not result.verdict.passed
+    assert "certificates" in {reason.kind for reason in result.verdict.reasons}
+    replayed = run_case(case(), bugs=plant(["late_replay"]))
+    assert isinstance(replayed.verdict.passed, bool), "bugs of the state machine are planted too"
+
+
+def test_liveness_is_judged_once_failures_are_over() -> None:
+    def synchronous(*failures: FailureRule) -> list[float]:
+        return [record.at for record in trace_of(case(*failures)) if isinstance(record, records.Synchronous)]
+
+    (from_the_start_s,) = synchronous()
+    assert from_the_start_s <= 0.05
+    (gst_s,) = synchronous(rule(Lose(), src=0, rounds=range(2, 4)))
+    assert gst_s > 0
+    assert synchronous(rule(Lose(), prob=0.01)) == []
+
+
+def test_the_last_round_in_which_messages_can_be_lost_or_late() -> None:
+    assert last_failing_round(()) == 0
+    assert last_failing_round((rule(Lose(), rounds=range(3, 1 << 40)),)) == (1 << 40) - 1
+    assert last_failing_round((rule(Lose(), rounds=range(9, 2, -2)), rule(Lose(), rounds=frozenset((4, 11))))) == 11
+    assert last_failing_round((rule(Lose(), rounds=range(0)), rule(DelayBy(0.1), rounds=frozenset()))) == 0
+    assert last_failing_round((rule(DelayBy(0.1)),)) == inf
+    assert last_failing_round((rule(Lose(), prob=0.0), rule(SetAttribute("leader", 1)))) == 0
+
+
+def test_the_trace_ends_with_the_verdict() -> None:
+    a_case = case(workloads=(WorkloadSpec(WorkloadType.flood, 1, 1, 0.01, ()),), expect_failure=WORKLOAD_TIMEOUT)
+    result = run_case(a_case, keep_trace=True, replay="diembft run a_case")
+    head, last = result.trace[0], result.trace[-1]
+    assert isinstance(head, records.Header)
+    assert head.replay == "diembft run a_case"
+    assert isinstance(last, records.Ended)
+    assert last.passed
+    assert last.reasons == tuple([f"{reason.kind}: {reason.text}" for reason in result.verdict.reasons])
+    assert last.figures["commits"] == result.figures.commits
