@@ -11,6 +11,7 @@ from diembft.consensus.effects import Reason
 from diembft.consensus.execution import Execution
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.mempool import Mempool
+from diembft.crypto.interface import Signer
 from diembft.crypto.symbolic import client_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import Block, Payload, Reply, Request
@@ -20,7 +21,8 @@ NOBODY = -1
 
 
 class ScriptedLeaders(LeaderElection):
-    """Leaders by script: `leaders` maps rounds to validators and is shared by all copies; other rounds are led by nobody."""
+    """Leaders by script: `leaders` maps rounds to validators and is shared by all copies; other rounds are led by
+    nobody."""
 
     __slots__ = ("leaders",)
 
@@ -42,10 +44,10 @@ class MarkerPayload(Mempool):
 
     __slots__ = ("_digests", "_node", "_signer")
 
-    def __init__(self, config: Config, node: str) -> None:
+    def __init__(self, config: Config, node: str, signer: Signer | None = None) -> None:
         super().__init__(config)
         self._node = node
-        self._signer = client_signer(node)
+        self._signer = signer or client_signer(node)
         self._digests = Digests(config.chain_id, config.epoch)
 
     def fork(self) -> MarkerPayload:
