@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import structs
+
 from diembft.consensus.genesis import genesis
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
@@ -56,6 +58,7 @@ class Script:
     def note(self, record: Record) -> None:
         """Add a record."""
         assert not isinstance(record, Header), "because a script makes its own header"
+        record = structs.replace(record, at=round(record.at, 9))
         self._noted.append((record.at, len(self._noted), record))
 
     def records(self) -> list[Record]:

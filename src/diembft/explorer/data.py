@@ -158,7 +158,8 @@ class Step(Struct, omit_defaults=True):
 
     at: float
     kind: str
-    """`started`, or the type of the record that is the cause (`delivered`, `fired`, `crashed`, `violated` ...)."""
+    """The type of the record that is the cause (`delivered`, `fired`, `violated` ...); without one `started`,
+    and later `acted`."""
     node: int = NONE
     message: int = NONE
     delivery: int = NONE

@@ -24,7 +24,13 @@ _BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE, _GREY = "#0072B2", "#E69F00", "#00
 
 _SPAN_COLOURS = {"crashed": _VERMILLION, "paused": _ORANGE, "partition": _PURPLE}
 _SPAN_HATCHES = {"crashed": "////", "paused": "....", "partition": "\\\\"}
-_MOMENT_MARKS = {"timeout": ("|", _ORANGE), "byzantine": ("v", _PURPLE), "violated": ("X", _VERMILLION)}
+_MOMENT_MARKS = {
+    "lost": ("message lost", "|", _GREY, 0.02),
+    "timeout": ("round timer ran out", "|", _VERMILLION, 0.055),
+    "byzantine": ("made Byzantine", "v", _PURPLE, 0.09),
+    "violated": ("violation", "X", "black", 0.09),
+}
+"""For each kind of moment: its name, mark, colour and height in the chart."""
 
 
 def write_plot(path: Path, results: Plottable) -> None:
@@ -89,7 +95,9 @@ def draw_latency(figure: Figure, run: RunLatency) -> None:
         )
     _mark_faults(axes, run)
     axes.set(title=_short(run.title), xlabel="time (s)", ylabel="latency (ms)", xlim=(0, run.end_s or 1))
-    axes.set_yscale("log" if max(bands[1]) > 20 * max(min(medians), 0.001) else "linear")
+    if max(bands[1]) > 20 * max(min(medians), 0.001):
+        axes.set_yscale("log")
+        _plain_numbers(axes)
     axes.grid(axis="y", alpha=0.25)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
 
@@ -110,16 +118,12 @@ def _mark_faults(axes: Axes, run: RunLatency) -> None:
         )
         if span.node:
             axes.text(span.start_s, 0.99, f" {span.node}", transform=axes.get_xaxis_transform(), va="top", fontsize=8)
-    for kind, (marker, colour) in _MOMENT_MARKS.items():
+    for kind, (name, marker, colour, height) in _MOMENT_MARKS.items():
         times = [moment.at_s for moment in run.moments if moment.kind == kind]
         if times:
+            heights = [height] * len(times)
             axes.plot(
-                times,
-                [0.02] * len(times),
-                marker,
-                color=colour,
-                transform=axes.get_xaxis_transform(),
-                label={"timeout": "round timer ran out", "byzantine": "made Byzantine", "violated": "violation"}[kind],
+                times, heights, marker, color=colour, transform=axes.get_xaxis_transform(), label=name, linestyle="none"
             )
 
 
@@ -137,6 +141,7 @@ def draw_levels(figure: Figure, exploration: Levels) -> None:
         transitions = [level.transitions or 0 for level in exploration.levels]
         axes.plot(numbers, transitions, color=_GREY, linestyle="--", marker="x", label="transitions tried")
     axes.set_yscale("symlog", linthresh=1)
+    _plain_numbers(axes)
     axes.set_ylim(bottom=0)
     end = f": {total[-1]:,} states in {len(states)} levels" if total else ""
     closed = ", closed" if states and states[-1] == 0 else ""
@@ -144,6 +149,14 @@ def draw_levels(figure: Figure, exploration: Levels) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.25)
     axes.legend(frameon=False)
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """Write the numbers of a logarithmic axis out, and not as powers."""
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def draw_kill_matrix(figure: Figure, kills: tuple[Kill, ...]) -> None:
@@ -162,6 +175,9 @@ def draw_kill_matrix(figure: Figure, kills: tuple[Kill, ...]) -> None:
         strength = 0.15 if effort is None else 0.12 + 0.6 * float(norm(max(1.0, effort)))
         axes.add_patch(_cell(x, y, strength))
         axes.text(x, y, _cell_text(kill), ha="center", va="center", fontsize=8)
+    for bug in bugs:
+        if not any(kill.oracle for kill in kills if kill.bug == bug):
+            axes.text(-0.45, bugs.index(bug), "not found", ha="left", va="center", color=_GREY, fontsize=8)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(bugs)), bugs)
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
@@ -172,7 +188,7 @@ def draw_kill_matrix(figure: Figure, kills: tuple[Kill, ...]) -> None:
     axes.set_yticks([index - 0.5 for index in range(1, len(bugs))], minor=True)
     axes.tick_params(which="minor", length=0)
     axes.grid(which="minor", alpha=0.3)
-    axes.set_xlabel("in each cell: rounds, and scenarios or states until found; the darker, the more it took")
+    axes.set_xlabel("rounds, and scenarios or states until found;\nthe darker, the more it took")
 
 
 def _cell(x: int, y: int, strength: float) -> Rectangle:
@@ -204,4 +220,4 @@ def _cell_text(kill: Kill) -> str:
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= 100 else title[:99] + "…"
+    return title if len(title) <= 90 else title[:89] + "…"

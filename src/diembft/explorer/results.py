@@ -16,6 +16,7 @@ from diembft.trace.records import (
     Accepted,
     Committed,
     Crashed,
+    Dropped,
     Fired,
     Header,
     Partitioned,
@@ -44,7 +45,7 @@ class Moment(Struct, frozen=True):
 
     at_s: float
     kind: str
-    """`timeout`, `byzantine` or `violated`."""
+    """`lost` (a message), `timeout`, `byzantine` or `violated`."""
 
 
 class BlockLatency(Struct, frozen=True):
@@ -207,6 +208,8 @@ def _moments(trace: Sequence[Record]) -> tuple[Moment, ...]:
         match record:
             case Fired() if record.timer == "round":
                 moments.append(Moment(record.at, "timeout"))
+            case Dropped():
+                moments.append(Moment(record.at, "lost"))
             case SetAttribute():
                 moments.append(Moment(record.at, "byzantine"))
             case Violated():

@@ -52,6 +52,9 @@ from diembft.trace.records import (
     WorkloadEnded,
 )
 
+VIRTUAL = ("simulator", "twins")
+"""The runtimes whose time is virtual."""
+
 _KEPT_COMMITS = 50
 """How many of the blocks that a node committed before the window are remembered."""
 
@@ -80,6 +83,7 @@ class Reader:
         self.start_status = ["up"] * self.node_count
         self.steps_before = 0
         self.steps_after = 0
+        self._virtual = header.runtime in VIRTUAL
         self._start = start
         self._end = end
         self._partitions: dict[int | None, Partitioned] = {}
@@ -196,9 +200,13 @@ class Reader:
         return number
 
     def _step_of(self, node: int, at: float) -> int:
-        """The step that an effect of this node belongs to."""
+        """The step that an effect of this node belongs to: its last, whose effects take no virtual time."""
         number = self._latest.get(node)
-        return self._new_step(data.Step(_time(at), "started", node)) if number is None else number
+        if number is None:
+            return self._new_step(data.Step(_time(at), "started", node))
+        if self._virtual and self.steps[number].at != _time(at):
+            return self._new_step(data.Step(_time(at), "acted", node))
+        return number
 
     def _cause(
         self,

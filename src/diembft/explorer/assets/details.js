@@ -194,6 +194,7 @@ function certificateDetails(index) {
 }
 
 function details() {
+  if (!run.steps.length) return [el("p", { class: "soft" }, "Nothing happens in this trace.")];
   switch (selection.type) {
     case "message": return messageDetails(selection.index, selection.delivery);
     case "block": return blockDetails(selection.index);

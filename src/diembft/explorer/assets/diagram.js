@@ -383,13 +383,10 @@ function drawGutter(g) {
 // The time axis.
 function drawTimes(g) {
   const group = svg("g", { id: "times" });
-  let free = GUTTER - 1;
   const wanted = 90;
-  for (let x = GUTTER; x < g.width - 30; x += wanted) {
-    const at = timeAt(view.start + ((x - GUTTER) / (g.width - GUTTER - 8)) * (view.end - view.start));
-    if (x < free) continue;
+  for (let x = Math.max(GUTTER, g.x(scale.times[0])); x < g.width - 30; x += wanted) {
+    const at = timeOfX(x);
     group.append(svg("line", { class: "plain-line", x1: x, x2: x, y1: g.bottom, y2: g.bottom + 4 }), text(x + 3, g.height - 5, seconds(at), "small soft"));
-    free = x + wanted;
   }
   for (const index of scale.cuts) {
     const x = g.x((scale.times[index] + scale.times[index - 1]) / 2);

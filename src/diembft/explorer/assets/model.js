@@ -86,7 +86,7 @@ const roundAtStep = [];
   }
 }
 
-// Timers, as spans on a node's lane: from being set to firing, being cancelled, or being set anew.
+// Round timers, as spans on a node's lane: from being set to firing, being cancelled, or being set anew.
 const timerSpans = [];
 {
   const open = new Map();
@@ -102,9 +102,10 @@ const timerSpans = [];
     for (const timer of step.timers) {
       const key = `${step.node} ${timer.timer}`;
       close(key, step.at, false);
-      if (timer.delay_s !== undefined) open.set(key, { node: step.node, timer: timer.timer, start: step.at, delay: timer.delay_s });
+      if (timer.delay_s !== undefined && timer.timer === "round") open.set(key, { node: step.node, timer: timer.timer, start: step.at, delay: timer.delay_s });
     }
   }
+  for (const key of [...open.keys()]) close(key, run.steps[run.steps.length - 1].at, false);
   timerSpans.sort((a, b) => a.start - b.start);
 }
 

@@ -47,7 +47,7 @@ function select(type, index, delivery = NONE) {
 
 function stateTable() {
   const step = run.steps[replay.step];
-  const columns = ["node", "round", "leader", "voted", "QC seen", "high QC", "commit QC", "TC", "height"];
+  const columns = ["node", "round", "leader", "voted", "QC", "high", "commit", "TC", "height"];
   const titles = ["", "current round", "leader of the round in its view", "highest_vote_round", "highest_qc_round", "high_qc", "high_commit_qc", "round of last_round_tc", "blocks committed"];
   return [
     el("p", { class: "lead" }, step ? `After step ${replay.step + 1}, ${seconds(step.at)}` : "Before the first step"),
@@ -55,7 +55,7 @@ function stateTable() {
     el("table", { id: "state-table" },
       el("thead", {}, el("tr", {}, columns.map((column, index) => el("th", { title: titles[index] }, column)))),
       el("tbody", {}, replicaNodes.map((node) => stateRow(node, step)))),
-    el("p", { class: "soft" }, "The node that acted is marked. Certificates are named by the block they certify."),
+    el("p", { class: "soft" }, "The node that acted is marked. voted: highest_vote_round; QC: highest_qc_round; high and commit: the blocks that high_qc and high_commit_qc certify; TC: the round of last_round_tc; height: blocks committed."),
   ];
 }
 
@@ -87,7 +87,7 @@ function aboutRun() {
   const { window: part } = run;
   return [
     el("p", { class: "lead" }, run.title),
-    part.whole ? null : el("p", { class: "note", id: "window" }, `This page shows rounds ${part.first_round} to ${part.last_round} of ${part.all_rounds} (${part.steps_before} events before, ${part.steps_after} after). Other rounds: diembft view TRACE -o PAGE --rounds FIRST-LAST`),
+    part.whole ? null : el("p", { class: "hint", id: "window" }, `This page shows rounds ${part.first_round} to ${part.last_round} of ${part.all_rounds} (${part.steps_before} events before, ${part.steps_after} after). Other rounds: diembft view TRACE -o PAGE --rounds FIRST-LAST`),
     run.reasons.length ? [el("h3", {}, "Why it failed"), el("ul", {}, run.reasons.map((reason) => el("li", { class: "bad" }, reason)))] : null,
     definitions2([
       ["replicas", `${run.n}, a quorum is ${run.quorum}` + (replicaNodes.length > run.n ? `; ${replicaNodes.length} nodes with twins` : "")],

@@ -36,6 +36,7 @@ function causeText(step) {
   const node = nodeName(step.node);
   switch (step.kind) {
     case "started": return `${node} starts`;
+    case "acted": return `${node} acts by itself`;
     case "delivered": {
       const message = run.messages[step.message];
       const delivery = message.deliveries[step.delivery];

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from diembft.errors import InputError
+from diembft.explorer.survey import choose_window, span, survey
+from tests.explorer.traces import fault_free, small_quorum
+
+
+def test_rounds_begin_when_the_first_node_enters() -> None:
+    found = survey(fault_free(rounds=3))
+    assert list(found.entries) == [0, 1, 2, 3, 4]
+    assert found.entries[2] == pytest.approx(0.2)
+    assert found.last_round == 4
+    assert found.violated is None
+    assert found.ended is not None
+    assert found.ended.passed
+
+
+def test_what_fits_is_shown_whole() -> None:
+    window = choose_window(survey(fault_free(rounds=10)))
+    assert (window.first_round, window.last_round, window.whole) == (0, 11, True)
+
+
+def test_of_a_long_run_the_first_rounds_are_shown() -> None:
+    found = survey(fault_free(rounds=30))
+    window = choose_window(found, max_bytes=sum(found.sizes.values()) // 3)
+    assert window.first_round == 0
+    assert 5 < window.last_round < 15
+    assert not window.whole
+    assert sum(found.sizes[round_] for round_ in range(1, window.last_round + 1)) <= sum(found.sizes.values()) / 3
+
+
+def test_of_a_long_run_with_a_violation_the_rounds_before_it_are_shown() -> None:
+    found = survey(small_quorum())
+    assert found.violated == 3
+    window = choose_window(found, max_bytes=found.sizes[2] + found.sizes[3] + 1)
+    assert (window.first_round, window.last_round) == (2, 3)
+
+
+def test_one_round_is_shown_even_if_it_is_too_large() -> None:
+    window = choose_window(survey(fault_free()), (2, 3), max_bytes=1)
+    assert (window.first_round, window.last_round) == (2, 2)
+
+
+def test_rounds_asked_for() -> None:
+    found = survey(fault_free(rounds=9))
+    window = choose_window(found, (3, 5))
+    assert (window.first_round, window.last_round, window.all_rounds) == (3, 5, 10)
+    assert span(found, window) == (found.entries[3], found.entries[6])
+
+
+def test_rounds_that_the_trace_lacks_are_bad_input() -> None:
+    with pytest.raises(InputError, match="rounds 40-50: the trace has rounds 0 to 10"):
+        choose_window(survey(fault_free(rounds=9)), (40, 50))
+
+
+def test_an_empty_trace_is_bad_input() -> None:
+    with pytest.raises(InputError, match="the trace is empty"):
+        survey([])
