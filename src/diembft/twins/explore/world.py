@@ -1,0 +1,442 @@
+"""The real core under a network model: nodes as immutable values, and groups of nodes that talk among themselves.
+
+A *step* t of a model is all that belongs to round t. Between steps nothing is under way but messages that belong to the
+next round; they are kept with the node that sent them. Nodes in different sets of a partition do not hear one another within
+a phase of a step, so that a phase is computed set by set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from diembft.consensus.config import Config
+from diembft.consensus.effects import Broadcast, Commit, Persist, SafetyRecord, Send
+from diembft.consensus.events import Event, Received, Started, Timer, TimerFired
+from diembft.consensus.kit import Kit
+from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.verification import Verifier
+from diembft.crypto.symbolic import SymbolicKeyRing, replica_signer
+from diembft.faults.planting import NO_BUGS, Planting
+from diembft.messages.types import (
+    QC,
+    TC,
+    Block,
+    BlockRequest,
+    BlockResponse,
+    Message,
+    ProposalMsg,
+    SyncInfo,
+    TimeoutMsg,
+    VoteMsg,
+    round_of,
+)
+from diembft.twins.parts import NOBODY, MarkerMachine, MarkerPayload, ScriptedLeaders
+
+CHAIN_ID = "twins"
+
+ALL = -2
+"""As a receiver: all other nodes. (NOBODY as a receiver: the leader of the next round, not chosen yet.)"""
+
+UNBOUNDED = 1 << 15
+"""For limits of the core that no model shall meet."""
+
+
+class Held(NamedTuple):
+    """A message that waits: for whom (a validator, ALL, or NOBODY)."""
+
+    to: int
+    message: Message
+
+
+class Durable(NamedTuple):
+    """What a node has persisted."""
+
+    record: SafetyRecord | None
+    blocks: tuple[Block, ...]
+    committed: tuple[bytes, ...]
+    state_id: bytes
+
+
+NOTHING_DURABLE = Durable(None, (), (), b"")
+
+
+class Signed(NamedTuple):
+    """What a correct node signed that binds it for ever, as an observer remembers it."""
+
+    vote_round: int
+    timeout_round: int
+    parent_round: int
+    """The highest round of a parent of a block that it voted for: it must not time out with an older QC."""
+
+
+NOTHING_SIGNED = Signed(0, 0, 0)
+
+
+class NodeState(NamedTuple):
+    """A node between two steps. The replica must not be stepped, only forked."""
+
+    replica: Replica
+    held: tuple[Held, ...]
+    durable: Durable
+    signed: Signed
+
+
+class Fault(NamedTuple):
+    """Something that an oracle objects to."""
+
+    oracle: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class World:
+    """The nodes of one system: `n` validators, of which the first `faulty` have a twin.
+
+    Nodes 0 to n - 1 are the validators, nodes n, n + 1 ... the twins of validators 0, 1 ... `crashes`: whether correct
+    nodes may crash, so that what is durable matters.
+    """
+
+    n: int
+    faulty: int
+    planting: Planting = NO_BUGS
+    crashes: bool = False
+    leaders: dict[int, int] = field(default_factory=dict, compare=False)
+    """Who leads which round, in the step under way: shared by all nodes."""
+    _verifiers: list[Verifier] = field(default_factory=list, compare=False)
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return self.n + self.faulty
+
+    @property
+    def quorum(self) -> int:
+        """n - f, written again on purpose: this is what oracles hold certificates against."""
+        return self.n - (self.n - 1) // 3
+
+    def identity(self, node: int) -> int:
+        """The validator whose key a node holds."""
+        return node if node < self.n else node - self.n
+
+    def is_correct(self, node: int) -> bool:
+        """Whether a node has no twin and is none."""
+        return self.faulty <= node < self.n
+
+    def name(self, node: int) -> str:
+        """The node's name in scenarios."""
+        return chr(ord("a") + self.identity(node)) + ("'" if node >= self.n else "")
+
+    def is_quorum(self, nodes: Iterable[int]) -> bool:
+        """Whether these nodes hold a quorum of distinct keys."""
+        return len({self.identity(node) for node in nodes}) >= self.quorum
+
+    def start(self, leader: int) -> tuple[NodeState, ...]:
+        """All nodes after their first event, when validator `leader` leads round 1."""
+        self.leaders.clear()
+        self.leaders[1] = leader
+        states = []
+        for node in range(self.nodes):
+            replica = self.replica(node, None)
+            held, durable = started(replica, NOTHING_DURABLE)
+            states.append(NodeState(replica, held, durable, NOTHING_SIGNED))
+        return tuple(states)
+
+    def replica(self, node: int, recovered: Recovered | None) -> Replica:
+        """A replica of this system, new or recovered."""
+        kit = self.planting.kit
+        identity = self.identity(node)
+        replica = self.planting.replica(
+            _config(self.n),
+            identity,
+            replica_signer(identity),
+            SymbolicKeyRing(self.n),
+            MarkerMachine(),
+            Kit(
+                quorums=kit.quorums,
+                verifier=kit.verifier,
+                safety=kit.safety,
+                block_tree=kit.block_tree,
+                pacemaker=kit.pacemaker,
+                leader_election=self._leaders,
+                mempool=self._payload(node),
+            ),
+            recovered,
+        )
+        # One verifier for all: what it remembers never changes an answer.
+        if not self._verifiers:
+            self._verifiers.append(replica.verifier)
+        replica.verifier = self._verifiers[0]
+        return replica
+
+    def _leaders(self, config: Config) -> ScriptedLeaders:
+        return ScriptedLeaders(config, self.leaders)
+
+    def _payload(self, node: int) -> Callable[[Config], MarkerPayload]:
+        return lambda config: MarkerPayload(config, self.name(node))
+
+    def restarted(self, node: int, state: NodeState) -> NodeState:
+        """The node after a crash and a restart: what it had sent is sent, what was not durable is lost."""
+        durable = state.durable
+        committed = set(durable.committed)
+        recovered = Recovered(
+            durable.record,
+            tuple([block for block in durable.blocks if block.id in committed]),
+            len(durable.committed),
+            durable.state_id,
+            None,
+            tuple([block for block in durable.blocks if block.id not in committed]),
+        )
+        replica = self.replica(node, recovered)
+        held, durable = started(replica, durable)
+        return NodeState(replica, (*state.held, *held), durable, state.signed)
+
+
+def _config(n: int) -> Config:
+    return Config(
+        n=n,
+        chain_id=CHAIN_ID,
+        rest=False,
+        timer_growth=1.0,
+        max_rounds_ahead=UNBOUNDED,
+        max_pending_blocks=UNBOUNDED,
+        sync_batch=UNBOUNDED,
+    )
+
+
+def started(replica: Replica, durable: Durable) -> tuple[tuple[Held, ...], Durable]:
+    """Give a replica its first event; what it sends, and what is durable then."""
+    held: list[Held] = []
+    for effect in replica.step(Started()):
+        if isinstance(effect, Send):
+            held.append(Held(effect.to, effect.message))
+        elif isinstance(effect, Broadcast):
+            held.append(Held(ALL, effect.message))
+        elif isinstance(effect, Persist):
+            durable = persisted(durable, effect, replica)
+    return tuple(held), durable
+
+
+def persisted(durable: Durable, effect: Persist, replica: Replica) -> Durable:
+    """What is durable after a Persist."""
+    state_id = replica.tree.root.state_id if effect.committed else durable.state_id
+    return Durable(effect.record, durable.blocks + effect.blocks, durable.committed + effect.committed, state_id)
+
+
+_KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, SyncInfo: 3, BlockResponse: 4}
+
+
+def content_order(message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
+    """Where a message stands in its layer, from its content alone, whoever sent it.
+
+    Ties are broken by the sender; only messages of equal content tie, so that renaming correct validators changes nothing
+    but names. `proposers` says which node proposed a block: the two copies of a leader propose different ones.
+    """
+    kind = _KIND_ORDER[type(message)]
+    match message:
+        case VoteMsg():
+            info = message.vote_info
+            return (kind, info.round, proposers.get(info.id, -1), _qc(message.high_commit_qc))
+        case TimeoutMsg():
+            high_qc = _qc(message.tmo_info.high_qc)
+            tc = message.last_round_tc
+            return (kind, message.tmo_info.round, -high_qc, _qc(message.high_commit_qc), _tc(tc))
+        case SyncInfo():
+            return (kind, message.round, -_qc(message.high_qc), _qc(message.high_commit_qc), _tc(message.last_round_tc))
+        case BlockResponse():
+            return (kind, message.round, -message.blocks[-1].round, message.blocks[0].round)
+        case _:
+            return (kind, round_of(message))
+
+
+def _qc(qc: QC) -> int:
+    return qc.vote_info.round
+
+
+def _tc(tc: TC | None) -> int:
+    return -1 if tc is None else max(tc.tmo_high_qc_rounds)
+
+
+class Group:
+    """Nodes of one set in step t: live copies, and the messages among them.
+
+    Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the added
+    copies of twins in reversed order. A request for blocks does not wait for its layer, and one that nobody answers is put to
+    the next peer at once: within its set a node finds the blocks that somebody there holds.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        round_: int,
+        members: Mapping[int, NodeState],
+        collector: int,
+        proposers: Mapping[bytes, int],
+        *,
+        reverse: bool = False,
+        withhold: tuple[type, ...] = (),
+        lose: tuple[type, ...] = (),
+    ) -> None:
+        self.world = world
+        self.round = round_
+        self.collector = collector
+        self.proposers = proposers
+        self.reverse = reverse
+        self.withhold = withhold
+        self.lose = lose
+        self.replicas = {node: state.replica.fork() for node, state in members.items()}
+        self.durable = {node: state.durable for node, state in members.items()}
+        self.signed = {node: state.signed for node, state in members.items()}
+        self.last_commit = {node: state.replica.tree.root.block.id for node, state in members.items()}
+        self.held: dict[int, list[Held]] = {node: [] for node in members}
+        self.layer: list[tuple[tuple[int, ...], int, int, Message]] = []
+        self.requests: list[tuple[int, int, Message]] = []
+        self.tries: dict[tuple[int, bytes, int, int], int] = {}
+        self.voted: list[tuple[int, bytes]] = []
+        """(node, block) of the votes of correct nodes."""
+        self.faults: list[Fault] = []
+        for node, state in members.items():
+            for held in state.held:
+                self.send(node, held.to, held.message)
+
+    def states(self) -> dict[int, NodeState]:
+        """The nodes after this."""
+        return {
+            node: NodeState(replica, tuple(self.held[node]), self.durable[node], self.signed[node])
+            for node, replica in self.replicas.items()
+        }
+
+    def send(self, sender: int, to: int, message: Message) -> None:
+        """Put a message of this round into the next layer; keep one of the next round; an older one is lost."""
+        round_ = round_of(message)
+        kind = type(message)
+        if round_ != self.round or kind in self.withhold:
+            if round_ >= self.round:
+                self.held[sender].append(Held(to, message))
+            return
+        if kind in self.lose:
+            return
+        if kind is BlockRequest:
+            self.requests.append((sender, to, message))
+            return
+        world = self.world
+        if world.is_correct(sender):
+            self._judge(sender, message)
+        if to == NOBODY:
+            to = self.collector
+        order = content_order(message, self.proposers)
+        for node, replica in self.replicas.items():
+            if node == sender:
+                # A vote for oneself took effect already, unless its collector was not known when it was cast.
+                if kind is not VoteMsg or world.identity(node) != to or replica.me in replica.tree.bucket(message):  # type: ignore[arg-type]
+                    continue
+            elif to not in (ALL, world.identity(node)):
+                continue
+            self.layer.append((order, sender, node, message))
+
+    def _judge(self, sender: int, message: Message) -> None:
+        """Watch what correct nodes sign."""
+        signed, name = self.signed[sender], self.world.name(sender)
+        if isinstance(message, VoteMsg):
+            round_, parent_round = message.vote_info.round, message.vote_info.parent_round
+            if signed.vote_round == round_ and (sender, message.vote_info.id) not in self.voted:
+                self.faults.append(Fault("honest_vote_once", f"{name} voted twice in round {round_}"))
+            if signed.timeout_round >= round_:
+                self.faults.append(Fault("honest_vote_once", f"{name} voted in round {round_} after its timeout of it"))
+            self.voted.append((sender, message.vote_info.id))
+            self.signed[sender] = Signed(
+                max(signed.vote_round, round_), signed.timeout_round, max(signed.parent_round, parent_round)
+            )
+        elif isinstance(message, TimeoutMsg):
+            info = message.tmo_info
+            if info.high_qc.vote_info.round < signed.parent_round:
+                self.faults.append(
+                    Fault(
+                        "durability" if self.world.crashes else "accountability",
+                        f"{name} timed out in round {info.round} with a QC of round {info.high_qc.vote_info.round}, "
+                        f"after it voted for a block on a QC of round {signed.parent_round}",
+                    )
+                )
+            self.signed[sender] = Signed(signed.vote_round, max(signed.timeout_round, info.round), signed.parent_round)
+
+    def step(self, node: int, event: Event) -> None:
+        """One event at one node."""
+        for effect in self.replicas[node].step(event):
+            kind = type(effect)
+            if kind is Send:
+                self.send(node, effect.to, effect.message)  # type: ignore[union-attr]
+            elif kind is Broadcast:
+                self.send(node, ALL, effect.message)  # type: ignore[union-attr]
+            elif kind is Commit:
+                self._commit(node, effect)  # type: ignore[arg-type]
+            elif kind is Persist and self.world.crashes:
+                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])  # type: ignore[arg-type]
+
+    def _commit(self, node: int, commit: Commit) -> None:
+        """A block is delivered: once, and after its parent."""
+        if not self.world.is_correct(node):
+            return
+        block = commit.block
+        if block.qc.vote_info.id != self.last_commit[node]:
+            detail = f"{self.world.name(node)} delivered the block of round {block.round} twice or without its parent"
+            self.faults.append(Fault("commit_order", detail))
+        self.last_commit[node] = block.id
+
+    def deliver(self) -> None:
+        """Deliver layer by layer until nothing is under way."""
+        self.fetch()
+        while self.layer:
+            layer, self.layer = self.layer, []
+            layer.sort(key=_layer_order)
+            if self.reverse:
+                n = self.world.n
+                copies = [entry for entry in layer if entry[2] >= n]
+                layer = [entry for entry in layer if entry[2] < n] + copies[::-1]
+            identity = self.world.identity
+            for _, sender, node, message in layer:
+                self.step(node, Received(identity(sender), message))
+                if self.requests:
+                    self.fetch()
+
+    def fetch(self) -> None:
+        """Put requests for blocks; who gets no answer asks the next peer at once, until it has asked all once in vain."""
+        while self.requests:
+            sender, to, request = self.requests.pop(0)
+            before = len(self.layer)
+            for node in self.replicas:
+                if node != sender and self.world.identity(node) == to:
+                    self.step(node, Received(self.world.identity(sender), request))
+            tree = self.replicas[sender].tree
+            progress = (sender, tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
+            self.tries[progress] = self.tries.get(progress, 0) + 1
+            if len(self.layer) == before and self.tries[progress] < self.world.n:
+                self.step(sender, TimerFired(Timer.FETCH, self.round))
+
+    def fire_round_timers(self) -> None:
+        """Every node that is still in this round times out."""
+        for node, replica in self.replicas.items():
+            if replica.current_round == self.round:
+                self.step(node, TimerFired(Timer.ROUND, self.round))
+
+    def check_certificates(self) -> None:
+        """No node holds a certificate with fewer distinct signers than a quorum."""
+        quorum = self.world.quorum
+        for node, replica in self.replicas.items():
+            qc, tc = replica.tree.high_qc, replica.pacemaker.last_round_tc
+            for kind, round_, signatures in (
+                ("QC", qc.vote_info.round, qc.signatures),
+                ("TC", tc.round if tc else 0, tc.tmo_signatures if tc else ()),
+            ):
+                if round_ and len({signer for signer, _ in signatures}) < quorum:
+                    self.faults.append(
+                        Fault(
+                            "quorum_progress",
+                            f"{self.world.name(node)} holds a {kind} of round {round_} "
+                            f"with {len({signer for signer, _ in signatures})} distinct signers, fewer than {quorum}",
+                        )
+                    )
+
+
+def _layer_order(entry: tuple[tuple[int, ...], int, int, Message]) -> tuple[tuple[int, ...], int, int]:
+    return entry[:3]
