@@ -6,7 +6,7 @@ import pytest
 
 from diembft.faults.registry import BUGS
 from diembft.twins.formats import read_scenarios
-from diembft.twins.scenario import format_scenario, parse_scenario
+from diembft.twins.text import format_scenario, parse_scenario
 
 FOLDER = Path(__file__).parents[2] / "executor_configs"
 SHIPPED = sorted(FOLDER.glob("*.py"))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from diembft.errors import InputError
 from diembft.twins.formats import output, read_scenarios, write_scenarios, write_seed_file
-from diembft.twins.scenario import Drop, Extras, Round, Scenario, parse_scenario
+from diembft.twins.scenario import Drop, Extras, Round, Scenario
 from diembft.twins.strategies import scenarios
+from diembft.twins.text import parse_scenario
 
 HEADER = '{"format":"diembft-scenarios","version":1,"replicas":["a","b"],"twins":[],"bugs":[],"model":"timed"}'
 CAST = '["a", "b", "c", "d"]\n["d\'"]\n'

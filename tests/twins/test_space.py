@@ -8,8 +8,9 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.twins import formats
-from diembft.twins.scenario import Drop, Extras, Round, Scenario, parse_scenario, renamed
+from diembft.twins.scenario import Drop, Extras, Round, Scenario, renamed
 from diembft.twins.space import Space
+from diembft.twins.text import parse_scenario
 
 SHAPES = {
     "plain": Space(replicas=4, faulty=1, sets=2, rounds=2, quorum=True),

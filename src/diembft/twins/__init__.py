@@ -3,7 +3,7 @@
 A faulty replica is two copies of the correct code that share one key. A scenario scripts, round by round,
 who leads and who can talk to whom; whatever two copies can do that one replica must not do comes out.
 
-In reading order: ``scenario`` (the value that everything else is about, its text form), ``formats`` (files),
-``testconfig`` (the types of the seed's files), ``space`` (all scenarios of a shape: counted, numbered, sampled,
-written), ``seed_generator`` (the seed's generator), ``strategies`` (scenarios for Hypothesis).
+Scenarios, in reading order: ``scenario`` (the value that everything else is about), ``text`` (its text form),
+``formats``, ``python_files``, ``testconfig`` (files), ``partitions``, ``shuffle``, ``space`` (all scenarios of a shape:
+counted, numbered, sampled, written), ``seed_generator`` (the seed's generator), ``strategies`` (for Hypothesis).
 """

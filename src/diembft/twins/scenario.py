@@ -8,21 +8,13 @@ is a running copy of it: ``a`` and its twin ``a'`` are two nodes of the replica 
 Making a ``Scenario`` checks it and brings it to normal form, so that equal meaning is equal value: nodes and
 sets of a partition in node order, no empty sets, a leader written as a twin becomes its replica, exceptions
 sorted and once each. Wrong input raises ``InputError`` with the field and the value.
-
-The text form (``format_scenario``, ``parse_scenario``) is for people, tests and error reports::
-
-    scenario split: replicas=a,b,c,d twins=d' gst=3 bugs=small_quorum
-      1-3: d leads a,d|b,c,d' drop=a>d:vote,_>c:*
-      4-10: a leads a,b,c,d,d'
-
-It parses back to the same value, also on one line with ``;`` for the line breaks. Left out are the defaults.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import permutations
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -48,6 +40,7 @@ SUFFIX_ROUNDS: Final = 7
 """Rounds of full synchrony that a generated scenario ends with, so that liveness can be judged."""
 
 _REPLICA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_INTERCHANGEABLE: Final = 7
 _BUG_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -258,6 +251,18 @@ def renamed(scenario: Scenario, names: Mapping[str, str]) -> Scenario:
     )
 
 
+def canonical(scenario: Scenario) -> Scenario:
+    """The one of a scenario's renamings of correct replicas that stands for all of them.
+
+    Whole scenarios are renamed, suffix included. Tries every renaming: ``InputError`` for more than 7 correct replicas.
+    """
+    correct = scenario.correct
+    if len(correct) > _MAX_INTERCHANGEABLE:
+        raise InputError(f"replicas: {len(correct)} interchangeable ones are too many for a canonical form")
+    images = (renamed(scenario, dict(zip(correct, image, strict=True))) for image in permutations(correct))
+    return min(images, key=lambda image: msgspec.json.encode(image.rounds))
+
+
 def rename_round(round_: Round, new: Mapping[str, str]) -> Round:
     """A round with every node replaced by ``new[node]``, not brought to normal form."""
     extras = round_.extras
@@ -415,183 +420,3 @@ def _is_undisturbed(round_: Round) -> bool:
         and extras.timers != "early"
         and not extras.crash
     )
-
-
-# --- text form ---
-
-_HEADER: Final = re.compile(r'\s*scenario(?:\s+("(?:[^"\\]|\\.)*"|[^\s":;]+))?\s*:([^;\n]*)')
-_SIMPLE_NAME: Final = re.compile(r"[^\s\":;]+")
-_ROUND: Final = re.compile(r"(\d+)(?:-(\d+))?:\s*(\S+)\s+leads\s+(\S+)((?:\s+\S+)*)")
-
-
-def format_scenario(scenario: Scenario, *, one_line: bool = False) -> str:
-    """The text form, on several lines or on one."""
-    name = scenario.name if _SIMPLE_NAME.fullmatch(scenario.name) else json.dumps(scenario.name)
-    settings = [f"replicas={','.join(scenario.replicas)}"]
-    if scenario.twins:
-        settings.append(f"twins={','.join(scenario.twins)}")
-    settings.append(f"gst={scenario.gst}")
-    if scenario.delay_bound_s != DEFAULT_DELAY_BOUND_S:
-        settings.append(f"bound={scenario.delay_bound_s!r}")
-    if scenario.timeout_s != DEFAULT_TIMEOUT_S:
-        settings.append(f"timeout={scenario.timeout_s!r}")
-    if scenario.seed != 0:
-        settings.append(f"seed={scenario.seed!r}")
-    if scenario.bugs:
-        settings.append(f"bugs={','.join(scenario.bugs)}")
-    if scenario.model != "timed":
-        settings.append(f"model={scenario.model}")
-    head = f"scenario {name}: " if scenario.name else "scenario: "
-    lines = [head + " ".join(settings), *_format_rounds(scenario.rounds)]
-    return "; ".join(lines) if one_line else "\n  ".join(lines)
-
-
-def _format_rounds(rounds: tuple[Round, ...]) -> list[str]:
-    lines: list[str] = []
-    first = 0
-    while first < len(rounds):
-        last = first
-        while last + 1 < len(rounds) and rounds[last + 1] == rounds[first]:
-            last += 1
-        span = f"{first + 1}" if last == first else f"{first + 1}-{last + 1}"
-        lines.append(f"{span}: {format_round(rounds[first])}")
-        first = last + 1
-    return lines
-
-
-def format_round(round_: Round) -> str:
-    """One round of the text form, without its number."""
-    parts = [f"{round_.leader} leads {_format_partition(round_.partition)}"]
-    if round_.exceptions:
-        parts.append("drop=" + ",".join(f"{d.src}>{d.dst}:{d.msg_type}" for d in round_.exceptions))
-    extras = round_.extras
-    if extras.timeout_partition is not None:
-        parts.append(f"timeouts={_format_partition(extras.timeout_partition)}")
-    for key, value in (("timers", extras.timers), ("order", extras.order), ("undelivered", extras.undelivered)):
-        if value is not None:
-            parts.append(f"{key}={value}")
-    for key, names in (("crash", extras.crash), ("restart", extras.restart)):
-        if names:
-            parts.append(f"{key}={','.join(names)}")
-    return " ".join(parts)
-
-
-def _format_partition(partition: Partition) -> str:
-    return "|".join(",".join(group) for group in partition)
-
-
-def parse_scenario(text: str) -> Scenario:
-    """The scenario of a text form; ``InputError`` names what cannot be read."""
-    header = _HEADER.match(text)
-    if header is None:
-        raise InputError(f"scenario: {_clip(text)} does not begin with 'scenario NAME: ...'")
-    name = header[1] or ""
-    if name.startswith('"'):
-        try:
-            name = json.loads(name)
-        except ValueError:
-            raise InputError(f"scenario: the name {name} is no JSON string") from None
-    fields = _parse_settings("scenario", header[2].split())
-    rounds: list[Round] = []
-    for line in re.split(r"[;\n]", text[header.end() :]):
-        if line.strip():
-            rounds += _parse_rounds(line.strip(), len(rounds) + 1)
-    settings: dict[str, object] = {
-        "name": name,
-        "replicas": _names(fields.pop("replicas", "")),
-        "twins": _names(fields.pop("twins", "")),
-        "rounds": tuple(rounds),
-        "gst": default_gst(rounds),
-    }
-    for key, value in fields.items():
-        match key:
-            case "gst":
-                settings["gst"] = _integer(key, value)
-            case "bound":
-                settings["delay_bound_s"] = _real(key, value)
-            case "timeout":
-                settings["timeout_s"] = _real(key, value)
-            case "seed":
-                settings["seed"] = _integer(key, value) if re.fullmatch(r"-?\d+", value) else _real(key, value)
-            case "bugs":
-                settings["bugs"] = _names(value)
-            case "model":
-                settings["model"] = value
-            case _:
-                raise InputError(f"scenario: {key!r} is no setting")
-    return Scenario(**settings)  # type: ignore[arg-type]  # each value was made for its key above
-
-
-def _parse_settings(where: str, words: Iterable[str]) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not value:
-            raise InputError(f"{where}: {_clip(word)} is not KEY=VALUE")
-        if key in fields:
-            raise InputError(f"{where}: {key!r} is there twice")
-        fields[key] = value
-    return fields
-
-
-def _parse_rounds(line: str, expected: int) -> list[Round]:
-    found = _ROUND.fullmatch(line)
-    if found is None:
-        raise InputError(f"round {expected}: {_clip(line)} is not 'NUMBER: LEADER leads SET|SET ...'")
-    first, last = int(found[1]), int(found[2] or found[1])
-    if first != expected or last < first:
-        raise InputError(f"round {expected}: found the number {line.partition(':')[0]!r} instead")
-    where = f"round {first}"
-    fields = _parse_settings(where, found[5].split())
-    drops = tuple(_parse_drop(where, word) for word in _names(fields.pop("drop", "")))
-    extras: dict[str, object] = {}
-    for key, value in fields.items():
-        match key:
-            case "timeouts":
-                extras["timeout_partition"] = _parse_partition(value)
-            case "timers" | "order" | "undelivered":
-                extras[key] = value
-            case "crash" | "restart":
-                extras[key] = _names(value)
-            case _:
-                raise InputError(f"{where}: {key!r} is no setting of a round")
-    round_ = Round(
-        found[3],
-        _parse_partition(found[4]),
-        drops,
-        Extras(**extras),  # type: ignore[arg-type]  # the scenario's check judges the values
-    )
-    return [round_] * (last - first + 1)
-
-
-def _parse_drop(where: str, word: str) -> Drop:
-    found = re.fullmatch(r"([^>:]+)>([^>:]+):(.+)", word)
-    if found is None:
-        raise InputError(f"{where}: drop: {_clip(word)} is not SRC>DST:TYPE")
-    return Drop(found[1], found[2], found[3])  # type: ignore[arg-type]  # the scenario's check judges the type
-
-
-def _parse_partition(text: str) -> Partition:
-    return tuple(_names(group) for group in text.split("|"))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
-
-
-def _integer(field: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{field}: {text!r} is not a whole number") from None
-
-
-def _real(field: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{field}: {text!r} is not a number") from None
-
-
-def _clip(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -5,7 +5,7 @@ fewer exceptions, no extras, and the first replica as leader: the order in which
 
     @given(scenarios(replicas=4, twins=1, max_rounds=5))
     def test_agreement(scenario):
-        assert run(scenario).holds("agreement"), format_scenario(scenario)
+        assert agreement_holds(scenario), format_scenario(scenario)
 
 Needs Hypothesis, which the package does not depend on.
 """
