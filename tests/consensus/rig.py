@@ -425,15 +425,14 @@ class Rig:
         node = self.nodes[index]
         effects = node.running.step(event)
         self._check_order(effects)
-        if crash_after is not None:
-            effects = [
-                effect
-                for number, effect in enumerate(effects)
-                if number < crash_after or (crash_after > 0 and isinstance(effect, Commit))
-            ]
+        carried_out = [
+            effect
+            for number, effect in enumerate(effects)
+            if crash_after is None or number < crash_after or (crash_after > 0 and isinstance(effect, Commit))
+        ]
         if self.observe is not None and crash_after != 0:
-            self.observe(index, event, effects)
-        for effect in effects:
+            self.observe(index, event, carried_out)
+        for effect in carried_out:
             self._carry_out(node, effect)
         if crash_after is not None:
             self.crash(index)

@@ -826,9 +826,6 @@ class Replica:
             self._reject(reason)
             return
         for block in chain.blocks:
-            if block.qc.vote_info.id not in tree.nodes:
-                self._ignore(Reason.CONFLICTS_WITH_COMMIT)
-                break
             self._insert(tree.execute(block))
             self.process_certificate_qc(block.qc)
             self._deliver(block.qc)
