@@ -1,11 +1,11 @@
 """The schema of a trace: what happened in a run, in order, as values.
 
 A trace is a header followed by records. In memory it is a list; on disk it is JSON Lines, one object a line, whose
-field `type` names the record (bytes are base64, messages are the arrays of `diembft.messages.types`). `at` is in seconds
-since the start of the run: virtual time in the simulator, real time elsewhere. Nodes and clients are named as in the
-header. A message has one `Sent` (a client's request one `Submitted`, a reply one `Replied`), with a number, and for each
-receiver in `to` later a `Delivered` or a `Dropped` (neither, if the run ended first; several, if it was duplicated on
-its way). Several nodes may share one identity (`replica`): twins.
+field `type` names the record (bytes are base64, messages are the arrays of `diembft.messages.types`). `at` is in
+seconds since the start of the run: virtual time in the simulator, real time elsewhere. Nodes and clients are named as
+in the header. A message has one `Sent` (a client's request one `Submitted`, a reply one `Replied`), with a number, and
+for each receiver in `to` later a `Delivered` or a `Dropped` (neither, if the run ended first; several, if it was
+duplicated on its way). Several nodes may share one identity (`replica`): twins.
 """
 
 from __future__ import annotations
