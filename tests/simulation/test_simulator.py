@@ -423,7 +423,7 @@ class World:
         keys = make_keys("symbolic", 4, (), 0)
         machine = key_value_machine()
         nodes = [replica_node(config, replica, keys, machine) for replica in range(4)]
-        self.watch = Watch(header(config, nodes, (), keys), keep=keep, judge=keep)
+        self.watch = Watch(header(config, nodes, keys), keep=keep, judge=keep)
         network = SeededNetwork(4, conditions, Random(seed))
         self.simulator = Simulator(config, nodes, network, schedule=schedule, observe=self.watch.observer)
 

@@ -97,7 +97,7 @@ def simulate(settings: Settings) -> Outcome:
     machine = key_value_machine()
     nodes = [replica_node(config, replica, keys, machine) for replica in range(settings.n)]
     clients = [_client(settings, config, keys, name) for name in names]
-    head = header(config, nodes, clients, keys, seed=str(settings.seed))
+    head = header(config, nodes, keys, seed=str(settings.seed))
     watch = Watch(head, keep=settings.trace, judge=settings.invariants, stop_at_violation=True)
     simulator = Simulator(
         config,

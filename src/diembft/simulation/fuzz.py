@@ -20,10 +20,10 @@ from diembft.consensus.invariants import LIVENESS
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.faults.registry import ACTORS
 from diembft.messages.digests import Digests
-from diembft.messages.types import BlockResponse
+from diembft.messages.types import BlockResponse, Request
 from diembft.simulation.api import operation
 from diembft.simulation.network import SeededNetwork
-from diembft.simulation.scenario import DELTA_S, Scenario, draw_scenario
+from diembft.simulation.scenario import DELTA_S, Scenario, Stray, draw_scenario
 from diembft.simulation.simulator import Observer, Simulator
 from diembft.simulation.system import (
     ClientSpec,
@@ -52,6 +52,8 @@ from diembft.trace.records import (
 
 PATIENCE_DELTAS = 3000
 """For how long after GST, in units of delta, clients that retransmit may take: far longer than they do."""
+STRAY = "stray"
+"""The name of the client behind stray requests."""
 HASTE_DELTAS = 100
 """The same for other clients, whose requests may be lost."""
 
@@ -148,13 +150,12 @@ def run_scenario(
     """Run a scenario; see `run_index`."""
     config = scenario.config
     names = [f"client{number}" for number in range(len(scenario.clients))]
-    keys = make_keys(crypto, config.n, names, scenario.seed)
+    keys = make_keys(crypto, config.n, [*names, STRAY], scenario.seed)
     nodes = _nodes(scenario, keys, bugs)
     clients = [_client(scenario, number, keys) for number in range(len(scenario.clients))]
     head = header(
         config,
         nodes,
-        clients,
         keys,
         seed=f"{scenario.seed}, scenario {scenario.index}",
         replay=replay,
@@ -172,6 +173,8 @@ def run_scenario(
         notice_connections=scenario.notice_connections,
     )
     watch.attach(simulator)
+    for stray in scenario.strays:
+        simulator.call_at(stray.at_s, partial(simulator.submit, _stray_request(stray, keys, config), stray.nodes))
     try:
         _drive(scenario, simulator, watch)
     except Exception as error:  # whatever it is, it is a finding, and the other scenarios go on
@@ -260,6 +263,12 @@ def _client(scenario: Scenario, number: int, keys: Keys) -> ClientSpec:
     )
     digests = Digests(scenario.config.chain_id, scenario.config.epoch)
     return ClientSpec(Client(config, keys.clients[name], digests, partial(operation, name)))
+
+
+def _stray_request(stray: Stray, keys: Keys, config: Config) -> Request:
+    text = operation(STRAY, stray.variant)
+    digest = Digests(config.chain_id, config.epoch).request(STRAY, stray.number, text)
+    return Request(STRAY, stray.number, text, keys.clients[STRAY].sign(digest) if stray.signed else b"forged")
 
 
 class _Counter:

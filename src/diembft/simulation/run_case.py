@@ -88,7 +88,6 @@ def run_case(
     head = header(
         config,
         nodes,
-        clients,
         keys,
         seed=f"{case.seed!r}, failures {case.failure_seed!r}",
         replay=replay,

@@ -44,6 +44,18 @@ class ClientPlan(Struct, frozen=True):
     count: int
 
 
+class Stray(Struct, frozen=True):
+    """A request of a client that follows no rules: numbers leap and come twice, with the same operation or another."""
+
+    at_s: float
+    number: int
+    variant: int
+    """Which operation."""
+    nodes: tuple[int, ...]
+    """Who gets it."""
+    signed: bool
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """One run to be."""
 
@@ -51,6 +63,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     index: int
     config: Config
     clients: tuple[ClientPlan, ...]
+    strays: tuple[Stray, ...]
     byzantine: tuple[tuple[int, str], ...]
     """Which validators are Byzantine, at most f, and the name of the actor that each is."""
     clock_rates: tuple[float, ...]
@@ -92,6 +105,7 @@ def draw_scenario(seed: int, index: int) -> Scenario:
         index=index,
         config=config,
         clients=_draw_clients(rng, config),
+        strays=_draw_strays(rng, nodes, gst_s),
         byzantine=byzantine,
         clock_rates=tuple([_draw_clock_rate(rng) for _ in range(nodes)]),
         before=before,
@@ -143,6 +157,23 @@ def _draw_client(rng: Random) -> ClientPlan:
         return ClientPlan(Flood(), rng.randint(1, 30))
     count = rng.randint(1, 15)
     return ClientPlan(Timed(tuple([rng.expovariate(0.2) * DELTA_S for _ in range(count - 1)])), count)
+
+
+def _draw_strays(rng: Random, nodes: int, gst_s: float) -> tuple[Stray, ...]:
+    if rng.random() < 0.8:
+        return ()
+    return tuple(
+        [
+            Stray(
+                at_s=rng.uniform(0, gst_s),
+                number=rng.choice((0, 1, 2, 3, 600, 5000)),
+                variant=rng.randrange(2),
+                nodes=tuple(sorted(rng.sample(range(nodes), rng.randint(1, nodes)))),
+                signed=rng.random() < 0.9,
+            )
+            for _ in range(rng.randint(2, 12))
+        ]
+    )
 
 
 def _draw_conditions(rng: Random, *, calm: bool) -> Conditions:

@@ -241,6 +241,16 @@ class Simulator:
         """The highest round that a node is in."""
         return max([self.round_of(node) for node in range(len(self.nodes))])
 
+    def submit(self, request: Request, nodes: Sequence[int], attempt: int = 1) -> None:
+        """Send a client's request to these nodes."""
+        self._number = number = self._number + 1
+        if self.observe is not None:
+            to = tuple([self._names[node] for node in nodes])
+            self.observe(records.Submitted(self.now_s, request.client, request, attempt, number, to))
+        event = Requests((request,))
+        for node in nodes:
+            self._carry(CLIENT, node, node, request, event, number)
+
     def set_attribute(self, node: int, attribute: str, value: int) -> None:
         """Failure injection: make a node Byzantine by changing its state, once its step under way is done."""
         self.call_at(self.now_s, partial(self._set_attribute, node, attribute, value))
@@ -419,7 +429,8 @@ class Simulator:
         for effect in spec.client.step(event):
             match effect:
                 case client_events.Submit(request, attempt):
-                    self._submit(spec.name, request, attempt)
+                    self._first_sent_s.setdefault((spec.name, request.number), self.now_s)
+                    self.submit(request, range(len(self.nodes)), attempt)
                 case client_events.SetTimer(timer, delay_s, number):
                     self._timers.start(first_slot + _CLIENT_TIMER_SLOT[timer], self.now_s + delay_s, number)
                 case client_events.CancelTimer(timer):
@@ -437,16 +448,6 @@ class Simulator:
                         self.stop()
                 case _:
                     assert_never(effect)
-
-    def _submit(self, client: str, request: Request, attempt: int) -> None:
-        """A client's request, to every node."""
-        self._first_sent_s.setdefault((client, request.number), self.now_s)
-        self._number = number = self._number + 1
-        if self.observe is not None:
-            self.observe(records.Submitted(self.now_s, client, request, attempt, number, self._names))
-        event = Requests((request,))
-        for node in range(len(self.nodes)):
-            self._carry(CLIENT, node, node, request, event, number)
 
     # --- what befalls nodes and network
 

@@ -138,7 +138,6 @@ def replica_node(
 def header(
     config: Config,
     nodes: Sequence[NodeSpec],
-    clients: Sequence[ClientSpec],
     keys: Keys,
     *,
     runtime: str = "simulator",
@@ -155,7 +154,7 @@ def header(
         epoch=config.epoch,
         crypto=keys.crypto,
         delta_s=config.delta_s,
-        clients=tuple([client.name for client in clients]),
+        clients=tuple(keys.clients),
         public_keys=dict(keys.public),
         seed=seed,
         replay=replay,
