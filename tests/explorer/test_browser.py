@@ -409,6 +409,15 @@ def test_a_page_of_nothing(opened: Opener) -> None:
         shown.page.keyboard.press(key)
 
 
+def test_the_address_names_a_moment(opened: Opener) -> None:
+    shown = opened(fault_free(rounds=6))
+    shown.page.goto(shown.path.as_uri() + "#step=9&rounds=2-3&theme=dark")
+    shown.page.wait_for_function("() => document.getElementById('slider').value === '8'")
+    assert shown.page.get_attribute("html", "data-theme") == "dark"
+    shown.settle()
+    assert shown.texts("#head .round-head text.bold")[:3] == ["1", "round 2", "round 3"]
+
+
 def test_loading_is_quick(opened: Opener) -> None:
     """A wide bound, since the machine may be busy; the docs name what was measured."""
     shown = opened(trace_of("faulty_dropouts"))

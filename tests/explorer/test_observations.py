@@ -5,7 +5,7 @@ import pytest
 from diembft.explorer.observations import observe
 from diembft.explorer.prepare import prepare
 from diembft.messages.types import QC, TC
-from diembft.trace.records import Record
+from diembft.trace.records import Record, State
 from tests.explorer.traces import (
     GENESIS,
     Script,
@@ -42,6 +42,18 @@ def test_what_comes_later_is_not_observed_yet() -> None:
     page = prepare(made.records())
     assert len(observe(page, len(page.steps))) == 1
     assert observe(page, -1) == []
+
+
+def test_a_timeout_certificate_of_too_few() -> None:
+    made = script()
+    tc = TC(1, (0, 0, 0), ((0, b""), (2, b""), (2, b"")), GENESIS.qc)
+    made.note(State(0.5, "replica1", 2, 1, 1, 0, GENESIS.qc, GENESIS.qc, tc, 0))
+    assert observed(made.records()) == [
+        (
+            "quorum",
+            "The timeout certificate of round 1 has 2 distinct signers (replica0, replica2); a quorum is 3 of 4.",
+        )
+    ]
 
 
 def test_a_vote_after_a_timeout() -> None:

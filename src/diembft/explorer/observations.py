@@ -17,7 +17,12 @@ _SHOWN = 3
 
 def observe(page: PageData, until: int) -> list[Observation]:
     """All observations up to a step, the first few of each rule, in the order of the rules below."""
-    found = [*_certificates(page, until), *_votes(page, until), *_commits(page, until)]
+    found = [
+        *_certificates(page, until),
+        *_timeout_certificates(page, until),
+        *_votes(page, until),
+        *_commits(page, until),
+    ]
     seen: Counter[str] = Counter()
     shown = []
     for observation in found:
@@ -50,6 +55,23 @@ def _certificates(page: PageData, until: int) -> Iterator[Observation]:
                 f"{certificate.round} are not consecutive."
             )
             yield Observation("two_chain", text, first, certificate.block)
+
+
+def _timeout_certificates(page: PageData, until: int) -> Iterator[Observation]:
+    first: dict[int, int] = {}
+    """The step at which a node held a TC first."""
+    for number, step in enumerate(page.steps[: until + 1]):
+        if step.state is not None and step.state.tc != NONE:
+            first.setdefault(step.state.tc, number)
+    for index, number in first.items():
+        tc = page.timeout_certificates[index]
+        signers = sorted(set(tc.signers))
+        if len(signers) < page.quorum:
+            text = (
+                f"The timeout certificate of round {tc.round} has {len(signers)} distinct signers "
+                f"({_replicas(page, signers)}); a quorum is {page.quorum} of {page.n}."
+            )
+            yield Observation("quorum", text, number)
 
 
 def _votes(page: PageData, until: int) -> Iterator[Observation]:

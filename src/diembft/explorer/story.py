@@ -42,6 +42,11 @@ MEANINGS = {
     "commit_order": "A correct replica commits every block once, after its parent.",
     "execution": "A correct replica executes each request at most once, and only if its client signed it.",
     "durability": "A restarted replica does not contradict what it signed before.",
+    "monotonicity": ("Rounds, what was voted for and what was committed never go back, also across a restart."),
+    "certificates": "Every certificate that a correct replica holds or sends verifies.",
+    "validity": "Every request that is executed was signed by its client.",
+    "liveness": "Once the network is whole, every request that a correct replica holds is committed in bounded time.",
+    "exception": "The protocol's code raises no exception, whatever it receives.",
     "accountability": "A violation of agreement can be pinned on f + 1 signers.",
 }
 """What each property says, for readers."""

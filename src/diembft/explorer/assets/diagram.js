@@ -293,6 +293,7 @@ function cross(x, y, size, style) {
 // Timers, commits, faults and violations, on their lanes.
 function drawMarks(g) {
   const group = svg("g", { id: "marks" });
+  const labelled = new Map(); // Where the last label on each lane ends.
   const room = (g.width - GUTTER) / Math.max(1, run.steps.length * ((view.end - view.start) / scale.length));
   if (filter.timers)
     for (const span of timerSpans) {
@@ -317,7 +318,12 @@ function drawMarks(g) {
     const parts = markFor(step, x, y);
     if (step.commits.length) {
       parts.push(room > 3 ? svg("path", { class: "mark commit", d: `M${x} ${y - 6}L${x + 5} ${y}L${x} ${y + 6}L${x - 5} ${y}Z` }) : svg("path", { class: "mark tick", d: `M${x} ${y - 3}V${y + 3}` }));
-      if (room > 9 && g.gap > 30) parts.push(text(x - 5, y - 9, step.commits.map((commit) => blockName(commit.block)).join(" "), "small bold haloed", "end"));
+      const label = step.commits.map((commit) => blockName(commit.block)).join(" ");
+      const start = x - 5 - 6.5 * label.length;
+      if (g.gap > 30 && start > (labelled.get(step.node) ?? 0)) {
+        labelled.set(step.node, x);
+        parts.push(text(x - 5, y - 9, label, "small bold haloed", "end"));
+      }
     }
     if (!parts.length) continue;
     shown.marks.push({ x, y, step: step.index });

@@ -18,7 +18,7 @@ function setTop() {
     verdict.classList.add(run.passed ? "good" : "bad");
   } else verdict.hidden = true;
   const part = run.window;
-  byId("facts").textContent = `${run.n} replicas${replicaNodes.length > run.n ? ` + ${replicaNodes.length - run.n} twin${replicaNodes.length > run.n + 1 ? "s" : ""}` : ""} · rounds ${part.first_round}–${part.last_round}${part.whole ? "" : ` of ${part.all_rounds}`} · ${seconds(endTime)}`;
+  byId("facts").textContent = `${run.n} replica${run.n === 1 ? "" : "s"}${replicaNodes.length > run.n ? ` + ${replicaNodes.length - run.n} twin${replicaNodes.length > run.n + 1 ? "s" : ""}` : ""} · rounds ${part.first_round}–${part.last_round}${part.whole ? "" : ` of ${part.all_rounds}`} · ${seconds(endTime)}`;
 }
 
 function chip(label, sample, pressed, toggle, attributes = {}) {
@@ -164,6 +164,15 @@ function wireDivider() {
   });
 }
 
+// What the address asks for: #step=80&rounds=3-9&theme=dark, in any combination.
+function obeyAddress() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const rounds = /^(\d+)-(\d+)$/.exec(wanted.get("rounds") ?? "");
+  if (wanted.has("theme")) setTheme(wanted.get("theme") === "dark");
+  if (/^\d+$/.test(wanted.get("step") ?? "")) goTo(Number(wanted.get("step")) - 1, true);
+  if (rounds) showRounds(Number(rounds[1]), Number(rounds[2]));
+}
+
 function begin() {
   setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
   setTop();
@@ -176,9 +185,11 @@ function begin() {
   byId("theme").addEventListener("click", toggleTheme);
   byId("help").addEventListener("click", showKeys);
   document.addEventListener("keydown", onKey);
+  addEventListener("hashchange", obeyAddress);
   new ResizeObserver(() => { requestDraw(); drawTree(); }).observe(byId("diagram-section"));
   const rows = 1 + Math.max(0, ...run.blocks.map((block) => block.row));
-  setTreeHeight(48 + BOX.down * Math.min(rows, 3));
+  const wanted = document.querySelector("main").clientHeight - 90 - 30 * replicaNodes.length;
+  setTreeHeight(Math.min(48 + BOX.down * Math.min(rows, 3), Math.max(48 + BOX.down, wanted)));
   drawOverview();
   drawPanel();
   const { first_round: first } = run.window;
@@ -187,12 +198,14 @@ function begin() {
     showAll();
     showStoryRounds();
     const side = shownStory.sides[0];
-    if (side) revealBlock(shownStory.fork === NONE ? side.block : shownStory.fork);
+    const block = !side ? newestBlock() : shownStory.fork === NONE ? side.block : shownStory.fork;
+    if (block !== NONE) revealBlock(block);
   } else {
     goTo(run.steps.length - 1, false);
     showAll();
     if (run.bands.length > 12) showRounds(first, first + 8);
   }
+  obeyAddress();
 }
 
 begin();
