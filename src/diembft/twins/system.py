@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -15,6 +16,8 @@ from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
 from diembft.faults.planting import Planting
 from diembft.faults.registry import plant
+from diembft.messages.digests import Digests
+from diembft.messages.types import Request
 from diembft.twins.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
 from diembft.twins.record import Cast, cast_of
 from diembft.twins.scenario import Scenario
@@ -69,8 +72,13 @@ class System:
         self.leaders: dict[int, int] = {}
         self.public_keys: dict[str, bytes] = {}
         """As in the header of a trace."""
-        self._signers, self._markers, self._ring = self._make_keys(seed)
+        self._signers, self._markers, self.keys = self._make_keys(seed)
         self._election = planting.mixed(ScenarioLeaders)(self.config, self.leaders)
+        digests = Digests(self.config.chain_id, self.config.epoch)
+        self.signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
+            lambda request: self.keys.verify_client(request.client, digests.request_of(request), request.signature)
+        )
+        """Whether a request's client signed it."""
         self._verifier: Verifier | None = None
         self._new = [self._make(node, None) for node in range(len(cast.names))]
 
@@ -88,7 +96,7 @@ class System:
         )
         machine = self.planting.machine(MarkerMachine())
         replica = self.planting.replica(
-            self.config, identity, self._signers[identity], self._ring, machine, kit, recovered
+            self.config, identity, self._signers[identity], self.keys, machine, kit, recovered
         )
         self._verifier = self._verifier or replica.verifier
         replica.verifier = self._verifier

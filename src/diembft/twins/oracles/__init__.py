@@ -1,0 +1,42 @@
+"""Oracles: each says whether one property held in an execution, from what was sent and committed alone.
+
+`judge_all` asks them all. None calls the core that it judges.
+"""
+
+from __future__ import annotations
+
+from diembft.twins.oracles import (
+    accountability,
+    agreement,
+    certified_uniqueness,
+    commit_chain,
+    commit_order,
+    durability,
+    execution,
+    honest_vote_once,
+    liveness_bound,
+    liveness_commit,
+    quorum_progress,
+)
+from diembft.twins.oracles.facts import Facts
+from diembft.twins.oracles.verdict import Finding, Oracle, Terms
+
+ORACLES: dict[str, Oracle] = {
+    agreement.NAME: agreement.judge,
+    certified_uniqueness.NAME: certified_uniqueness.judge,
+    commit_chain.NAME: commit_chain.judge,
+    honest_vote_once.NAME: honest_vote_once.judge,
+    quorum_progress.NAME: quorum_progress.judge,
+    liveness_commit.NAME: liveness_commit.judge,
+    liveness_bound.NAME: liveness_bound.judge,
+    commit_order.NAME: commit_order.judge,
+    execution.NAME: execution.judge,
+    durability.NAME: durability.judge,
+    accountability.NAME: accountability.judge,
+}
+"""All oracles by name, in the order in which verdicts list them."""
+
+
+def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:
+    """What every oracle says, in their order."""
+    return tuple([judge(facts, terms) for judge in ORACLES.values()])

@@ -1,0 +1,35 @@
+"""commit_order: a correct replica commits each block once, right after its parent."""
+
+from __future__ import annotations
+
+from diembft.twins.oracles.facts import Facts
+from diembft.twins.oracles.verdict import Finding, Outcome, Terms
+from diembft.twins.record import Committed
+
+NAME = "commit_order"
+HELD = Finding(NAME, Outcome.HELD)
+
+
+def judge(facts: Facts, terms: Terms) -> Finding:
+    """The first block extends genesis, whose round is 0; each other one extends the one before it."""
+    for node in terms.cast.correct:
+        before: Committed | None = None
+        for commit in facts.commits.get(node, ()):
+            parent = commit.block.qc.vote_info
+            if parent.round != 0 if before is None else parent.id != before.block.id:
+                return _violated(facts.commits[node], commit, node, terms)
+            before = commit
+    return HELD
+
+
+def _violated(commits: list[Committed], wrong: Committed, node: int, terms: Terms) -> Finding:
+    name, round_ = terms.cast.names[node], wrong.block.round
+    earlier = [commit.block for commit in commits[: commits.index(wrong)]]
+    times = sum(1 for commit in commits if commit.block.id == wrong.block.id)
+    if times > 1:
+        detail = f"{name} committed the block of round {round_} twice"
+    elif any(block.round > round_ for block in earlier):
+        detail = f"{name} committed the block of round {round_} after one of a later round"
+    else:
+        detail = f"{name} committed the block of round {round_} without its parent, of round {wrong.block.qc.round}"
+    return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (wrong.certificate,))

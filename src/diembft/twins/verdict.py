@@ -1,0 +1,60 @@
+"""One scenario executed and judged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from diembft.twins.executor import Observer, execute
+from diembft.twins.oracles import judge_all
+from diembft.twins.oracles.facts import facts_of
+from diembft.twins.oracles.verdict import Finding, Outcome, Terms, terms_of
+from diembft.twins.record import Ending, Record
+from diembft.twins.scenario import Scenario
+from diembft.twins.system import Crypto, system_of
+
+
+class Judgement(NamedTuple):
+    """What the oracles say of one scenario."""
+
+    findings: tuple[Finding, ...]
+    """One of each oracle, in their order."""
+    ending: Ending
+    end: int
+    """The tick at which the execution ended."""
+    promises_liveness: bool
+    """Whether an undecided liveness oracle is a failure."""
+
+    @property
+    def violations(self) -> tuple[Finding, ...]:
+        """The findings of violated oracles."""
+        return tuple([finding for finding in self.findings if finding.outcome is Outcome.VIOLATED])
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The names of the oracles that could not tell."""
+        return tuple([finding.oracle for finding in self.findings if finding.outcome is Outcome.UNDECIDED])
+
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether liveness is undecided though the scenario promises it."""
+        return self.promises_liveness and "liveness_bound" in self.undecided
+
+
+def run(
+    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
+) -> Judgement:
+    """Execute a scenario and judge it. Raises InputError for a bug that there is not."""
+    record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
+    return judge(record, terms(scenario, delayed=delayed, crypto=crypto))
+
+
+def judge(record: Record, terms: Terms) -> Judgement:
+    """Judge a record."""
+    findings = judge_all(facts_of(record), terms)
+    return Judgement(findings, record.ending, record.end, terms.promises_liveness)
+
+
+def terms(scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic") -> Terms:
+    """The terms on which a scenario is judged."""
+    system = system_of(scenario, crypto)
+    return terms_of(scenario, system.cast, system.signed, delayed=delayed)
