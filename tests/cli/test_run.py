@@ -141,6 +141,19 @@ def test_a_trace_is_written_and_names_the_command(capsys: Capture, tmp_path: Pat
     assert trace.read_bytes() == first
 
 
+def test_a_page_is_written(capsys: Capture, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert diembft(capsys, "run", case(tmp_path), "--html", str(page)).status == 0
+    assert page.read_text().lstrip().lower().startswith("<!doctype html")
+
+
+def test_a_bug_can_be_planted(capsys: Capture) -> None:
+    status, out, _ = diembft(capsys, "run", "flood", "--bug", "small_quorum")
+    assert status == 1
+    assert "certificates: " in out
+    assert out.endswith("again: diembft run flood --bug small_quorum\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -159,6 +172,9 @@ def test_a_trace_is_written_and_names_the_command(capsys: Capture, tmp_path: Pat
         (["case.da", "--trace", "nowhere/trace"], "nowhere"),
         (["case.da", "--trace", "folder.da"], "folder.da"),
         (["case.da", "--trace", "trace", "--runs", "2"], "--trace"),
+        (["case.da", "--html", "trace", "--runs", "2"], "--html"),
+        (["case.da", "--html", "nowhere/page"], "nowhere"),
+        (["case.da", "--bug", "nothing"], "nothing"),
         (["case.da", "--rnus", "2"], "--rnus"),
         (["case.da", "more"], "more"),
         (["broken.da"], "broken.da, line 1"),

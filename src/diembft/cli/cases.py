@@ -7,8 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from diembft.cli import output
+from diembft.cli import options, output, view
 from diembft.cli.output import Column
+from diembft.faults.registry import plant
 from diembft.simulation.run_case import CaseFigures, run_case
 from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
@@ -26,7 +27,10 @@ class Task(Struct, frozen=True):
     seed: Seed | None
     failure_seed: Seed | None
     crypto: Crypto
+    bugs: tuple[str, ...] = ()
+    """Names of planted bugs."""
     trace: Path | None = None
+    html: Path | None = None
 
 
 class Run(Struct, frozen=True):
@@ -43,13 +47,16 @@ class Run(Struct, frozen=True):
 
 
 def run(task: Task) -> Run:
-    """Load and run a test case; write its trace if wanted. Raises InputError."""
+    """Load and run a test case; write its trace and its page if wanted. Raises InputError."""
     case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
     replay = _replay(task, case)
-    result = run_case(case, crypto=task.crypto, keep_trace=task.trace is not None, replay=replay)
+    keep_trace = task.trace is not None or task.html is not None
+    result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
     if task.trace is not None:
         with output.writing(task.trace):
             write_trace(task.trace, result.trace)
+    if task.html is not None:
+        view.write_html(task.html, result.trace)
     return Run(
         verdict=result.verdict,
         figures=result.figures,
@@ -77,9 +84,7 @@ def _replay(task: Task, case: TestCase) -> str:
         words += ["--seed", repr(case.seed)]
         if case.failure_seed != case.seed:
             words += ["--failure-seed", repr(case.failure_seed)]
-    if task.crypto != "symbolic":
-        words += ["--crypto", task.crypto]
-    return shlex.join(words)
+    return shlex.join([*words, *options.as_given(task.crypto, task.bugs)])
 
 
 FIGURES = (

@@ -12,9 +12,10 @@ import click
 from msgspec import Struct
 from rich.text import Text
 
-from diembft.cli import options, output
+from diembft.cli import options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.faults.registry import plant
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.simulation.system import Crypto
 from diembft.trace.files import write_trace
@@ -27,6 +28,8 @@ class Task(Struct, frozen=True):
 
     seed: int
     index: int
+    bugs: tuple[str, ...]
+    """Names of planted bugs."""
     crypto: Crypto
     keep_trace: bool = False
 
@@ -34,9 +37,7 @@ class Task(Struct, frozen=True):
     def replay(self) -> str:
         """The command that runs it again."""
         words = ["diembft", "fuzz", "--seed", str(self.seed), "--index", str(self.index)]
-        if self.crypto != "symbolic":
-            words += ["--crypto", self.crypto]
-        return shlex.join(words)
+        return shlex.join([*words, *options.as_given(self.crypto, self.bugs)])
 
 
 class Failure(Struct, frozen=True):
@@ -67,9 +68,9 @@ class Report(Struct, kw_only=True):
 @click.option("--count", type=click.IntRange(1), metavar="N", help=f"Run N scenarios [default: {DEFAULT_COUNT}].")
 @click.option("--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Run for so long.")
 @click.option("--index", type=click.IntRange(0), metavar="I", help="Run scenario I of the seed and no other.")
-@click.option(
-    "--trace", type=click.Path(path_type=Path), metavar="FILE", help="With --index: write its record to FILE."
-)
+@options.bugs
+@options.trace
+@view.html
 @click.option("--keep-going", is_flag=True, help="Go on after a failure.")
 @options.crypto
 @options.jobs
@@ -79,7 +80,9 @@ def command(
     count: int | None,
     time_s: float | None,
     index: int | None,
+    bugs: tuple[str, ...],
     trace: Path | None,
+    html: Path | None,
     keep_going: bool,
     crypto: Crypto,
     jobs: int,
@@ -90,17 +93,19 @@ def command(
     A scenario is a system of some size, a workload, Byzantine replicas up to f, and a schedule of crashes, partitions,
     losses, delays and skewed clocks, all drawn from the seed. With both --count and --time, whichever is over first
     ends the search. What was reached is counted: a search that never meets a timeout certificate proves little.
+
+    With --bug, a rule of the protocol is broken on purpose, and the search should fail.
     """
     if index is not None:
         if count is not None or time_s is not None:
             raise click.UsageError("--index runs one scenario: leave out --count and --time.")
-        report = _single(Task(seed, index, crypto, keep_trace=trace is not None), trace)
+        report = _single(Task(seed, index, bugs, crypto, keep_trace=bool(trace or html)), trace, html)
     else:
-        if trace is not None:
-            raise click.UsageError("--trace records one scenario: name it with --index.")
+        if trace is not None or html is not None:
+            raise click.UsageError("--trace and --html are about one scenario: name it with --index.")
         total = DEFAULT_COUNT if count is None and time_s is None else count
         indices = count_from() if total is None else range(total)
-        tasks = (Task(seed, number, crypto) for number in indices)
+        tasks = (Task(seed, number, bugs, crypto) for number in indices)
         report = _search(seed, tasks, total, time_s, keep_going, jobs)
     if as_json:
         output.say_json(report)
@@ -111,17 +116,26 @@ def command(
 
 def run(task: Task) -> FuzzResult:
     """Run a scenario."""
-    return run_index(task.seed, task.index, crypto=task.crypto, keep_trace=task.keep_trace, replay=task.replay)
+    return run_index(
+        task.seed,
+        task.index,
+        bugs=plant(task.bugs),
+        crypto=task.crypto,
+        keep_trace=task.keep_trace,
+        replay=task.replay,
+    )
 
 
-def _single(task: Task, trace: Path | None) -> Report:
-    if trace is not None:
-        options.check_writable(trace, "--trace")
+def _single(task: Task, trace: Path | None, html: Path | None) -> Report:
+    options.check_writable(trace, "--trace")
+    options.check_writable(html, "--html")
     began_s = perf_counter()
     result = run(task)
     if trace is not None:
         with output.writing(trace):
             write_trace(trace, result.trace)
+    if html is not None:
+        view.write_html(html, result.trace)
     report = _nothing_yet(task.seed)
     _add(report, task, result)
     report.real_s = perf_counter() - began_s

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from diembft.cli.parallel import default_jobs
+from diembft.faults.registry import BUGS
+from diembft.simulation.system import Crypto
 
 MAX_JOBS = 256
+DEFAULT_CRYPTO: Crypto = "symbolic"
 
 
 def read_seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
@@ -45,15 +49,36 @@ jobs = click.option(
 crypto = click.option(
     "--crypto",
     type=click.Choice(["symbolic", "ed25519"]),
-    default="symbolic",
+    default=DEFAULT_CRYPTO,
     show_default=True,
     help="Signatures: symbolic ones are quick, Ed25519 is what a real service uses.",
+)
+bugs = click.option(
+    "--bug",
+    "bugs",
+    type=click.Choice(list(BUGS)),
+    multiple=True,
+    metavar="NAME",
+    help=f"Plant a bug in all replicas; may be repeated. NAME is one of {', '.join(BUGS)}.",
+)
+trace = click.option(
+    "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
 READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def check_writable(path: Path, option: str) -> None:
-    """Complain before the work is done, rather than after it, if a file cannot be written."""
+def as_given(crypto: Crypto, bugs: Sequence[str]) -> list[str]:
+    """The options `crypto` and `bugs` as words of a command line that repeats a run."""
+    words = [] if crypto == DEFAULT_CRYPTO else ["--crypto", crypto]
+    for bug in bugs:
+        words += ["--bug", bug]
+    return words
+
+
+def check_writable(path: Path | None, option: str) -> None:
+    """Complain before the work is done, rather than after it, if a file is wanted that cannot be written."""
+    if path is None:
+        return
     folder = path.absolute().parent
     if path.is_dir():
         raise click.BadParameter(f"{str(path)!r} is a directory.", param_hint=option)

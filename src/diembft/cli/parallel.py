@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -41,7 +42,8 @@ def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Gen
     try:
         while True:
             for item in islice(source, jobs * _AHEAD - len(running)):
-                running[pool.submit(function, item)] = item
+                with _interrupt_held():
+                    running[pool.submit(function, item)] = item
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -56,6 +58,21 @@ def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Gen
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this, and a process that is started in here does not hear it until it is ready."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_quietly() -> None:
     """In a worker: Ctrl-C reaches every process of the terminal, and only the first has something to say about it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import cases, options, output
+from diembft.cli import cases, options, output, view
 from diembft.cli.cases import Run, Seed, Task
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
@@ -28,7 +28,9 @@ from diembft.testcase.loader import load
 @click.option(
     "--runs", type=click.IntRange(1), default=1, metavar="N", help="Run N times, with N seeds that follow one another."
 )
-@click.option("--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE.")
+@options.bugs
+@options.trace
+@view.html
 @options.crypto
 @options.jobs
 @options.as_json
@@ -37,7 +39,9 @@ def command(
     seed: Seed | None,
     failure_seed: Seed | None,
     runs: int,
+    bugs: tuple[str, ...],
     trace: Path | None,
+    html: Path | None,
     crypto: Crypto,
     jobs: int,
     as_json: bool,
@@ -47,11 +51,12 @@ def command(
     NAME_OR_FILE is the name of a case (`diembft list`), such as faulty_dropouts or must_fail/two_silent, or a file in
     the same format that ends in .da or .py. Without --seed the case's own seeds are used.
     """
-    if trace is not None:
-        if runs > 1:
-            raise click.UsageError("--trace records one run: leave out --runs, and name a seed.")
-        options.check_writable(trace, "--trace")
-    tasks = list(_tasks(name_or_file, seed, failure_seed, runs, crypto, trace))
+    if runs > 1 and (trace is not None or html is not None):
+        raise click.UsageError("--trace and --html are about one run: leave out --runs, and name a seed.")
+    options.check_writable(trace, "--trace")
+    options.check_writable(html, "--html")
+    task = Task(name_or_file, seed, seed if failure_seed is None else failure_seed, crypto, bugs, trace, html)
+    tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
     done: list[Run] = []
     with output.progress() as bar:
         shown = bar.add_task(name_or_file, total=runs)
@@ -69,13 +74,13 @@ def command(
     return output.PASSED if passed else output.FAILED
 
 
-def _tasks(
-    name_or_file: str, seed: Seed | None, failure_seed: Seed | None, runs: int, crypto: Crypto, trace: Path | None
-) -> Iterable[Task]:
-    first = seed if runs == 1 or seed is not None else load(name_or_file).seed
-    for number in range(runs):
-        this = None if first is None else first + number
-        yield Task(name_or_file, this, this if failure_seed is None else failure_seed, crypto, trace)
+def _for_seeds(task: Task, runs: int, failure_seed: Seed | None) -> list[Task]:
+    """The task for each of the seeds that follow one another, beginning with its own, or else with the case's."""
+    first = load(task.name_or_file).seed if task.seed is None else task.seed
+    seeds = [first + number for number in range(runs)]
+    return [
+        structs.replace(task, seed=seed, failure_seed=seed if failure_seed is None else failure_seed) for seed in seeds
+    ]
 
 
 def _print_one(run: Run) -> None:
