@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from diembft.client.client import Flood
+from diembft.errors import InputError
 from diembft.simulation import api
 from diembft.simulation.api import Outcome, Settings, simulate
 from diembft.simulation.network import Conditions, Constant, Uniform
 from diembft.simulation.schedule import Crash, Restart
 from diembft.simulation.system import Crypto
-from diembft.trace.records import Ended, Header
+from diembft.trace.records import Ended, Header, Synchronous
 
 
 def without_real_time(outcome: Outcome) -> tuple[object, ...]:
@@ -61,6 +62,24 @@ def test_a_single_validator_and_no_delay() -> None:
     outcome = simulate(Settings(n=1, requests=3, conditions=Conditions(latency=Constant(0.0)), delta_s=0.5))
     assert outcome.held
     assert outcome.completed == 3
+
+
+def test_planted_bugs_show() -> None:
+    outcome = simulate(Settings(requests=3, bugs=("small_quorum",)))
+    assert not outcome.held
+    assert outcome.violations[0].property == "certificates"
+    assert outcome.completed < 3, "the run ends at the first violation"
+    with pytest.raises(InputError, match="unheard_of"):
+        simulate(Settings(bugs=("unheard_of",)))
+
+
+def test_liveness_is_judged_in_a_calm_network() -> None:
+    def judged(settings: Settings) -> bool:
+        return any(isinstance(record, Synchronous) for record in simulate(settings).trace)
+
+    assert judged(Settings(blocks=3, trace=True))
+    assert not judged(Settings(blocks=3, trace=True, conditions=Conditions(loss=0.01)))
+    assert not judged(Settings(blocks=3, trace=True, schedule=(Crash(0.1, 0),)))
 
 
 def test_impossible_settings() -> None:

@@ -28,10 +28,11 @@ from msgspec import Struct, structs
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
+from diembft.faults.registry import plant
 from diembft.ledger.key_value import Put, encode
 from diembft.messages.digests import Digests
 from diembft.simulation.network import Conditions, SeededNetwork
-from diembft.simulation.schedule import Incident
+from diembft.simulation.schedule import Incident, Stabilise
 from diembft.simulation.simulator import Figures, Simulator
 from diembft.simulation.system import ClientSpec, Crypto, Keys, header, key_value_machine, make_keys, replica_node
 from diembft.simulation.watch import Watch
@@ -52,6 +53,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How they are sent: by default one after the other, again after four times the longest delay."""
     conditions: Conditions = Conditions()
     schedule: tuple[Incident, ...] = ()
+    """What befalls the system. If nothing does and no message is lost, liveness is judged from the start."""
+    bugs: tuple[str, ...] = ()
+    """Names of planted bugs (`diembft.faults.registry.BUGS`), to see what they break."""
     delta_s: float | None = None
     """The delay bound that replicas assume: by default the longest delay of `conditions`."""
     blocks: int | None = None
@@ -89,13 +93,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def simulate(settings: Settings) -> Outcome:
-    """Run one simulation."""
+    """Run one simulation. Raises InputError if there is no planted bug of a name."""
+    bugs = plant(settings.bugs)
     delta_s = settings.delta_s or settings.conditions.longest_s or 1.0
     config = Config(n=settings.n, delta_s=delta_s, rest=settings.requests > 0 or settings.n == 1)
     names = [f"client{number}" for number in range(settings.clients if settings.requests else 0)]
     keys = make_keys(settings.crypto, settings.n, names, settings.seed)
-    machine = key_value_machine()
-    nodes = [replica_node(config, replica, keys, machine) for replica in range(settings.n)]
+    machine = bugs.machine(key_value_machine())
+    nodes = [replica_node(config, replica, keys, machine, bugs=bugs) for replica in range(settings.n)]
     clients = [_client(settings, config, keys, name) for name in names]
     head = header(config, nodes, keys, seed=str(settings.seed))
     watch = Watch(head, keep=settings.trace, judge=settings.invariants, stop_at_violation=True)
@@ -104,7 +109,7 @@ def simulate(settings: Settings) -> Outcome:
         nodes,
         SeededNetwork(settings.n, settings.conditions, Random(settings.seed)),
         clients=clients,
-        schedule=settings.schedule,
+        schedule=settings.schedule or _calm(settings.conditions),
         observe=watch.observer,
     )
     watch.attach(simulator)
@@ -128,6 +133,10 @@ def simulate(settings: Settings) -> Outcome:
         real_s=perf_counter() - began_s,
         trace=tuple(watch.records),
     )
+
+
+def _calm(conditions: Conditions) -> tuple[Incident, ...]:
+    return () if conditions.loss else (Stabilise(0.0, conditions.longest_s),)
 
 
 def _client(settings: Settings, config: Config, keys: Keys, name: str) -> ClientSpec:
