@@ -18,7 +18,7 @@ setup() {
     [ -x "$bin/python" ] || "${PYTHON:-python3}" -m venv .venv || return
     # Older versions of pip know no dependency groups.
     "$bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' &&
-        "$bin/python" -m pip install --quiet --editable '.[distalgo,dask,zstd]' --group dev &&
+        "$bin/python" -m pip install --quiet --editable '.[all]' --group dev &&
         echo "$wanted" >"$ready"
 }
 
