@@ -211,8 +211,8 @@ function drawLanes(g) {
       const end = next < states.length ? run.steps[steps[next]].at : endTime;
       if (!visible(g, start, end)) continue;
       const left = Math.max(GUTTER - 6, g.x(start)), width = Math.max(1, g.x(end) - left - 1);
-      group.append(svg("rect", { class: `segment-${round % 2 ? "a" : "b"} segment${leads ? " leads" : ""}`, x: left, y: y - thick / 2, width, height: thick, rx: 3 },
-        svg("title", {}, `${nodeName(node)} in round ${round}${leads ? ", leader" : ""}`)));
+      group.append(svg("rect", { class: `segment-${round % 2 ? "a" : "b"} segment${leads ? " leads" : ""}`, x: left, y: y - thick / 2, width, height: thick, rx: width > 4 ? 3 : 0 },
+        width > 4 ? svg("title", {}, `${nodeName(node)} in round ${round}${leads ? ", leader" : ""}`) : null));
       const label = leads ? `★${round}` : String(round);
       if (width > 13 + 7 * label.length && thick > 10) group.append(text(Math.max(left, GUTTER) + 8, y + 3.5, label, "segment-text"));
     }
@@ -258,12 +258,14 @@ function drawMessages(g) {
 
 function drawInBulk(group, arrows) {
   const paths = new Map();
+  const crosses = [];
   for (const { message, delivery, x1, y1, x2, y2 } of arrows) {
-    const style = `k-${message.family}${delivery.fate === "lost" ? " broken" : ""}`;
-    if (!paths.has(style)) paths.set(style, []);
-    paths.get(style).push(`M${x1.toFixed(1)} ${y1.toFixed(1)}L${x2.toFixed(1)} ${y2.toFixed(1)}`);
+    if (!paths.has(message.family)) paths.set(message.family, []);
+    paths.get(message.family).push(`M${x1.toFixed(1)} ${y1.toFixed(1)}L${x2.toFixed(1)} ${y2.toFixed(1)}`);
+    if (delivery.fate === "lost") crosses.push(`M${(x2 - 2).toFixed(1)} ${(y2 - 2).toFixed(1)}l4 4m0 -4l-4 4`);
   }
-  for (const [style, parts] of paths) group.append(svg("path", { class: `message batch ${style}`, d: parts.join("") }));
+  for (const [family, parts] of paths) group.append(svg("path", { class: `message batch k-${family}`, d: parts.join("") }));
+  if (crosses.length) group.append(svg("path", { class: "fate thin", d: crosses.join("") }));
 }
 
 function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, roomy) {
@@ -294,7 +296,9 @@ function cross(x, y, size, style) {
 function drawMarks(g) {
   const group = svg("g", { id: "marks" });
   const labelled = new Map(); // Where the last label on each lane ends.
-  const room = (g.width - GUTTER) / Math.max(1, run.steps.length * ((view.end - view.start) / scale.length));
+  const ticks = [];
+  const inView = Math.max(1, run.steps.length * ((view.end - view.start) / scale.length));
+  const room = ((g.width - GUTTER) / inView) * g.order.length; // Pixels for each step of a lane.
   if (filter.timers)
     for (const span of timerSpans) {
       if (!visible(g, span.start, span.end)) continue;
@@ -317,10 +321,11 @@ function drawMarks(g) {
     const y = g.y(step.node);
     const parts = markFor(step, x, y);
     if (step.commits.length) {
-      parts.push(room > 3 ? svg("path", { class: "mark commit", d: `M${x} ${y - 6}L${x + 5} ${y}L${x} ${y + 6}L${x - 5} ${y}Z` }) : svg("path", { class: "mark tick", d: `M${x} ${y - 3}V${y + 3}` }));
+      if (room > 4) parts.push(svg("path", { class: "mark commit", d: `M${x} ${y - 6}L${x + 5} ${y}L${x} ${y + 6}L${x - 5} ${y}Z` }));
+      else ticks.push(`M${x.toFixed(1)} ${y - 3}v6`);
       const label = step.commits.map((commit) => blockName(commit.block)).join(" ");
       const start = x - 5 - 6.5 * label.length;
-      if (g.gap > 30 && start > (labelled.get(step.node) ?? 0)) {
+      if (g.gap > 30 && room > 4 && start > (labelled.get(step.node) ?? 0)) {
         labelled.set(step.node, x);
         parts.push(text(x - 5, y - 9, label, "small bold haloed", "end"));
       }
@@ -329,6 +334,7 @@ function drawMarks(g) {
     shown.marks.push({ x, y, step: step.index });
     group.append(...parts);
   }
+  if (ticks.length) group.append(svg("path", { class: "mark tick", d: ticks.join("") }));
   return group;
 }
 

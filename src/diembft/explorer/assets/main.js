@@ -51,6 +51,7 @@ function setTools() {
   const first = byId("first-round"), last = byId("last-round");
   first.value = filter.first = run.window.first_round;
   last.value = filter.last = run.window.last_round;
+  for (const input of [first, last]) input.style.width = `${Math.max(6, last.value.length + 4)}ch`;
   const change = () => {
     filter.first = first.value === "" ? 0 : Number(first.value);
     filter.last = last.value === "" ? Infinity : Number(last.value);

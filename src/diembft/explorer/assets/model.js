@@ -2,7 +2,9 @@
 
 const NONE = -1;
 const run = JSON.parse(byId("data").textContent);
-const replicaNodes = run.nodes.map((_, index) => index).filter((index) => run.nodes[index].replica !== NONE);
+// Twins stand next to each other.
+const replicaNodes = run.nodes.map((_, index) => index).filter((index) => run.nodes[index].replica !== NONE)
+  .sort((a, b) => run.nodes[a].replica - run.nodes[b].replica || a - b);
 const clientNodes = run.nodes.map((_, index) => index).filter((index) => run.nodes[index].replica === NONE);
 
 // Types of messages as the page groups them.
