@@ -337,6 +337,12 @@ def test_commit_of_a_height_that_is_not_next() -> None:
     assert found == [COMMIT_ORDER]
 
 
+@pytest.mark.parametrize("height", [0, -1])
+def test_commit_of_a_height_that_there_is_not(height: int) -> None:
+    assert violated([committed(height, B1, qc(B2))]) == [COMMIT_ORDER]
+    assert violated([committed(1, B1, qc(B2)), committed(height, B2, qc(B3))]) == [COMMIT_ORDER]
+
+
 def test_commit_of_a_block_twice() -> None:
     assert violated([committed(1, B1, qc(B2)), committed(2, B1, qc(B2))]) == [COMMIT_ORDER, EXECUTION]
 
@@ -623,6 +629,15 @@ def test_windows_before_gst_do_not_count() -> None:
     after = [state(f"replica{node}", round_, at=1.0 + round_) for round_ in range(101, 200) for node in range(N)]
     assert liveness([*HELD, *before, gst, *after], 1.0) == []
     assert liveness([*HELD, GST, *before, *after], 1.0) == [LIVENESS]
+
+
+def test_rounds_that_nobody_entered_are_in_no_window() -> None:
+    leaps = [
+        state(f"replica{node}", round_, at=1.0 + round_) for round_ in range(1, 1000) if round_ % 3 for node in range(N)
+    ]
+    assert liveness([*HELD, GST, *leaps], 1.0) == []
+    far = [state(f"replica{node}", 1 << 60, at=2.0) for node in range(N)]
+    assert liveness([*HELD, GST, *far], 1.0) == []
 
 
 def test_a_laggard_keeps_windows_open() -> None:

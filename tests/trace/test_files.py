@@ -138,6 +138,10 @@ def line_of(tmp_path: Path, record: Record) -> bytes:
         ({"version": 2}, "line 1: format 'diembft-trace' version 2, expected 'diembft-trace' version 1"),
         ({"format": "other"}, "line 1: format 'other' version 1"),
         ({"n": "four"}, "line 1: not a trace record: Expected `int`, got `str` - at `$.n`"),
+        ({"n": 0}, "line 1: not a trace record: Expected `int` >= 1 - at `$.n`"),
+        ({"n": 1 << 40}, "line 1: not a trace record: Expected `int` <= 65536 - at `$.n`"),
+        ({"delta_s": 0}, "line 1: not a trace record: Expected `float` > 0.0 - at `$.delta_s`"),
+        ({"crypto": "rot13"}, "line 1: not a trace record: Invalid enum value 'rot13' - at `$.crypto`"),
         ({"type": "unknown"}, "line 1: not a trace record"),
     ],
 )
@@ -176,7 +180,7 @@ def test_where_the_header_must_be(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_traces(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="it is empty"):
+    with pytest.raises(InputError, match="the trace is empty"):
         list(read_trace(written(tmp_path / "empty.jsonl", [b""])))
     with pytest.raises(InputError, match="cannot be read: No such file"):
         list(read_trace(tmp_path / "nothing.jsonl"))

@@ -403,7 +403,7 @@ class _Chains:
             self._out_of_order(record, f"{node} delivers at height {height} a block whose parent is not block {length}")
         elif block.round <= last_round:
             self._out_of_order(record, f"{node} delivers a block of round {block.round} after one of {last_round}")
-        if height > len(self._chain):
+        if not 1 <= height <= len(self._chain):
             if height == len(self._chain) + 1:
                 self._chain.append(_entry(record))
                 self._first_delivery(record)
@@ -668,14 +668,24 @@ class _Liveness:
 
     def _leave_rounds(self, lowest: int) -> None:
         """All correct nodes are in round `lowest` or later: which of the rounds before it were good?"""
-        while self._left + 1 < lowest:
-            self._left += 1
-            leader = self._leaders.pop(self._left, -1)
+        if lowest <= self._left + 1:
+            return
+        for round_ in sorted([round_ for round_ in self._leaders if round_ < lowest]):
+            self._leave_until(round_)
+            self._left = round_
+            leader = self._leaders.pop(round_)
             good = leader >= 0 and self._report.correct_identity(leader)
             self._good_in_row = self._good_in_row + 1 if good else 0
             if self._good_in_row >= 3:
                 self._windows += 1
                 self._too_many_windows()
+        self._leave_until(lowest)
+
+    def _leave_until(self, round_: int) -> None:
+        """Rounds before this one that no correct node entered are not good."""
+        if self._left + 1 < round_:
+            self._left = round_ - 1
+            self._good_in_row = 0
 
     def _allowed_windows(self) -> int:
         return self._windows + self.WINDOWS_PER_NODE * self._n + len(self._held)

@@ -44,7 +44,7 @@ def read_trace(path: Path) -> Iterator[Record]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if number == 0:
-        raise InputError(f"{path}: no trace: it is empty")
+        raise InputError(f"{path}: the trace is empty")
 
 
 def _decoded(path: Path, number: int, line: bytes) -> Record:

@@ -10,9 +10,9 @@ duplicated on its way). Several nodes may share one identity (`replica`): twins.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from diembft.messages.types import QC, TC, Block, Message, Reply, Request, TimeoutMsg, VoteMsg
 
@@ -36,12 +36,11 @@ class Header(Struct, frozen=True, tag_field="type", tag="header"):
     runtime: str
     """`simulator`, `twins`, `distalgo` or `node`."""
     nodes: tuple[Node, ...]
-    n: int
+    n: Annotated[int, Meta(ge=1, le=1 << 16)]
     chain_id: str
     epoch: int
-    crypto: str
-    """`symbolic` or `ed25519`."""
-    delta_s: float
+    crypto: Literal["symbolic", "ed25519"]
+    delta_s: Annotated[float, Meta(gt=0)]
     clients: tuple[str, ...] = ()
     public_keys: dict[str, bytes] = {}
     """Ed25519: of `replica0` ... and of the clients."""
