@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_a_failure_ends_the_search_and_the_command_that_is_told_repeats_it(capsy
     assert failure["replay"] == f"diembft fuzz --seed 1 --index {failure['index']} --bug small_quorum"
     again = diembft(capsys, *shlex.split(failure["replay"])[1:])
     assert again.status == 1
+    assert again.out.startswith(f"scenario {failure['index']} of seed 1: ")
     assert f"FAIL scenario {failure['index']} of seed 1\n" in again.out
     for violation in failure["violations"]:
         assert f"  {violation}\n" in again.out
@@ -71,9 +73,16 @@ def test_it_goes_on_after_a_failure_if_asked_to(capsys: Capture) -> None:
     assert indices == sorted(indices)
 
 
-def test_time_ends_the_search(capsys: Capture) -> None:
-    report = diembft(capsys, "fuzz", "--time", "0.001", "--jobs", "1", "--json").json
-    assert report["scenarios"] == 1
+def test_time_ends_the_search(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count()
+    monkeypatch.setattr("diembft.cli.fuzz.perf_counter", lambda: float(next(seconds)))
+    report = diembft(capsys, "fuzz", "--time", "3", "--jobs", "1", "--json").json
+    # Asked before the second scenario, the third and the fourth, which is too late.
+    assert report["scenarios"] == 3
+
+
+def test_however_short_the_time_a_scenario_is_run(capsys: Capture) -> None:
+    assert diembft(capsys, "fuzz", "--time", "0.000001", "--jobs", "1", "--json").json["scenarios"] == 1
 
 
 def test_one_scenario_gives_a_trace_and_a_page(capsys: Capture, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import click
 from msgspec import Struct
 from rich.text import Text
 
-from diembft.cli import options, output, view
+from diembft.cli import options, output, scenario, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.faults.registry import plant
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
+from diembft.simulation.scenario import draw_scenario
 from diembft.simulation.system import Crypto
 from diembft.trace.files import write_trace
 
@@ -110,6 +111,9 @@ def command(
     if as_json:
         output.say_json(report)
     else:
+        if index is not None:
+            for line in scenario.describe(draw_scenario(seed, index)):
+                output.say(line)
         _print(report)
     return output.FAILED if report.failures else output.PASSED
 
@@ -150,8 +154,9 @@ def _search(
     report = _nothing_yet(seed)
 
     def wanted() -> Iterator[Task]:
-        for task in tasks:
-            if time_s is not None and perf_counter() - began_s >= time_s:
+        for taken, task in enumerate(tasks):
+            # However short the time, one is run: a search of nothing finds nothing.
+            if taken and time_s is not None and perf_counter() - began_s >= time_s:
                 return
             if report.failures and not keep_going:
                 return
