@@ -323,7 +323,7 @@ def test_the_story_of_a_violation_comes_first_and_is_that_of_the_run(opened: Ope
     assert "agreement violated" in shown.text("#verdict")
     assert shown.text("#story-property") == "✖ agreement is violated"
     assert shown.text("#story-detail") == story.detail
-    assert shown.step() == story.step
+    assert shown.step() == story.moment
     signers = [shown.texts(f".side{index} .signer") for index in range(2)]
     assert signers == [["a", "b", "a", "b"], ["a", "c", "d", "a", "c", "d"]]
     assert "B1.1" in shown.text(".side0 h4")
@@ -351,15 +351,15 @@ def test_the_picture_alone_shows_conflict_signers_rounds_and_sets(opened: Opener
 def test_links_of_the_story_lead_into_the_picture(opened: Opener) -> None:
     shown = opened(small_quorum())
     shown.page.keyboard.press("Home")
-    shown.page.click("#panel button:text-is('Go to the moment it was noticed')")
-    assert shown.data.steps[shown.step()].kind == "violated"
+    shown.page.click("#panel button:text-is('Go to the moment it came about')")
+    assert shown.step() == shown.data.stories[0].moment
     shown.page.click("#story-equivocations button >> nth=0")
     assert "proposal of B1.1" in shown.text("#panel")
-    assert shown.count("#cursor .halo") == 4
+    assert shown.count("#cursor .halo.chosen") == 4
     shown.page.click("#tab-story")
     shown.page.click(".side1 button:text-is('QC') >> nth=0")
     assert shown.text("#panel").startswith("QC of B1.2")
-    assert shown.count("#cursor .halo") == 4
+    assert shown.count("#cursor .halo.chosen") == 4
 
 
 def test_only_what_the_story_tells(opened: Opener) -> None:

@@ -32,6 +32,16 @@ def test_the_conflict_of_a_violated_agreement() -> None:
     assert names(page, commit_blocks) == ["B2.1", "B2.2"]
 
 
+def test_the_moment_of_a_conflict_is_the_later_first_commit() -> None:
+    page = prepare(small_quorum())
+    story = the_story(page)
+    committing = [index for index, step in enumerate(page.steps) if step.commits]
+    firsts = [
+        min(index for index in committing if page.steps[index].commits[0].block == side.block) for side in story.sides
+    ]
+    assert story.moment == max(firsts) < story.step
+
+
 def test_who_signed_both_and_who_equivocated_to_whom() -> None:
     page = prepare(small_quorum())
     story = the_story(page)
@@ -122,6 +132,7 @@ def test_two_votes_of_one_node() -> None:
     assert names(page, [block for _, _, block in story.votes]) == ["B1.1", "B1.2"]
     assert names(page, [side.block for side in story.sides]) == ["B1.1", "B1.2"]
     assert [(one.kind, one.replica) for one in story.equivocations] == [("proposal", 0), ("vote", 1)]
+    assert page.steps[story.moment].at == 2.0
     assert "b voted twice in round 1: for B1.1 and for B1.2." in [one.text for one in story.observations]
 
 
@@ -143,6 +154,15 @@ def test_certificates_on_one_chain_do_not_conflict() -> None:
     trace = fault_free(rounds=3)
     certificates: list[QC] = [record.certificate for record in trace if isinstance(record, Committed)]
     trace.insert(-1, Violated(0.6, "commit_chain", "?", (), 1, (certificates[0], certificates[-1])))
-    story = the_story(prepare(trace))
+    page = prepare(trace)
+    story = the_story(page)
     assert story.sides == []
     assert len(story.certificates) == 2
+    assert story.moment == min(page.certificates[story.certificates[1]].known)
+
+
+def test_the_moment_of_a_violated_round_is_its_end() -> None:
+    trace = fault_free(rounds=3)
+    trace.insert(-1, Violated(0.6, "liveness_bound", "the block of round 2 is not committed", ("replica3",), 2))
+    page = prepare(trace)
+    assert page.steps[the_story(page).moment].at == 0.3

@@ -248,6 +248,9 @@ class Story(Struct):
     """A violation: which property, shown by what, and how it came about."""
 
     step: int
+    """At which it was noted: for oracles that judge a finished run, at its end."""
+    moment: int
+    """The step by which what shows it had happened."""
     property: str
     meaning: str
     detail: str

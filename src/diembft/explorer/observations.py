@@ -7,7 +7,7 @@ copies of one identity contradict each other is equivocation, told elsewhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from diembft.explorer.data import NONE, Message, Observation, PageData
 
@@ -15,14 +15,18 @@ _SHOWN = 3
 """How many observations of one rule are shown."""
 
 
-def observe(page: PageData, until: int) -> list[Observation]:
-    """All observations up to a step, the first few of each rule, in the order of the rules below."""
+def observe(page: PageData, until: int, blocks: Set[int] = frozenset()) -> list[Observation]:
+    """All observations up to a step, the first few of each rule, in the order of the rules below.
+
+    Those about one of `blocks` come first.
+    """
     found = [
         *_certificates(page, until),
         *_timeout_certificates(page, until),
         *_votes(page, until),
         *_commits(page, until),
     ]
+    found.sort(key=lambda observation: observation.block not in blocks)
     seen: Counter[str] = Counter()
     shown = []
     for observation in found:

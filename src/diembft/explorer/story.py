@@ -62,6 +62,7 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
     first, last = (rounds[0].round, rounds[-1].round) if rounds else (0, -1)
     return Story(
         step=step,
+        moment=_moment(page, step, sides, certificates, votes, violated.round),
         property=violated.property,
         meaning=MEANINGS.get(violated.property, ""),
         detail=violated.detail,
@@ -73,7 +74,7 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
         fork=fork,
         both=_both(page, sides),
         equivocations=_equivocations(page, step, first, last),
-        observations=observe(page, step),
+        observations=observe(page, step, frozenset(block for side in sides for block in side.chain)),
         rounds=rounds,
     )
 
@@ -148,6 +149,32 @@ def _side(page: PageData, until: int, block: int, fork: int) -> Side:
         index for index, message in enumerate(page.messages) if message.kind == "vote" and message.block in side.chain
     ]
     return side
+
+
+def _moment(
+    page: PageData,
+    noted: int,
+    sides: list[Side],
+    certificates: list[int],
+    votes: list[list[int]],
+    round_: int | None,
+) -> int:
+    """The step by which what shows the violation had happened: commits, certificates, votes, or the end of a round."""
+    if all(side.committed_by for side in sides) and sides:
+        happened = [_first(page.blocks[side.block].committed) for side in sides]
+    elif certificates:
+        happened = [_first(page.certificates[index].known) for index in certificates]
+    elif votes:
+        voted = {(message.sender, message.round, message.block): message.step for message in reversed(page.messages)}
+        happened = [voted.get((sender, of_round, block), NONE) for sender, of_round, block in votes]
+    else:
+        end = next((band.end for band in page.bands if band.round == round_), None)
+        happened = [index for index, step in enumerate(page.steps[:noted]) if end is not None and step.at < end]
+    return min(noted, max(happened)) if happened and NONE not in happened else noted
+
+
+def _first(steps: list[int]) -> int:
+    return min((step for step in steps if step != NONE), default=NONE)
 
 
 def _both(page: PageData, sides: list[Side]) -> list[int]:

@@ -297,6 +297,7 @@ function drawMarks(g) {
   const group = svg("g", { id: "marks" });
   const labelled = new Map(); // Where the last label on each lane ends.
   const ticks = [];
+  const violations = new Set();
   const inView = Math.max(1, run.steps.length * ((view.end - view.start) / scale.length));
   const room = ((g.width - GUTTER) / inView) * g.order.length; // Pixels for each step of a lane.
   if (filter.timers)
@@ -310,6 +311,8 @@ function drawMarks(g) {
     const x = g.x(step.at);
     if (x < GUTTER - 4 || x > g.width + 4) continue;
     if (step.kind === "violated") {
+      if (violations.has(step.at)) continue;
+      violations.add(step.at);
       group.append(svg("line", { class: "violation", x1: x, x2: x, y1: g.head - 4, y2: g.bottom }), violationLabel(g, x, step));
       shown.marks.push({ x, y: g.bottom + 8, step: step.index });
       continue;
@@ -339,7 +342,8 @@ function drawMarks(g) {
 }
 
 function violationLabel(g, x, step) {
-  const label = `✖ ${step.text}`;
+  const properties = run.steps.filter((other) => other.kind === "violated" && other.at === step.at).map((other) => other.text);
+  const label = `✖ ${[...new Set(properties)].join(", ")}`;
   const end = x + 7 * label.length > g.width;
   return text(end ? x - 4 : x + 4, g.bottom + 13, label, "fault", end ? "end" : "start");
 }
@@ -418,7 +422,7 @@ function drawCursor(g = geometry()) {
     if (replay.step < run.steps.length - 1) parts.push(svg("rect", { class: "veil", x: Math.max(GUTTER, x), y: 0, width: Math.max(0, g.width - Math.max(GUTTER, x)), height: g.bottom }));
     parts.push(svg("line", { class: "cursor", x1: x, x2: x, y1: 0, y2: g.bottom }));
     if (g.rowOf.has(step.node)) parts.push(svg("circle", { class: "ring", cx: x, cy: g.y(step.node), r: 9 }));
-    if (step.message !== NONE) parts.push(...highlight(g, run.messages[step.message], step.delivery));
+    if (step.message !== NONE) parts.push(...highlight(g, run.messages[step.message], step.delivery, "now"));
   }
   if (selection.type === "message") parts.push(...highlight(g, run.messages[selection.index], selection.delivery));
   if (selection.type === "block")
@@ -433,12 +437,12 @@ function votesOf(certificate) {
   return run.messages.filter((message) => message.kind === "vote" && message.block === certificate.block && certificate.signers.includes(message.sender)).map((message) => message.index);
 }
 
-function highlight(g, message, delivery) {
+function highlight(g, message, delivery, style = "chosen") {
   const parts = [];
   message.deliveries.forEach((candidate, index) => {
     if ((delivery !== NONE && delivery !== index) || !g.rowOf.has(message.node) || !g.rowOf.has(candidate.to)) return;
     const { x1, y1, x2, y2 } = arrow(g, message, candidate);
-    parts.push(svg("line", { class: "halo", x1, y1, x2, y2 }));
+    parts.push(svg("line", { class: `halo ${style}`, x1, y1, x2, y2 }));
   });
   return parts;
 }

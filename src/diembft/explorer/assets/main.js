@@ -195,9 +195,8 @@ function begin() {
   drawPanel();
   const { first_round: first } = run.window;
   if (shownStory) {
-    goTo(shownStory.step, false);
     showAll();
-    showStoryRounds();
+    showStoryMoment();
     const side = shownStory.sides[0];
     const block = !side ? newestBlock() : shownStory.fork === NONE ? side.block : shownStory.fork;
     if (block !== NONE) revealBlock(block);

@@ -15,7 +15,7 @@ function story() {
     el("p", { class: "lead bad", id: "story-property" }, `✖ ${it.property} is violated`),
     it.meaning ? el("p", { class: "soft" }, it.meaning) : null,
     el("p", { id: "story-detail" }, it.detail),
-    el("p", {}, stepLink(it.step, "Go to the moment it was noticed"), it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
+    el("p", {}, stepLink(it.moment, "Go to the moment it came about"), it.moment === it.step ? "" : [" (", stepLink(it.step, "noted later"), ")"], it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
     it.sides.length ? conflict(it) : namedCertificates(it),
     it.votes.length ? [el("h3", {}, "Votes that show it"), el("ul", { id: "story-votes" }, it.votes.map(([replica, round, block]) => el("li", {}, `${replicaName(replica)} in round ${round} for `, blockLink(block))))] : null,
     observations(it),
@@ -88,17 +88,17 @@ function showStory(index) {
   shownStory = run.stories[index];
   setStory(shownStory);
   nameSides();
-  goTo(shownStory.step, false);
-  showStoryRounds();
+  showStoryMoment();
   drawPanel();
 }
 
-// The rounds that the story tells of, up to the moment when the violation was noticed.
-function showStoryRounds() {
+// The moment when the violation came about, and the rounds before it that the story tells of.
+function showStoryMoment() {
+  goTo(shownStory.moment, false);
   const told = shownStory.rounds;
-  const noticed = placeOf(run.steps[shownStory.step].at);
+  const end = placeOf(run.steps[shownStory.moment].at);
   const first = run.bands.find((band) => told.length && band.round >= told[0].round);
-  const start = first ? Math.min(placeOf(first.start), noticed) : noticed - scale.length / 4;
-  const room = Math.max((noticed - start) * 0.06, usualFlight / 2);
-  setView(start - room, noticed + room);
+  const start = first ? Math.min(placeOf(first.start), end) : end - scale.length / 4;
+  const room = Math.max((end - start) * 0.06, usualFlight);
+  setView(start - room, end + room);
 }
