@@ -20,10 +20,10 @@ from diembft.trace.records import Committed, Ended, Header, Record, State, Viola
 @click.argument("trace", type=click.Path(path_type=Path))
 @options.as_json
 def command(trace: Path, as_json: bool) -> int:
-    """Check the invariants of the protocol over TRACE, the record of a run on any runtime.
+    """Check the invariants over TRACE, the record of a run.
 
-    The verdict is on the invariants alone; beside it is told what the run's own verdict was (a test case may fail for
-    other reasons).
+    Any runtime may have written it. The verdict is on the invariants alone; beside it is told what the run's own
+    verdict was (a test case may fail for other reasons).
     """
     summary = _Summary()
     violations = list(check(summary.of(read_trace(trace))))

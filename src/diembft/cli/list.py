@@ -33,9 +33,10 @@ class Listed(Struct, frozen=True):
 @click.argument("folder", metavar="[DIR]", required=False, type=options.READABLE_FOLDER)
 @options.as_json
 def command(folder: Path | None, as_json: bool) -> None:
-    """List the test cases in DIR (default: configs/), with what each shows.
+    """List the test cases, with what each shows.
 
-    Those under must_fail/ are expected to fail; `diembft test` leaves them out.
+    They are those in DIR (default: configs/). Those in must_fail/ below it are expected to fail; `diembft test` leaves
+    them out.
     """
     listed = list(_listed(folder))
     if as_json:

@@ -46,7 +46,7 @@ def command(
     jobs: int,
     as_json: bool,
 ) -> int:
-    """Run a test case in the simulator and say whether the system held.
+    """Run a test case, and say whether the system held.
 
     NAME_OR_FILE is the name of a case (`diembft list`), such as faulty_dropouts or must_fail/two_silent, or a file in
     the same format that ends in .da or .py. Without --seed the case's own seeds are used.

@@ -51,10 +51,10 @@ def read_rounds(context: click.Context, parameter: click.Parameter, value: str |
 )
 @click.option("--rounds", callback=read_rounds, metavar="FIRST-LAST", help="Show these rounds of a long trace.")
 def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
-    """Make a page of a TRACE that shows the run, to be opened in a browser.
+    """Make a page that shows the run of a TRACE.
 
-    The page is one file and needs no network. Of a trace that is too long for one page it shows the rounds around the
-    first violation, or the first ones; --rounds asks for others.
+    The page is one file, to be opened in a browser, and needs no network. Of a trace that is too long for one page it
+    shows the rounds around the first violation, or the first ones; --rounds asks for others.
     """
     options.check_writable(page, "--output")
     shown = prepare(TraceFile(trace), rounds)
