@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from msgspec import structs
+
 from diembft.explorer.data import NONE, PageData, Story
 from diembft.explorer.prepare import prepare
 from diembft.messages.types import QC
@@ -32,14 +34,14 @@ def test_the_conflict_of_a_violated_agreement() -> None:
     assert names(page, commit_blocks) == ["B2.1", "B2.2"]
 
 
-def test_the_moment_of_a_conflict_is_the_later_first_commit() -> None:
+def test_the_moment_of_a_conflict_is_when_the_second_of_those_concerned_commits() -> None:
     page = prepare(small_quorum())
     story = the_story(page)
-    committing = [index for index, step in enumerate(page.steps) if step.commits]
-    firsts = [
-        min(index for index in committing if page.steps[index].commits[0].block == side.block) for side in story.sides
+    assert [page.nodes[node].name for node in story.nodes] == ["b", "c"]
+    commits = [
+        index for index, step in enumerate(page.steps) if step.commits and page.nodes[step.node].name in ("b", "c")
     ]
-    assert story.moment == max(firsts) < story.step
+    assert story.moment == commits[1] < story.step
 
 
 def test_who_signed_both_and_who_equivocated_to_whom() -> None:
@@ -136,6 +138,16 @@ def test_two_votes_of_one_node() -> None:
     assert "b voted twice in round 1: for B1.1 and for B1.2." in [one.text for one in story.observations]
 
 
+def test_votes_against_a_certified_block() -> None:
+    trace = violated_by_votes((("b", 1), ("c", 1)), "certified_uniqueness")
+    violated = trace[-1]
+    assert isinstance(violated, Violated)
+    certificate = certificate_of(block_on(GENESIS.qc, 1, 0, b"x"), (0, 1, 2))
+    trace[-1] = structs.replace(violated, certificates=(certificate,))
+    page = prepare(trace)
+    assert names(page, [side.block for side in the_story(page).sides]) == ["B1.1", "B1.2"]
+
+
 def test_votes_for_one_block_are_no_conflict() -> None:
     story = the_story(prepare(violated_by_votes((("b", 0), ("c", 0)), "honest_vote_once")))
     assert story.sides == []
@@ -166,3 +178,4 @@ def test_the_moment_of_a_violated_round_is_its_end() -> None:
     trace.insert(-1, Violated(0.6, "liveness_bound", "the block of round 2 is not committed", ("replica3",), 2))
     page = prepare(trace)
     assert page.steps[the_story(page).moment].at == 0.3
+    assert [one.round for one in the_story(page).rounds] == [1, 2, 3, 4]

@@ -62,7 +62,7 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
     first, last = (rounds[0].round, rounds[-1].round) if rounds else (0, -1)
     return Story(
         step=step,
-        moment=_moment(page, step, sides, certificates, votes, violated.round),
+        moment=_moment(page, step, sides, concerned, certificates, votes, violated.round),
         property=violated.property,
         meaning=MEANINGS.get(violated.property, ""),
         detail=violated.detail,
@@ -86,8 +86,8 @@ def _conflict(
     by_commits = _committed_apart(page, until, nodes)
     certified = [page.certificates[index].block for index in certificates]
     by_certificates = _apart(page, certified)
-    by_votes = _apart(page, [block for _, _, block in votes])
-    candidates = [by_certificates, by_votes, by_commits]
+    voted_for = [block for _, _, block in votes]
+    candidates = [by_certificates, _apart(page, voted_for), _apart(page, certified + voted_for), by_commits]
     if name == "agreement":
         candidates.insert(0, by_commits)
     found = next((blocks for blocks in candidates if len(blocks) > 1), [])
@@ -155,13 +155,14 @@ def _moment(
     page: PageData,
     noted: int,
     sides: list[Side],
+    concerned: list[int],
     certificates: list[int],
     votes: list[list[int]],
     round_: int | None,
 ) -> int:
     """The step by which what shows the violation had happened: commits, certificates, votes, or the end of a round."""
     if all(side.committed_by for side in sides) and sides:
-        happened = [_first(page.blocks[side.block].committed) for side in sides]
+        happened = [_first_commit(page, side, concerned) for side in sides]
     elif certificates:
         happened = [_first(page.certificates[index].known) for index in certificates]
     elif votes:
@@ -171,6 +172,13 @@ def _moment(
         end = next((band.end for band in page.bands if band.round == round_), None)
         happened = [index for index, step in enumerate(page.steps[:noted]) if end is not None and step.at < end]
     return min(noted, max(happened)) if happened and NONE not in happened else noted
+
+
+def _first_commit(page: PageData, side: Side, concerned: list[int]) -> int:
+    """When a side's block was committed first, by a node that the violation concerns if one of them did."""
+    committed = page.blocks[side.block].committed
+    by_concerned = _first([committed[node] for node in concerned if node < len(committed)])
+    return _first(committed) if by_concerned == NONE else by_concerned
 
 
 def _first(steps: list[int]) -> int:
@@ -228,6 +236,8 @@ def _rounds(
     if not of_interest:
         return []
     first = page.blocks[fork].round + 1 if fork != NONE else min(of_interest)
+    if not sides:  # the rounds around it tell why
+        first, of_interest = first - 1, [*of_interest, min(max(of_interest) + 2, page.window.last_round)]
     bands = {band.round: band for band in page.bands}
     last = max(of_interest)
     return [

@@ -6,19 +6,24 @@ const KEYS = [
   ["1 2 3 4", "the panels at the side"], ["t", "dark or light"], ["?", "these keys"],
 ];
 
+// The first round shown; round 0 is genesis alone, which takes no time.
+const firstRound = () => (run.bands.length ? run.bands[0].round : run.window.first_round);
+
 function setTop() {
   byId("title").textContent = run.title;
   byId("title").title = run.title;
   const verdict = byId("verdict");
   if (run.stories.length) {
-    verdict.textContent = `✖ ${[...new Set(run.stories.map((one) => one.property))].join(", ")} violated`;
+    const properties = [...new Set(run.stories.map((one) => one.property))];
+    verdict.textContent = `✖ ${properties.slice(0, 2).join(", ")}${properties.length > 2 ? ` and ${properties.length - 2} more` : ""} violated`;
+    verdict.title = properties.join(", ");
     verdict.classList.add("bad");
   } else if (run.passed !== null) {
     verdict.textContent = run.passed ? "✓ passed" : "✖ failed";
     verdict.classList.add(run.passed ? "good" : "bad");
   } else verdict.hidden = true;
   const part = run.window;
-  byId("facts").textContent = `${run.n} replica${run.n === 1 ? "" : "s"}${replicaNodes.length > run.n ? ` + ${replicaNodes.length - run.n} twin${replicaNodes.length > run.n + 1 ? "s" : ""}` : ""} · rounds ${part.first_round}–${part.last_round}${part.whole ? "" : ` of ${part.all_rounds}`} · ${seconds(endTime)}`;
+  byId("facts").textContent = `${run.n} replica${run.n === 1 ? "" : "s"}${replicaNodes.length > run.n ? ` + ${replicaNodes.length - run.n} twin${replicaNodes.length > run.n + 1 ? "s" : ""}` : ""} · rounds ${firstRound()}–${part.last_round}${part.whole ? "" : ` of ${part.all_rounds}`} · ${seconds(endTime)}`;
 }
 
 function chip(label, sample, pressed, toggle, attributes = {}) {
@@ -49,7 +54,7 @@ function setTools() {
   const timer = svg("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: "timer-line", x1: 0, y1: 4, x2: 24, y2: 4 }));
   kinds.append(chip("Timers", timer, filter.timers, () => (filter.timers = !filter.timers), { "data-family": "timers" }));
   const first = byId("first-round"), last = byId("last-round");
-  first.value = filter.first = run.window.first_round;
+  first.value = filter.first = firstRound();
   last.value = filter.last = run.window.last_round;
   for (const input of [first, last]) input.style.width = `${Math.max(6, last.value.length + 4)}ch`;
   const change = () => {
@@ -60,14 +65,11 @@ function setTools() {
   };
   first.addEventListener("change", change);
   last.addEventListener("change", change);
-  if (run.stories.some((one) => one.sides.length)) {
-    byId("story-focus-group").hidden = false;
-    nameSides();
-    byId("story-focus").addEventListener("change", (event) => {
-      filter.story = event.target.checked;
-      requestDraw();
-    });
-  }
+  nameSides();
+  byId("story-focus").addEventListener("change", (event) => {
+    filter.story = event.target.checked;
+    requestDraw();
+  });
   byId("zoom-in").addEventListener("click", () => zoom(1.5));
   byId("zoom-out").addEventListener("click", () => zoom(1 / 1.5));
   byId("zoom-fit").addEventListener("click", showAll);
@@ -77,6 +79,9 @@ function setTools() {
 
 // Which colour stands for which side of the conflict.
 function nameSides() {
+  byId("story-focus-group").hidden = !shownStory || !shownStory.sides.length;
+  filter.story &&= !byId("story-focus-group").hidden;
+  byId("story-focus").checked = filter.story;
   byId("story-key").replaceChildren(...(shownStory ? shownStory.sides : []).map((side, index) => el("span", { class: "group" },
     svg("svg", { class: "sample", viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-proposal s${index % 4}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `fs${index % 4}`, d: "M17 1L24 4L17 7Z" })),
     `${SIDE_SIGNS[index % 4]} for ${blockName(side.block)}`)));
