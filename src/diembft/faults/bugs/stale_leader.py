@@ -7,9 +7,9 @@ from diembft.messages.types import QC
 
 
 class StaleLeader(Replica):
-    """A QC from a timeout serves to enter the round that it leads to, and is forgotten if it leads to none."""
+    """A QC from a timeout is taken only if its round cannot be entered without it."""
 
-    def process_timeout_qc(self, qc: QC) -> None:
-        """See Replica; QCs of past rounds are not taken."""
-        if qc.vote_info.round >= self.pacemaker.current_round:
-            super().process_timeout_qc(qc)
+    def process_timeout_qc(self, qc: QC, round_: int) -> None:
+        """See Replica; what a TC makes superfluous is not taken."""
+        if qc.vote_info.round + 1 == round_:
+            super().process_timeout_qc(qc, round_)
