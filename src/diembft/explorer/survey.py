@@ -22,7 +22,7 @@ from diembft.trace.records import (
     Violated,
 )
 
-MAX_BYTES = 4_500_000
+MAX_BYTES = 4_000_000
 """What the data of one page may come to (estimated; a page stays under 5 MB)."""
 
 _STATE, _MESSAGE, _DELIVERY, _OTHER = 150, 170, 60, 70
