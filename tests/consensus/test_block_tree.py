@@ -172,17 +172,17 @@ def test_committed_blocks_at_hand_are_bounded() -> None:
     assert tree.height == 7
     assert list(tree.committed) == [block.id for block in blocks[4:7]]
     assert tree.committed_after(blocks[3].id) is None
-    assert list(tree.committed_after(blocks[4].id) or ()) == blocks[5:7]
-    assert list(tree.committed_after(blocks[6].id) or ()) == []
+    assert tree.committed_after(blocks[4].id) == blocks[5:7]
+    assert tree.committed_after(blocks[6].id) == []
     assert tree.committed_after(craft.genesis.block.id) is None
 
 
 def test_committed_after_genesis(craft: Craft) -> None:
     tree = holding(craft, [1, 2, 3])
     blocks = [node.block for node in tree.nodes.values()][1:]
-    assert list(tree.committed_after(craft.genesis.block.id) or ()) == []
+    assert tree.committed_after(craft.genesis.block.id) == []
     tree.commit(craft.qc(blocks[-1]))
-    assert list(tree.committed_after(craft.genesis.block.id) or ()) == blocks[:2]
+    assert tree.committed_after(craft.genesis.block.id) == blocks[:2]
     assert tree.committed_after(bytes(32)) is None
 
 

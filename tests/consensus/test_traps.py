@@ -691,10 +691,7 @@ class TestRest:
         rig = Rig(4)
         rig.request(1, b"a")
         rig.run()
-        (leader,) = [
-            node.running for node in rig.nodes if node.running.leader(node.running.current_round) == node.index
-        ]
-        tree = leader.tree
+        tree = rig[resting_leader(rig)].tree
         parent = tree.nodes[tree.high_qc.vote_info.id]
         assert (parent.block.round, parent.work_round, parent.commit_round) == (3, 1, 1)
         assert all(parent.block.id in node.running.tree.nodes for node in rig.nodes)

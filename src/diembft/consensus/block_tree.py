@@ -7,7 +7,7 @@ ledger happen here. A block whose parent is missing is not kept; sync brings its
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
 from msgspec import Struct
@@ -219,17 +219,14 @@ class BlockTree:
                 kept[block_id] = node
         self.nodes = kept
 
-    def committed_after(self, block_id: bytes) -> Iterator[Block] | None:
+    def committed_after(self, block_id: bytes) -> list[Block] | None:
         """The committed blocks at hand that follow this one, oldest first; None if it is not at hand."""
-        if block_id == self._genesis_id and self.height == len(self.committed):
-            return iter(self.committed.values())
+        blocks = list(self.committed.values())
+        if block_id == self._genesis_id and self.height == len(blocks):
+            return blocks
         if block_id not in self.committed:
             return None
-        blocks = iter(self.committed.values())
-        for block in blocks:
-            if block.id == block_id:
-                break
-        return blocks
+        return blocks[list(self.committed).index(block_id) + 1 :]
 
     def restore(self, committed: tuple[Block, ...], height: int, state_id: bytes, ledger: Any) -> None:
         """Begin from the last of these durable blocks, oldest first, rather than from genesis."""

@@ -287,12 +287,12 @@ class Replica:
     def process_certificate_tc(self, tc: TC | None) -> None:
         """A TC's QC, then the TC itself. A missing TC is skipped."""
         if tc is not None:
-            self.process_timeout_qc(tc.high_qc)
+            self.process_timeout_qc(tc.high_qc, tc.round + 1)
             if self.pacemaker.advance_round_tc(tc):
                 self._entered_round()
 
-    def process_timeout_qc(self, qc: QC) -> None:
-        """A QC that a timeout or a TC carries: so the next leader learns of every QC that a signer of the TC held."""
+    def process_timeout_qc(self, qc: QC, round_: int) -> None:
+        """A QC in a timeout of `round_`, or in a TC that leads into it: so a leader learns of what others hold."""
         self.process_certificate_qc(qc)
 
     def _entered_round(self) -> None:
@@ -488,7 +488,7 @@ class Replica:
             self._reject(reason)
             return
         info = message.tmo_info
-        self.process_timeout_qc(info.high_qc)
+        self.process_timeout_qc(info.high_qc, info.round)
         self.process_certificate_qc(message.high_commit_qc)
         self.process_certificate_tc(message.last_round_tc)
         self._fetch_from(peer)
@@ -554,8 +554,7 @@ class Replica:
                 break
             message = self._own.pop(0)
             if isinstance(message, VoteMsg):
-                if not self.quorums.is_quorum(len(self.tree.bucket(message))):
-                    self._collect_vote(message)
+                self._collect_vote(message)
             elif message.tmo_info.round == self.pacemaker.current_round and self.pacemaker.add_timeout(
                 message.tmo_info
             ):
