@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec import structs
 
 from diembft.errors import InputError
 from diembft.explorer.data import NONE, PageData
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.trace.files import write_trace
-from diembft.trace.records import Crashed, Delivered, Header, Record, Sent
+from diembft.trace.records import Crashed, Delivered, Header, Record, Sent, State
 from tests.explorer.traces import fault_free, replicas, small_quorum, with_faults
 
 
@@ -124,7 +124,7 @@ def test_the_whole_and_a_window_agree() -> None:
 def test_a_duplicated_message_is_shown_twice() -> None:
     trace = fault_free(rounds=1)
     index, first = next((index, record) for index, record in enumerate(trace) if isinstance(record, Delivered))
-    trace.insert(index + 1, msgspec.structs.replace(first, ignored="already known"))
+    trace.insert(index + 1, structs.replace(first, ignored="already known"))
     page = prepare(trace)
     assert len(page.messages[0].deliveries) == 4
     assert page.messages[0].deliveries[-1].reason == "already known"
@@ -140,6 +140,23 @@ def test_a_trace_on_disk(tmp_path: Path) -> None:
     trace = fault_free(rounds=3)
     write_trace(tmp_path / "trace.jsonl", trace)
     assert prepare(TraceFile(tmp_path / "trace.jsonl")) == prepare(trace)
+
+
+def test_what_takes_no_virtual_time_is_one_step_and_in_real_time_all_until_the_next_cause() -> None:
+    trace = fault_free(rounds=1)
+    last = next(record for record in reversed(trace) if isinstance(record, State))
+    trace.insert(-1, structs.replace(last, at=0.25, current_round=7))
+    assert prepare(trace).steps[-2].kind == "acted"
+    header = trace[0]
+    assert isinstance(header, Header)
+    trace[0] = structs.replace(header, runtime="node")
+    page = prepare(trace)
+    assert "acted" not in [step.kind for step in page.steps]
+    assert [step.state.round for step in page.steps if step.state is not None].count(7) == 1
+
+
+def test_a_trace_without_nodes() -> None:
+    assert prepare([Header("simulator", (), 4, "test", 0, "symbolic", 1.0)]).nodes == []
 
 
 def test_a_trace_of_nothing_but_its_header() -> None:

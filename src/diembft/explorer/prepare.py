@@ -91,6 +91,8 @@ def _nodes(header: Header) -> list[data.Node]:
 
 def _shorts(names: list[str]) -> list[str]:
     """What is left of the names without the letters that all have in common at their beginning; at most three."""
+    if not names:
+        return []
     common = 0
     first, last = min(names), max(names)
     while common < min(len(first), len(last)) and first[common] == last[common] and not first[common].isdigit():

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from diembft.errors import InputError
 from diembft.explorer import data
-from diembft.explorer.catalogue import Catalogue, result_text, shown_requests
+from diembft.explorer.catalogue import Catalogue
+from diembft.explorer.contents import Carrier, describe, moment, receivers
 from diembft.explorer.data import NONE
-from diembft.messages.types import (
-    BlockRequest,
-    BlockResponse,
-    Message,
-    ProposalMsg,
-    Relay,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-    kind_of,
-    round_of,
-)
+from diembft.messages.types import kind_of, round_of
 from diembft.trace.records import (
     Accepted,
     BlocksRead,
@@ -57,8 +47,6 @@ VIRTUAL = ("simulator", "twins")
 
 _KEPT_COMMITS = 50
 """How many of the blocks that a node committed before the window are remembered."""
-
-Carrier: TypeAlias = Sent | Submitted | Replied
 
 
 class _Names(dict[str, int]):
@@ -116,7 +104,7 @@ class Reader:
     def _before(self, record: Record) -> None:
         match record:
             case Sent() | Submitted() | Replied():
-                self._carriers[record.number] = (record, len(_receivers(record)))
+                self._carriers[record.number] = (record, len(receivers(record)))
             case Delivered() | Dropped():
                 carrier, left = self._carriers.get(record.number, (None, 0))
                 if carrier is None or left <= 1:
@@ -144,9 +132,10 @@ class Reader:
     def _begin(self) -> None:
         """The window begins: show what holds at its start."""
         self._begun = True
-        for node, state in sorted(self._last_states.items()):
-            self.start_states[node] = self._state(state)
-            self._learn_certificates(node, (self.start_states[node],), 0)
+        for node, record in sorted(self._last_states.items()):
+            state = self._state(record)
+            self.start_states[node] = state
+            self._learn_state(node, state, 0)
         for partition in self._partitions.values():
             self._partition(partition, max(self._start, 0.0))
 
@@ -203,9 +192,9 @@ class Reader:
         """The step that an effect of this node belongs to: its last, whose effects take no virtual time."""
         number = self._latest.get(node)
         if number is None:
-            return self._new_step(data.Step(_time(at), "started", node))
-        if self._virtual and self.steps[number].at != _time(at):
-            return self._new_step(data.Step(_time(at), "acted", node))
+            return self._new_step(data.Step(moment(at), "started", node))
+        if self._virtual and self.steps[number].at != moment(at):
+            return self._new_step(data.Step(moment(at), "acted", node))
         return number
 
     def _cause(
@@ -224,7 +213,7 @@ class Reader:
         | Violated
         | Ended,
     ) -> None:
-        at = _time(record.at)
+        at = moment(record.at)
         match record:
             case Fired():
                 self._new_step(data.Step(at, "fired", self.index[record.node], text=record.timer, round=record.round))
@@ -265,7 +254,7 @@ class Reader:
     def _partition(self, record: Partitioned, at: float) -> None:
         sets = [[self.index[name] for name in nodes] for nodes in record.sets]
         round_ = NONE if record.round is None else record.round
-        self._new_step(data.Step(_time(at), "partitioned", round=round_, sets=sets))
+        self._new_step(data.Step(moment(at), "partitioned", round=round_, sets=sets))
 
     def _effect(
         self, record: State | Persisted | TimerSet | TimerCancelled | Committed | Evidence | BlocksRead
@@ -276,13 +265,13 @@ class Reader:
         match record:
             case State():
                 step.state = self._state(record)
-                self._learn_certificates(node, (step.state,), number)
+                self._learn_state(node, step.state, number)
             case Persisted():
                 step.persisted = _persisted_text(record)
                 for block_id in record.blocks:
                     self._know_block(node, self.catalogue.find(block_id), number)
             case TimerSet():
-                change = data.TimerChange(record.timer, _time(record.delay_s), record.round)
+                change = data.TimerChange(record.timer, moment(record.delay_s), record.round)
                 step.timers = [*step.timers, change]
             case TimerCancelled():
                 step.timers = [*step.timers, data.TimerChange(record.timer)]
@@ -317,7 +306,7 @@ class Reader:
 
     def _carry(self, record: Carrier, step: int | None = None) -> int:
         """Enter a message; `step` only if it was sent before the window."""
-        message = self._message(record)
+        message = describe(self.catalogue, self.index, record)
         number = len(self.messages)
         self.messages.append(message)
         self._numbers[record.number] = number
@@ -346,7 +335,7 @@ class Reader:
         if isinstance(record, Delivered):
             message = self.messages[number]
             node = self.index[record.node]
-            step = self._new_step(data.Step(_time(record.at), "delivered", node, message=number, delivery=delivery))
+            step = self._new_step(data.Step(moment(record.at), "delivered", node, message=number, delivery=delivery))
             message.deliveries[delivery].step = step
             if record.rejected is None and node < self.node_count:
                 self._learn(node, message, step, blocks=record.ignored is None)
@@ -363,71 +352,13 @@ class Reader:
                 to, fate, reason = self.index[record.to], "lost", record.reason
             case _:
                 assert_never(record)
-        delivery = data.Delivery(to, fate, _time(record.at), reason)
+        delivery = data.Delivery(to, fate, moment(record.at), reason)
         for index, known in enumerate(message.deliveries):
             if known.to == to and known.fate == "in flight":
                 message.deliveries[index] = delivery
                 return index
         message.deliveries.append(delivery)
         return len(message.deliveries) - 1
-
-    def _message(self, record: Carrier) -> data.Message:
-        at = _time(record.at)
-        deliveries = [data.Delivery(self.index[name], "in flight", at) for name in _receivers(record)]
-        match record:
-            case Sent():
-                return self._content(record.message, record.number, self.index[record.node], at, deliveries)
-            case Submitted():
-                requests = shown_requests((record.request,))
-                client = self.index[record.client]
-                return data.Message(record.number, "request", NONE, client, at, deliveries, requests=requests)
-            case Replied():
-                reply = record.reply
-                shown = [data.Request(reply.client, reply.number, f"{reply.status} {result_text(reply.result)}")]
-                node = self.index[record.node]
-                return data.Message(record.number, "reply", NONE, node, at, deliveries, requests=shown)
-            case _:
-                assert_never(record)
-
-    def _content(
-        self, message: Message, number: int, node: int, at: float, deliveries: list[data.Delivery]
-    ) -> data.Message:
-        shown = data.Message(number, kind_of(message), round_of(message), node, at, deliveries)
-        known = self.catalogue
-        match message:
-            case ProposalMsg():
-                shown.block = known.block(message.block)
-                shown.qc = known.certificate(message.block.qc)
-                shown.high_commit_qc = known.certificate(message.high_commit_qc)
-                shown.tc = known.timeout_certificate(message.last_round_tc)
-                shown.sender = message.block.author
-            case VoteMsg():
-                shown.block = known.named(message.vote_info)
-                shown.parent_round = message.vote_info.parent_round
-                shown.commits = message.ledger_commit_info.commit_state_id is not None
-                shown.high_commit_qc = known.certificate(message.high_commit_qc)
-                shown.sender = message.sender
-            case TimeoutMsg():
-                shown.qc = known.certificate(message.tmo_info.high_qc)
-                shown.high_commit_qc = known.certificate(message.high_commit_qc)
-                shown.tc = known.timeout_certificate(message.last_round_tc)
-                shown.sender = message.tmo_info.sender
-            case SyncInfo():
-                shown.qc = known.certificate(message.high_qc)
-                shown.high_commit_qc = known.certificate(message.high_commit_qc)
-                shown.tc = known.timeout_certificate(message.last_round_tc)
-            case BlockRequest():
-                shown.block = known.find(message.id)
-                shown.known_block = known.find(message.known)
-                shown.count = message.count
-            case BlockResponse():
-                shown.blocks = [known.block(block) for block in message.blocks]
-            case Relay():
-                shown.requests = shown_requests(message.requests)
-                shown.count = len(message.requests)
-            case _:
-                assert_never(message)
-        return shown
 
     def _learn(self, node: int, message: data.Message, step: int, blocks: bool = True) -> None:
         """A node has what a message carries: its certificates, and its blocks unless they were of no use."""
@@ -440,11 +371,9 @@ class Reader:
         for block in message.blocks if blocks else ():
             self._know_block(node, block, step)
 
-    def _learn_certificates(self, node: int, states: tuple[data.State | None, ...], step: int) -> None:
-        for state in states:
-            if state is not None:
-                self._know_certificate(node, state.high_qc, step)
-                self._know_certificate(node, state.high_commit_qc, step)
+    def _learn_state(self, node: int, state: data.State, step: int) -> None:
+        self._know_certificate(node, state.high_qc, step)
+        self._know_certificate(node, state.high_commit_qc, step)
 
     def _know_block(self, node: int, block: int, step: int) -> None:
         if block != NONE:
@@ -469,16 +398,6 @@ class Reader:
                     self._know_block(node, block, 0)
 
 
-def _receivers(record: Carrier) -> tuple[str, ...]:
-    match record:
-        case Sent() | Submitted():
-            return record.to
-        case Replied():
-            return (record.reply.client,)
-        case _:
-            assert_never(record)
-
-
 def _persisted_text(record: Persisted) -> str:
     parts = [f"highest_vote_round {record.highest_vote_round}", f"highest_qc_round {record.highest_qc_round}"]
     if record.blocks:
@@ -486,8 +405,3 @@ def _persisted_text(record: Persisted) -> str:
     if record.committed:
         parts.append(f"{len(record.committed)} committed")
     return ", ".join(parts)
-
-
-def _time(at: float) -> float:
-    """Seconds, to the microsecond."""
-    return round(at, 6)

@@ -14,7 +14,7 @@ function certificateLink(index) {
   return link(certificate.round === 0 ? "genesis QC" : `QC of ${blockName(certificate.block)}`, () => select("certificate", index));
 }
 
-function definitions2(pairs) {
+function pairList(pairs) {
   return el("dl", {}, pairs.filter(Boolean).map(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
 }
 
@@ -60,7 +60,7 @@ function messageContent(message) {
       pairs.push(["content", requestList(message.requests, message.count)]);
   }
   if (message.high_commit_qc !== NONE) pairs.push(["high_commit_qc", certificateLink(message.high_commit_qc)]);
-  return definitions2(pairs);
+  return pairList(pairs);
 }
 
 // The rules that decide about a delivered message, with the numbers that the receiver had.
@@ -161,7 +161,7 @@ function blockDetails(index) {
   const committed = replicaNodes.filter((node) => block.committed[node] !== NONE);
   return [
     el("p", { class: "lead" }, `Block ${block.name}`),
-    definitions2([
+    pairList([
       ["id", el("code", {}, block.id)],
       ["round", String(block.round)],
       ["author", block.author === NONE ? "unknown (only certificates of it were seen)" : replicaName(block.author)],
@@ -181,7 +181,7 @@ function certificateDetails(index) {
   const fewer = certificate.round > 0 && certificate.signers.length < run.quorum;
   return [
     el("p", { class: "lead" }, certificate.round === 0 ? "Genesis QC" : `QC of ${blockName(certificate.block)}, round ${certificate.round}`),
-    definitions2([
+    pairList([
       ["certifies", blockLink(certificate.block)],
       ["signed by", [signersOf(certificate), el("div", { class: fewer ? "bad" : "soft" }, `${certificate.signers.length} distinct; a quorum is ${run.quorum} of ${run.n}`)]],
       ["formed by", replicaName(certificate.author)],

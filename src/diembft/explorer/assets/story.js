@@ -80,7 +80,7 @@ function rounds(it) {
       el("td", {}, link(String(one.round), () => showRounds(one.round - 1, one.round + 1))),
       el("td", {}, one.leaders.map(replicaShort).join(", ")),
       el("td", {}, one.sets.length > 1 ? setsText(one.sets) : one.sets.length ? "whole" : ""),
-      el("td", {}, one.certificates.map((index) => el("div", { class: `c${sideOf(run.certificates[index].block)}` }, link(blockName(run.certificates[index].block), () => select("certificate", index)), ` ${run.certificates[index].signers.map(replicaShort).join(" ")}`))),
+      el("td", {}, one.certificates.map((index) => el("div", {}, link(blockName(run.certificates[index].block), () => select("certificate", index)), ` ${run.certificates[index].signers.map(replicaShort).join(" ")}`))),
       el("td", {}, one.timeouts.map(replicaShort).join(" "))))))];
 }
 
