@@ -50,5 +50,5 @@ def decode(data: bytes, limit: int = MAX_FRAME_BYTES) -> Frame | Malformed:
         return Malformed(f"{len(data)} bytes, more than {limit}")
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Malformed(str(error))
