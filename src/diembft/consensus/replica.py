@@ -830,6 +830,7 @@ class Replica:
             self._deliver(block.qc)
         if chain.certificate is not None:
             self.process_certificate_qc(chain.certificate)
+            self._deliver(chain.certificate)
         self._blocks_arrived()
         self._ask_beyond(chain.blocks[-1])
 
