@@ -276,47 +276,55 @@ class Simulator:
         observe = self.observe
         last_commit: Commit | None = None
         for effect in effects:
-            match effect:
-                case Send():
-                    to = effect.to
-                    self._send(node, self._routes[node][to], effect.message, own=to == self._identities[node])
-                case Persist():
-                    self.storages[node].persist(effect)
-                    if observe is not None:
-                        observe(_persisted(self.now_s, self._names[node], effect))
-                case SetTimer():
-                    self._set_timer(node, effect)
-                case Commit():
-                    last_commit = effect
-                    self.figures.commits += 1
-                    if effect.height == self._stop_height:
-                        self._stopped = True
-                    if observe is not None:
-                        observe(_committed(self.now_s, self._names[node], effect))
-                case Broadcast():
-                    self._send(node, self._others[node], effect.message, own=True)
-                case SendReply():
-                    self._reply(node, effect.reply)
-                case CancelTimer():
-                    self._timers.cancel(node * len(_TIMERS) + _TIMER_SLOT[effect.timer])
-                    if observe is not None:
-                        observe(records.TimerCancelled(self.now_s, self._names[node], effect.timer.value))
-                case Rejected() | Ignored():
-                    pass  # stands in the record of the delivery
-                case ReadBlocks():
-                    self._reads.append((node, effect))
-                case Equivocation() | Divergence():
-                    self.figures.evidence += 1
-                    if observe is not None:
-                        observe(_evidence(self.now_s, self._names[node], effect))
-                case _:
-                    assert_never(effect)
+            # The five frequent kinds, by the identity of their class: a match costs several times as much.
+            if type(effect) is Send:
+                to = effect.to
+                self._send(node, self._routes[node][to], effect.message, own=to == self._identities[node])
+            elif type(effect) is Persist:
+                self.storages[node].persist(effect)
+                if observe is not None:
+                    observe(_persisted(self.now_s, self._names[node], effect))
+            elif type(effect) is SetTimer:
+                self._set_timer(node, effect)
+            elif type(effect) is Commit:
+                last_commit = effect
+                self.figures.commits += 1
+                if effect.height == self._stop_height:
+                    self._stopped = True
+                if observe is not None:
+                    observe(_committed(self.now_s, self._names[node], effect))
+            elif type(effect) is Broadcast:
+                self._send(node, self._others[node], effect.message, own=True)
+            else:
+                self._carry_out_rare(node, effect)
         if last_commit is not None:
             self.storages[node].save_ledger(last_commit.state_id, last_commit.ledger)
         if observe is not None:
             self._record_state(node)
         while self._reads:
             self._read_blocks(*self._reads.pop(0))
+
+    def _carry_out_rare(self, node: int, effect: Effect) -> None:
+        observe = self.observe
+        match effect:
+            case SendReply():
+                self._reply(node, effect.reply)
+            case CancelTimer():
+                self._timers.cancel(node * len(_TIMERS) + _TIMER_SLOT[effect.timer])
+                if observe is not None:
+                    observe(records.TimerCancelled(self.now_s, self._names[node], effect.timer.value))
+            case Rejected() | Ignored():
+                pass  # stands in the record of the delivery
+            case ReadBlocks():
+                self._reads.append((node, effect))
+            case Equivocation() | Divergence():
+                self.figures.evidence += 1
+                if observe is not None:
+                    observe(_evidence(self.now_s, self._names[node], effect))
+            case Send() | Persist() | SetTimer() | Commit() | Broadcast():
+                raise AssertionError("because these were carried out by the caller")
+            case _:
+                assert_never(effect)
 
     def _send(self, node: int, receivers: tuple[int, ...], message: Message, *, own: bool) -> None:
         """Put a message on its way. `own`: the sender has handled a copy of its own."""
