@@ -131,13 +131,29 @@ def _round_after(record: SafetyRecord) -> int:
     return max(record.high_qc.vote_info.round, tc.round if tc else 0, record.highest_vote_round - 1) + 1
 
 
-def canonical_key(
-    world: World, registry: Registry, nodes: Sequence[Facts], round_: int, leader: int, *, rename: bool = True
-) -> Hashable:
-    """The key of the state before step `round_`, which validator `leader` leads; None if nobody is in that round.
+class Summary(NamedTuple):
+    """All of a global state that can still matter: how the named blocks descend, and an entry for each node."""
 
-    `rename=False` keeps the names of correct validators apart.
-    """
+    chains: tuple[Hashable, ...]
+    entries: tuple[tuple[Any, ...], ...]
+
+    def key(self, world: World, *, rename: bool = True) -> Hashable:
+        """The canonical key; `rename=False` keeps the names of correct validators apart."""
+        if not rename:
+            return self
+        faulty, n = world.faulty, world.n
+        return (self.chains, tuple(sorted(self.entries[faulty:n])), self.entries[:faulty], self.entries[n:])
+
+    def alike(self, world: World) -> list[list[int]]:
+        """The correct nodes that may change places without changing the state, in classes."""
+        classes: dict[tuple[Any, ...], list[int]] = {}
+        for node in range(world.faulty, world.n):
+            classes.setdefault(self.entries[node], []).append(node)
+        return list(classes.values())
+
+
+def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: int, leader: int) -> Summary | None:
+    """The state before step `round_`, which validator `leader` leads; None if nobody is in that round."""
     current = [facts for facts in nodes if facts.round == round_]
     if not current:
         return None
@@ -229,13 +245,4 @@ def canonical_key(
         if facts.durable is not None:
             entry += (view(facts.durable, next(durables)), tc_rank(facts.bound))
         entries.append(entry)
-    faulty, n = world.faulty, world.n
-    correct = entries[faulty:n]
-    if rename:
-        correct.sort()
-    return (
-        tuple([chain(block_id) for block_id in ordered]),
-        tuple(correct),
-        tuple(entries[:faulty]),
-        tuple(entries[n:]),
-    )
+    return Summary(tuple([chain(block_id) for block_id in ordered]), tuple(entries))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from hashlib import blake2b
+from itertools import permutations, product
 from typing import NamedTuple
 
-from diembft.messages.types import ProposalMsg
-from diembft.twins.explore.canonical import Facts, Registry, canonical_key
-from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, run_phase
-from diembft.twins.explore.world import Fault, NodeState, World
+from diembft.messages.types import ProposalMsg, TimeoutMsg
+from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, tc_high
+from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, renamed, run_phase
+from diembft.twins.explore.world import Fault, Held, NodeState, World
 
 
 class State(NamedTuple):
@@ -44,8 +45,12 @@ class Engine:
         self._nodes: list[NodeState] = []
         self._facts: list[Facts] = []
         self._known: dict[Hashable, int] = {}
+        self._round = 0
+        self._certified: set[bytes] = set()
         self._registry = Registry()
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
+        self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
+        self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
         self._phases = [(choice, model.phases(choice)) for choice in model.choices]
 
     def initial(self) -> list[State]:
@@ -59,8 +64,13 @@ class Engine:
 
     def key(self, state: State) -> Hashable:
         """The canonical key of a state."""
+        found = self.summary(state)
+        return None if found is None else found.key(self.world, rename=self.rename)
+
+    def summary(self, state: State) -> Summary | None:
+        """What of a state can still matter."""
         facts = [self._facts[number] for number in state.nodes]
-        return canonical_key(self.world, self._registry, facts, state.round, state.leader, rename=self.rename)
+        return summary(self.world, self._registry, facts, state.round, state.leader)
 
     def apply(self, state: State, choice: int) -> Successor:
         """The state after one choice."""
@@ -69,9 +79,12 @@ class Engine:
         return Successor(choice, after, self.key(after), (*faults, *self._disagreements(nodes)))
 
     def successors(self, state: State) -> Iterator[Successor]:
-        """What the choices lead to; of choices that lead to the very same, the first."""
+        """What the choices lead to; of choices that lead to the very same, or to the same but for names, the first."""
         seen: set[Hashable] = set()
+        skipped = self._repeated_choices(state) if self.rename else frozenset()
         for index, (choice, phases) in enumerate(self._phases):
+            if index in skipped:
+                continue
             nodes, faults = self._step(state, choice, phases)
             raw = (choice.leader, nodes, faults)
             if raw in seen:
@@ -80,14 +93,35 @@ class Engine:
             after = State(state.round + 1, choice.leader, nodes)
             yield Successor(index, after, self.key(after), (*faults, *self._disagreements(nodes)))
 
+    def _repeated_choices(self, state: State) -> frozenset[int]:
+        """Choices that another choice equals once correct nodes that are alike in this state change places."""
+        found = self.summary(state)
+        assert found is not None, "because a state in whose round nobody is has no successors"
+        classes = tuple([tuple(alike) for alike in found.alike(self.world) if len(alike) > 1])
+        known = self._repeated.get(classes)
+        if known is None:
+            repeated: set[int] = set()
+            for images in product(*[permutations(alike) for alike in classes]):
+                place = {
+                    node: image
+                    for alike, order in zip(classes, images, strict=True)
+                    for node, image in zip(alike, order, strict=True)
+                }
+                for index, choice in enumerate(self.model.choices):
+                    if self._index[renamed(choice, place)] < index:
+                        repeated.add(index)
+            known = self._repeated[classes] = frozenset(repeated)
+        return known
+
     def _step(
         self, state: State, choice: Choice, phases: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
     ) -> tuple[tuple[int, ...], tuple[Fault, ...]]:
         numbers = list(state.nodes)
         world = self.world
-        if choice.crash is not None:
-            numbers[choice.crash] = self._crashed(state, choice.crash)
         faults: list[Fault] = []
+        if choice.crash is not None:
+            numbers[choice.crash], found = self._crashed(state, choice.crash)
+            faults.extend(found)
         voted: list[tuple[int, bytes]] = []
         for phase, sets in phases:
             for members in sets:
@@ -113,6 +147,7 @@ class Engine:
         leaders.clear()
         leaders[state.round] = state.leader
         leaders[state.round + 1] = collector
+        self._round = state.round
         proposers = {
             held.message.block.id: node
             for node, number in enumerate(state.nodes)
@@ -121,35 +156,54 @@ class Engine:
         }
         states = [self._nodes[number] for number in before]
         outcome = run_phase(self.world, state.round, members, states, phase, collector, proposers, reverse=reverse)
-        between = phase in ("proposals", "proposals-after-timers")
-        after = tuple([self._number(node, between=between) for node in outcome.states])
+        after = tuple([self._number(node) for node in outcome.states])
         self._outcomes[memo] = (after, outcome)
         return after, outcome
 
-    def _crashed(self, state: State, node: int) -> int:
+    def _crashed(self, state: State, node: int) -> tuple[int, tuple[Fault, ...]]:
         leaders = self.world.leaders
         leaders.clear()
         leaders[state.round] = state.leader
-        return self._number(self.world.restarted(node, self._nodes[state.nodes[node]]), between=True)
+        restarted, faults = self.world.restarted(node, self._nodes[state.nodes[node]])
+        return self._number(restarted), faults
 
-    def _number(self, state: NodeState, *, between: bool = False) -> int:
-        """The number of a node's state: equal states have one.
-
-        Between two steps nothing of the votes and timeouts of a step is alive any more; within a step (`between` two
-        phases of it) they are.
-        """
+    def _number(self, state: NodeState) -> int:
+        """The number of a node's state: states that differ in nothing that is alive have one."""
         replica = state.replica
-        if not between:
-            replica.tree.votes.clear()
-            replica.pacemaker.timeouts.clear()
-            replica.proposals.clear()
-        key = (replica.state_key() if between else _raw_key(state), state.held, state.durable, state.signed, between)
+        replica.tree.votes.clear()
+        replica.pacemaker.timeouts.clear()
+        key = self._raw_key(state)
         number = self._known.get(key)
         if number is None:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._registry.facts(state, crashes=self.world.crashes))
         return number
+
+    def _raw_key(self, state: NodeState) -> Hashable:
+        """A node between two phases, exact but for what is dead then (docs/exhaustion.md): votes and timeouts that were
+        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for blocks."""
+        replica = state.replica
+        tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
+        high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
+        certified = self._certified
+        certified.add(high_qc.id)
+        certified.add(high_commit.id)
+        latest = max(self._round, pacemaker.current_round)
+        return (
+            replica.mempool.state_key(),
+            pacemaker.current_round,
+            safety.highest_vote_round,
+            high_qc.id,
+            high_commit.id,
+            tree.root.block.id,
+            frozenset([id_ for id_, node in tree.nodes.items() if id_ in certified or node.block.round >= latest]),
+            pacemaker.last_round_tc and pacemaker.last_round_tc.round,
+            tc_high(pacemaker.tc_for(tree.high_qc)),
+            tuple([message.block.id for message in replica.proposals.values()]),
+            tuple([_held_key(held) for held in state.held]),
+            (state.durable, state.signed) if self.world.crashes else state.signed,
+        )
 
     def _certified_twice(self, voted: list[tuple[int, bytes]]) -> Iterator[Fault]:
         """In a round one block has a quorum of votes while another has f + 1 votes of correct nodes."""
@@ -182,22 +236,19 @@ def _height(tree: object) -> int:
     return tree.height  # type: ignore[attr-defined,no-any-return]
 
 
-def _raw_key(state: NodeState) -> Hashable:
-    """A node between steps, exact but for what is dead then (docs/exhaustion.md)."""
-    replica = state.replica
-    tree, safety = replica.tree, replica.safety
-    return (
-        replica.mempool.state_key(),
-        replica.current_round,
-        safety.highest_vote_round,
-        safety.highest_qc_round,
-        tree.high_qc,
-        tree.high_commit_qc,
-        tree.root.block.id,
-        tuple(tree.nodes),
-        replica.pacemaker.last_round_tc,
-        replica.fetch,
-    )
+def _held_key(held: Held) -> Hashable:
+    message = held.message
+    if isinstance(message, ProposalMsg):
+        return (message.block.id, tc_high(message.last_round_tc), message.high_commit_qc.vote_info.id)
+    if isinstance(message, TimeoutMsg):
+        info = message.tmo_info
+        return (
+            info.round,
+            info.high_qc.vote_info.id,
+            tc_high(message.last_round_tc),
+            message.high_commit_qc.vote_info.id,
+        )
+    return (held.to, message)
 
 
 def digest(key: Hashable) -> bytes:

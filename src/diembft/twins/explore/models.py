@@ -13,7 +13,7 @@ votes of round t go. A node that is left behind stays behind until a certificate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -179,3 +179,18 @@ def make_model(name: str, world: World, *, max_sets: int, quorum_filter: bool, t
 def collector_of(world: World, leader: int, members: Sequence[int]) -> int:
     """Who collects votes among these nodes: the next leader if a copy of it is there, else nobody."""
     return leader if any(world.identity(node) == leader for node in members) else NOBODY
+
+
+def renamed(choice: Choice, place: Mapping[int, int]) -> Choice:
+    """The choice after nodes changed places, its sets in a normal order."""
+
+    def move(sets: Sets) -> Sets:
+        return tuple(sorted([tuple(sorted([place.get(node, node) for node in members])) for members in sets]))
+
+    timeouts, crash = choice.timeout_partition, choice.crash
+    return choice._replace(
+        leader=place.get(choice.leader, choice.leader),
+        partition=move(choice.partition),
+        timeout_partition=None if timeouts is None else move(timeouts),
+        crash=None if crash is None else place.get(crash, crash),
+    )

@@ -66,12 +66,13 @@ class Signed(NamedTuple):
     """What a correct node signed that binds it for ever, as an observer remembers it."""
 
     vote_round: int
+    vote_id: bytes
     timeout_round: int
     parent_round: int
     """The highest round of a parent of a block that it voted for: it must not time out with an older QC."""
 
 
-NOTHING_SIGNED = Signed(0, 0, 0)
+NOTHING_SIGNED = Signed(0, b"", 0, 0)
 
 
 class NodeState(NamedTuple):
@@ -140,7 +141,10 @@ class World:
         for node in range(self.nodes):
             replica = self.replica(node, None)
             held, durable = started(replica, NOTHING_DURABLE)
-            states.append(NodeState(replica, held, durable, NOTHING_SIGNED))
+            signed = NOTHING_SIGNED
+            for _, message in held:
+                signed, _ = judged(self, node, signed, message)
+            states.append(NodeState(replica, held, durable, signed))
         return tuple(states)
 
     def replica(self, node: int, recovered: Recovered | None) -> Replica:
@@ -176,7 +180,7 @@ class World:
     def _payload(self, node: int) -> Callable[[Config], MarkerPayload]:
         return lambda config: MarkerPayload(config, self.name(node))
 
-    def restarted(self, node: int, state: NodeState) -> NodeState:
+    def restarted(self, node: int, state: NodeState) -> tuple[NodeState, tuple[Fault, ...]]:
         """The node after a crash and a restart: what it had sent is sent, what was not durable is lost."""
         durable = state.durable
         committed = set(durable.committed)
@@ -190,7 +194,11 @@ class World:
         )
         replica = self.replica(node, recovered)
         held, durable = started(replica, durable)
-        return NodeState(replica, (*state.held, *held), durable, state.signed)
+        signed, faults = state.signed, list[Fault]()
+        for _, message in held:
+            signed, more = judged(self, node, signed, message)
+            faults.extend(more)
+        return NodeState(replica, (*state.held, *held), durable, signed), tuple(faults)
 
 
 def _config(n: int) -> Config:
@@ -224,7 +232,34 @@ def persisted(durable: Durable, effect: Persist, replica: Replica) -> Durable:
     return Durable(effect.record, durable.blocks + effect.blocks, durable.committed + effect.committed, state_id)
 
 
-_KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, SyncInfo: 3, BlockResponse: 4}
+def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
+    """Hold what a correct node signs against what it signed before."""
+    name = world.name(node)
+    faults: list[Fault] = []
+    if isinstance(message, VoteMsg):
+        info = message.vote_info
+        if signed.vote_round == info.round and signed.vote_id != info.id:
+            faults.append(Fault("honest_vote_once", f"{name} voted twice in round {info.round}"))
+        elif signed.vote_round > info.round:
+            oracle = "durability" if world.crashes else "honest_vote_once"
+            faults.append(Fault(oracle, f"{name} voted in round {info.round} after round {signed.vote_round}"))
+        if signed.timeout_round >= info.round:
+            faults.append(Fault("honest_vote_once", f"{name} voted in round {info.round} after its timeout of it"))
+        signed = Signed(info.round, info.id, signed.timeout_round, max(signed.parent_round, info.parent_round))
+    elif isinstance(message, TimeoutMsg):
+        tmo = message.tmo_info
+        if tmo.high_qc.vote_info.round < signed.parent_round:
+            oracle = "durability" if world.crashes else "accountability"
+            detail = (
+                f"{name} timed out in round {tmo.round} with a QC of round {tmo.high_qc.vote_info.round}, "
+                f"after it voted for a block on a QC of round {signed.parent_round}"
+            )
+            faults.append(Fault(oracle, detail))
+        signed = signed._replace(timeout_round=max(signed.timeout_round, tmo.round))
+    return signed, faults
+
+
+_KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, SyncInfo: 3}
 
 
 def content_order(message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
@@ -244,8 +279,6 @@ def content_order(message: Message, proposers: Mapping[bytes, int]) -> tuple[int
             return (kind, message.tmo_info.round, -high_qc, _qc(message.high_commit_qc), _tc(tc))
         case SyncInfo():
             return (kind, message.round, -_qc(message.high_qc), _qc(message.high_commit_qc), _tc(message.last_round_tc))
-        case BlockResponse():
-            return (kind, message.round, -message.blocks[-1].round, message.blocks[0].round)
         case _:
             return (kind, round_of(message))
 
@@ -262,8 +295,8 @@ class Group:
     """Nodes of one set in step t: live copies, and the messages among them.
 
     Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the added
-    copies of twins in reversed order. A request for blocks does not wait for its layer, and one that nobody answers is put to
-    the next peer at once: within its set a node finds the blocks that somebody there holds.
+    copies of twins in reversed order. A request for blocks and its answer do not wait for their layers, and one that nobody
+    answers is put to the next peer at once: within its set a node finds the blocks that somebody there holds.
     """
 
     def __init__(
@@ -292,6 +325,7 @@ class Group:
         self.held: dict[int, list[Held]] = {node: [] for node in members}
         self.layer: list[tuple[tuple[int, ...], int, int, Message]] = []
         self.requests: list[tuple[int, int, Message]] = []
+        self.answers: list[tuple[int, int, Message]] = []
         self.tries: dict[tuple[int, bytes, int, int], int] = {}
         self.voted: list[tuple[int, bytes]] = []
         """(node, block) of the votes of correct nodes."""
@@ -320,9 +354,12 @@ class Group:
         if kind is BlockRequest:
             self.requests.append((sender, to, message))
             return
+        if kind is BlockResponse:
+            self.answers.append((sender, to, message))
+            return
         world = self.world
-        if world.is_correct(sender):
-            self._judge(sender, message)
+        if kind is VoteMsg and world.is_correct(sender):
+            self.voted.append((sender, message.vote_info.id))  # type: ignore[union-attr]
         if to == NOBODY:
             to = self.collector
         order = content_order(message, self.proposers)
@@ -335,39 +372,21 @@ class Group:
                 continue
             self.layer.append((order, sender, node, message))
 
-    def _judge(self, sender: int, message: Message) -> None:
-        """Watch what correct nodes sign."""
-        signed, name = self.signed[sender], self.world.name(sender)
-        if isinstance(message, VoteMsg):
-            round_, parent_round = message.vote_info.round, message.vote_info.parent_round
-            if signed.vote_round == round_ and (sender, message.vote_info.id) not in self.voted:
-                self.faults.append(Fault("honest_vote_once", f"{name} voted twice in round {round_}"))
-            if signed.timeout_round >= round_:
-                self.faults.append(Fault("honest_vote_once", f"{name} voted in round {round_} after its timeout of it"))
-            self.voted.append((sender, message.vote_info.id))
-            self.signed[sender] = Signed(
-                max(signed.vote_round, round_), signed.timeout_round, max(signed.parent_round, parent_round)
-            )
-        elif isinstance(message, TimeoutMsg):
-            info = message.tmo_info
-            if info.high_qc.vote_info.round < signed.parent_round:
-                self.faults.append(
-                    Fault(
-                        "durability" if self.world.crashes else "accountability",
-                        f"{name} timed out in round {info.round} with a QC of round {info.high_qc.vote_info.round}, "
-                        f"after it voted for a block on a QC of round {signed.parent_round}",
-                    )
-                )
-            self.signed[sender] = Signed(signed.vote_round, max(signed.timeout_round, info.round), signed.parent_round)
+    def _emit(self, sender: int, to: int, message: Message) -> None:
+        """A node sends something now."""
+        if self.world.is_correct(sender):
+            self.signed[sender], faults = judged(self.world, sender, self.signed[sender], message)
+            self.faults.extend(faults)
+        self.send(sender, to, message)
 
     def step(self, node: int, event: Event) -> None:
         """One event at one node."""
         for effect in self.replicas[node].step(event):
             kind = type(effect)
             if kind is Send:
-                self.send(node, effect.to, effect.message)  # type: ignore[union-attr]
+                self._emit(node, effect.to, effect.message)  # type: ignore[union-attr]
             elif kind is Broadcast:
-                self.send(node, ALL, effect.message)  # type: ignore[union-attr]
+                self._emit(node, ALL, effect.message)  # type: ignore[union-attr]
             elif kind is Commit:
                 self._commit(node, effect)  # type: ignore[arg-type]
             elif kind is Persist and self.world.crashes:
@@ -400,17 +419,23 @@ class Group:
                     self.fetch()
 
     def fetch(self) -> None:
-        """Put requests for blocks; who gets no answer asks the next peer at once, until it has asked all once in vain."""
+        """Put requests for blocks and hand over the answers; who gets none asks the next peer at once, until it has asked
+        all once in vain."""
+        identity = self.world.identity
         while self.requests:
             sender, to, request = self.requests.pop(0)
-            before = len(self.layer)
             for node in self.replicas:
-                if node != sender and self.world.identity(node) == to:
-                    self.step(node, Received(self.world.identity(sender), request))
+                if node != sender and identity(node) == to:
+                    self.step(node, Received(identity(sender), request))
+            answers, self.answers = self.answers, []
+            for responder, receiver, answer in answers:
+                for node in self.replicas:
+                    if identity(node) == receiver and node != responder:
+                        self.step(node, Received(identity(responder), answer))
             tree = self.replicas[sender].tree
             progress = (sender, tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
             self.tries[progress] = self.tries.get(progress, 0) + 1
-            if len(self.layer) == before and self.tries[progress] < self.world.n:
+            if not answers and self.tries[progress] < self.world.n:
                 self.step(sender, TimerFired(Timer.FETCH, self.round))
 
     def fire_round_timers(self) -> None:
