@@ -9,7 +9,7 @@ from diembft.consensus.config import quorum_size
 from diembft.explorer import data
 from diembft.explorer.data import NONE
 from diembft.explorer.layout import lay_out
-from diembft.explorer.steps import Reader
+from diembft.explorer.steps import Reader, clients_of
 from diembft.explorer.story import tell
 from diembft.explorer.survey import MAX_BYTES, Survey, choose_window, span, survey
 from diembft.trace.files import read_trace
@@ -51,7 +51,7 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
         if 0 <= node.replica < header.n:
             names[node.replica], shorts[node.replica] = node.name, node.short
     return data.PageData(
-        title=header.description or f"A run of {header.n} replicas",
+        title=header.description.partition("\n")[0] or f"A run of {header.n} replicas",
         description=header.description,
         runtime=header.runtime,
         n=header.n,
@@ -86,7 +86,7 @@ def _nodes(header: Header) -> list[data.Node]:
         data.Node(node.name, short, node.replica, node.correct, identities.count(node.replica) > 1)
         for node, short in zip(header.nodes, shorts, strict=True)
     ]
-    return nodes + [data.Node(name, name[:3], NONE, True, False) for name in header.clients]
+    return nodes + [data.Node(name, name[:3], NONE, True, False) for name in clients_of(header)]
 
 
 def _shorts(names: list[str]) -> list[str]:
@@ -103,13 +103,9 @@ def _shorts(names: list[str]) -> list[str]:
 
 def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band]:
     leaders: dict[int, set[int]] = {}
-    sets: dict[int, list[list[int]]] = {}
     for state in [*reader.start_states, *(step.state for step in reader.steps)]:
         if state is not None:
             leaders.setdefault(state.round, set()).add(state.leader)
-    for step in reader.steps:
-        if step.kind == "partitioned" and step.round != NONE:
-            sets[step.round] = step.sets
     entered = [round_ for round_ in sorted(found.entries) if window.first_round <= round_ <= window.last_round]
     _, end = span(found, window)
     ends = [found.entries[round_] for round_ in entered[1:]] + [min(end, found.until)]
@@ -119,7 +115,7 @@ def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band
             round(found.entries[round_], 6),
             round(until, 6),
             sorted(leaders.get(round_, ())),
-            sets.get(round_, []),
+            reader.round_sets.get(round_, []),
         )
         for round_, until in zip(entered, ends, strict=True)
         if round_ > 0 or until > found.entries[round_]

@@ -49,6 +49,12 @@ _KEPT_COMMITS = 50
 """How many of the blocks that a node committed before the window are remembered."""
 
 
+def clients_of(header: Header) -> tuple[str, ...]:
+    """The clients that are no nodes: in Twins runs a node makes requests in its own name."""
+    nodes = {node.name for node in header.nodes}
+    return tuple(name for name in header.clients if name not in nodes)
+
+
 class _Names(dict[str, int]):
     """The index of every node and client of the header."""
 
@@ -61,11 +67,13 @@ class Reader:
 
     def __init__(self, header: Header, start: float, end: float) -> None:
         names = [node.name for node in header.nodes]
-        self.index = _Names((name, number) for number, name in enumerate([*names, *header.clients]))
+        self.index = _Names((name, number) for number, name in enumerate([*names, *clients_of(header)]))
         self.node_count = len(names)
         self.catalogue = Catalogue(self.node_count)
         self.steps: list[data.Step] = []
         self.messages: list[data.Message] = []
+        self.round_sets: dict[int, list[list[int]]] = {}
+        """Partitions of single rounds."""
         self.violations: list[tuple[int, Violated]] = []
         self.start_states: list[data.State | None] = [None] * self.node_count
         self.start_status = ["up"] * self.node_count
@@ -253,8 +261,10 @@ class Reader:
 
     def _partition(self, record: Partitioned, at: float) -> None:
         sets = [[self.index[name] for name in nodes] for nodes in record.sets]
-        round_ = NONE if record.round is None else record.round
-        self._new_step(data.Step(moment(at), "partitioned", round=round_, sets=sets))
+        if record.round is None:
+            self._new_step(data.Step(moment(at), "partitioned", sets=sets))
+        else:
+            self.round_sets[record.round] = sets
 
     def _effect(
         self, record: State | Persisted | TimerSet | TimerCancelled | Committed | Evidence | BlocksRead

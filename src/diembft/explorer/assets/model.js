@@ -114,7 +114,7 @@ const timerSpans = [];
 // Partitions in time (those of single rounds stand in the bands).
 const walls = [];
 for (const step of run.steps) {
-  if (step.kind !== "partitioned" || step.round !== NONE) continue;
+  if (step.kind !== "partitioned") continue;
   if (walls.length && walls[walls.length - 1].end === null) walls[walls.length - 1].end = step.at;
   if (step.sets.length > 1) walls.push({ start: step.at, end: null, sets: step.sets, step: step.index });
 }

@@ -72,6 +72,12 @@ function stateRow(node, step) {
 
 const qcBlock = (index) => (index === NONE ? "–" : link(blockName(run.certificates[index].block).replace("genesis", "gen."), () => select("certificate", index)));
 
+// A description of several lines is the script of the run.
+function scenario() {
+  const script = run.description.split("\n").slice(1).join("\n");
+  return script ? [el("h3", {}, "The scenario"), el("pre", { class: "scenario" }, script)] : null;
+}
+
 function aboutRun() {
   const counts = {};
   let lost = 0, rejected = 0;
@@ -87,6 +93,7 @@ function aboutRun() {
   const { window: part } = run;
   return [
     el("p", { class: "lead" }, run.title),
+    scenario(),
     part.whole ? null : el("p", { class: "hint", id: "window" }, `This page shows rounds ${part.first_round} to ${part.last_round} of ${part.all_rounds} (${part.steps_before} events before, ${part.steps_after} after). Other rounds: diembft view TRACE -o PAGE --rounds FIRST-LAST`),
     run.reasons.length ? [el("h3", {}, "Why it failed"), el("ul", {}, run.reasons.map((reason) => el("li", { class: "bad" }, reason)))] : null,
     pairList([

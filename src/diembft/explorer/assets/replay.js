@@ -73,7 +73,7 @@ function drawOverview() {
   };
   for (const step of run.steps) {
     if (step.kind === "violated") mark(step.index, 0, "f-bad");
-    else if (step.kind === "crashed" || step.kind === "set_attribute" || (step.kind === "partitioned" && step.sets.length > 1 && step.round === NONE)) mark(step.index, 5, "f-bad");
+    else if (step.kind === "crashed" || step.kind === "set_attribute" || (step.kind === "partitioned" && step.sets.length > 1)) mark(step.index, 5, "f-bad");
     if (step.kind === "fired" && step.text === "round") mark(step.index, 5, "f-timeout");
     if (step.commits.length) mark(step.index, 10, "f-vote");
   }

@@ -21,6 +21,7 @@ function story() {
     observations(it),
     equivocations(it),
     rounds(it),
+    scenario(),
     run.replay ? [el("h3", {}, "Run it again"), el("pre", {}, run.replay)] : null,
   ];
 }

@@ -50,10 +50,8 @@ function causeText(step) {
     case "restarted": return `${node} restarts`;
     case "paused": return `${node} stands still`;
     case "resumed": return `${node} goes on`;
-    case "partitioned": {
-      const when = step.round === NONE ? "From now on" : `For messages of round ${step.round}`;
-      return step.sets.length > 1 ? `${when} the network is cut: ${setsText(step.sets)}` : `${when} the network is whole`;
-    }
+    case "partitioned":
+      return step.sets.length > 1 ? `From now on the network is cut: ${setsText(step.sets)}` : "From now on the network is whole";
     case "synchronous": return `From now on the network is synchronous (messages within ${step.text})`;
     case "connected": return `${node} can reach ${step.text} again`;
     case "set_attribute": return `${node} is made Byzantine: ${step.text}`;
