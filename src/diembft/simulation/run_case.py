@@ -93,7 +93,7 @@ def run_case(
         replay=replay,
         description=f"{case.name}: {case.description}",
     )
-    account = _Account(head, keep=keep_trace)
+    account = Account(head, keep=keep_trace)
     network = CaseNetwork(case)
     simulator = Simulator(config, nodes, network, clients=clients, observe=account.observe)
     network.attach(simulator)
@@ -102,7 +102,7 @@ def run_case(
     account.watch.judge_end(simulator.now_s)
     verdict = judge(
         case,
-        [account.outcome(plan, spec.client) for plan, spec in zip(plans, clients, strict=True)],
+        [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
         [Reason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
@@ -261,7 +261,7 @@ def _last(rounds: Rounds) -> int:
     return max(rounds, default=0)
 
 
-class _Account:
+class Account:
     """What the verdict on a run needs to know, from its records."""
 
     def __init__(self, head: Header, *, keep: bool) -> None:
@@ -294,11 +294,11 @@ class _Account:
         elif isinstance(record, SetAttribute):
             self._byzantine[record.node] = None
 
-    def outcome(self, plan: ClientPlan, client: Client) -> ClientOutcome:
-        """How a client fared."""
+    def outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
+        """How a client fared that completed so many requests in time."""
         executions = self._executions[self._furthest()]
         times = tuple([executions.get((plan.client, number), 0) for number in range(plan.count)])
-        return ClientOutcome(plan, client.executed, times)
+        return ClientOutcome(plan, completed, times)
 
     def _furthest(self) -> str:
         """The correct replica with the longest chain; if none is correct, any has to do."""

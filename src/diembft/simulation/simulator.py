@@ -39,7 +39,8 @@ from diembft.consensus.genesis import genesis
 from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
 from diembft.messages.digests import Digests
-from diembft.messages.types import OK, Message, Reply, Request, TimeoutMsg
+from diembft.messages.types import Message, Reply, Request, TimeoutMsg
+from diembft.simulation import recording
 from diembft.simulation.network import CLIENT, Carried, Network, SeededNetwork
 from diembft.simulation.schedule import (
     Change,
@@ -283,7 +284,7 @@ class Simulator:
             elif type(effect) is Persist:
                 self.storages[node].persist(effect)
                 if observe is not None:
-                    observe(_persisted(self.now_s, self._names[node], effect))
+                    observe(recording.persisted(self.now_s, self._names[node], effect))
             elif type(effect) is SetTimer:
                 self._set_timer(node, effect)
             elif type(effect) is Commit:
@@ -292,7 +293,7 @@ class Simulator:
                 if effect.height == self._stop_height:
                     self._stopped = True
                 if observe is not None:
-                    observe(_committed(self.now_s, self._names[node], effect))
+                    observe(recording.committed(self.now_s, self._names[node], effect))
             elif type(effect) is Broadcast:
                 self._send(node, self._others[node], effect.message, own=True)
             else:
@@ -320,7 +321,7 @@ class Simulator:
             case Equivocation() | Divergence():
                 self.figures.evidence += 1
                 if observe is not None:
-                    observe(_evidence(self.now_s, self._names[node], effect))
+                    observe(recording.evidence(self.now_s, self._names[node], effect))
             case Send() | Persist() | SetTimer() | Commit() | Broadcast():
                 raise AssertionError("because these were carried out by the caller")
             case _:
@@ -603,65 +604,15 @@ class Simulator:
     # --- records
 
     def _record_delivery(self, node: int, number: int, effects: list[Effect]) -> None:
-        if self.observe is None:
-            return
-        rejected = ignored = None
-        for effect in effects:
-            match effect:
-                case Rejected(reason):
-                    rejected = rejected or reason.value
-                case Ignored(reason):
-                    ignored = ignored or reason.value
-        self.observe(records.Delivered(self.now_s, self._names[node], number, rejected, ignored))
+        if self.observe is not None:
+            self.observe(recording.delivered(self.now_s, self._names[node], number, effects))
 
     def _record_state(self, node: int) -> None:
         """Record what changed in the state of a node, as far as it has one."""
         machine, observe = self.machines[node], self.observe
         if observe is None or not isinstance(machine, Replica | Actor):
             return
-        tree, safety = machine.tree, machine.safety
-        round_ = machine.current_round
-        last_round_tc = machine.pacemaker.last_round_tc
-        state = (
-            round_,
-            machine.leader(round_),
-            safety.highest_vote_round,
-            safety.highest_qc_round,
-            tree.high_qc,
-            tree.high_commit_qc,
-            last_round_tc,
-            tree.height,
-        )
+        state = recording.state_of(machine)
         if state != self._states[node]:
             self._states[node] = state
             observe(records.State(self.now_s, self._names[node], *state))
-
-
-def _persisted(now_s: float, name: str, effect: Persist) -> Record:
-    record = effect.record
-    return records.Persisted(
-        now_s,
-        name,
-        record.highest_vote_round,
-        record.highest_qc_round,
-        record.last_sent,
-        tuple([block.id for block in effect.blocks]),
-        effect.committed,
-    )
-
-
-def _committed(now_s: float, name: str, effect: Commit) -> Record:
-    executed = [
-        (request.client, request.number)
-        for request, reply in zip(effect.block.payload, effect.results, strict=True)
-        if reply is not None and reply.status == OK
-    ]
-    return records.Committed(
-        now_s, name, effect.height, effect.block, effect.state_id, tuple(executed), effect.certificate
-    )
-
-
-def _evidence(now_s: float, name: str, effect: Equivocation | Divergence) -> Record:
-    if isinstance(effect, Equivocation):
-        return records.Evidence(now_s, name, "equivocation", effect.culprit, (effect.first, effect.second))
-    return records.Evidence(now_s, name, "divergence", None, (), effect.certificate)
