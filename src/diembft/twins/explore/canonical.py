@@ -1,9 +1,9 @@
 """The canonical key of a global state between two steps: states of equal keys behave alike for ever.
 
 docs/exhaustion.md has the argument: what is kept, what is dropped and why it is dead, why renaming is sound. In short:
-blocks are replaced by ranks, because what matters of the certificates that are still alive is their order, how they descend
-from one another, and which of them follow their parent's round directly; what lies at or below the lowest commit of the
-nodes in the current round is one point; correct validators are interchangeable.
+blocks are replaced by ranks, because what matters of the certificates that are still alive is their order, how they
+descend from one another, and which of them follow their parent's round directly; what lies at or below the lowest
+commit of the nodes in the current round is one point; correct validators are interchangeable.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
 from diembft.messages.digests import Digests
-from diembft.messages.types import TC, BlockRequest, ProposalMsg, SyncInfo, VoteMsg
+from diembft.messages.types import TC, BlockRequest, ProposalMsg, VoteMsg
 from diembft.twins.explore.world import CHAIN_ID, NodeState, World
 
 GENESIS = Digests(CHAIN_ID, 0).genesis

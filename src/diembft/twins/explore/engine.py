@@ -11,10 +11,14 @@ from hashlib import blake2b
 from itertools import permutations, product
 from typing import NamedTuple
 
-from diembft.messages.types import ProposalMsg, TimeoutMsg
+from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg, round_of
 from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, tc_high
 from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, renamed, run_phase
 from diembft.twins.explore.world import Fault, Held, NodeState, World
+
+
+IDLE = Outcome((), (), ())
+"""Nothing happened."""
 
 
 class State(NamedTuple):
@@ -52,6 +56,11 @@ class Engine:
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
         self._phases = [(choice, model.phases(choice)) for choice in model.choices]
+
+    @property
+    def size(self) -> int:
+        """How many distinct states of nodes it remembers."""
+        return len(self._nodes)
 
     def initial(self) -> list[State]:
         """The states before step 1, by the leader of round 1."""
@@ -142,6 +151,8 @@ class Engine:
         known = self._outcomes.get(memo)
         if known is not None:
             return known
+        if phase != "whole" and self._is_idle(before, state.round, phase):
+            return before, IDLE
         self.evaluations += 1
         leaders = self.world.leaders
         leaders.clear()
@@ -159,6 +170,18 @@ class Engine:
         after = tuple([self._number(node) for node in outcome.states])
         self._outcomes[memo] = (after, outcome)
         return after, outcome
+
+    def _is_idle(self, before: tuple[int, ...], round_: int, phase: str) -> bool:
+        """Whether nothing happens: nobody has something under way, nor a timer that fires in this phase."""
+        timers = phase in ("proposals-after-timers", "timers-and-timeouts")
+        for number in before:
+            node = self._nodes[number]
+            if timers and node.replica.current_round == round_:
+                return False
+            for _, message in node.held:
+                if round_of(message) == round_ and (phase.startswith("proposals") or not isinstance(message, VoteMsg)):
+                    return False
+        return True
 
     def _crashed(self, state: State, node: int) -> tuple[int, tuple[Fault, ...]]:
         leaders = self.world.leaders
@@ -182,8 +205,8 @@ class Engine:
 
     def _raw_key(self, state: NodeState) -> Hashable:
         """A node between two phases, exact but for what is dead then (docs/exhaustion.md): votes and timeouts that were
-        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for blocks."""
-        replica = state.replica
+        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for
+        blocks.""" replica = state.replica
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
         high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
         certified = self._certified

@@ -1,14 +1,14 @@
 """The network models: what a scenario may choose in a round, and what then happens.
 
-In every model, step t is all that belongs to round t, and the choice of step t names the leader of round t + 1, to whom the
-votes of round t go. A node that is left behind stays behind until a certificate reaches it.
+In every model, step t is all that belongs to round t, and the choice of step t names the leader of round t + 1, to
+whom the votes of round t go. A node that is left behind stays behind until a certificate reaches it.
 
-- *barrier*: one partition holds for the whole step. Proposals and votes are delivered until nothing is under way; then every
-  node that is still in the round times out; then that is delivered. It cannot show what needs proposals and timeouts to take
-  different ways: double votes, a vote after a timeout.
-- *two-phase*: proposals and votes pass by one partition, timeouts by another; what serves sync passes by that of the phase.
-  Timers fire after the proposals' phase (late) or before it (early: all that are in the round time out first); the copies of
-  twins may receive each layer in reversed order.
+- *barrier*: one partition holds for the whole step. Proposals and votes are delivered until nothing is under way;
+  then every node that is still in the round times out; then that is delivered. It cannot show what needs proposals
+  and timeouts to take different ways: double votes, a vote after a timeout.
+- *two-phase*: proposals and votes pass by one partition, timeouts by another; what serves sync passes by that of the
+  phase. Timers fire after the proposals' phase (late) or before it (early: all that are in the round time out
+  first); the copies of twins may receive each layer in reversed order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The real core under a network model: nodes as immutable values, and groups of nodes that talk among themselves.
 
 A *step* t of a model is all that belongs to round t. Between steps nothing is under way but messages that belong to the
-next round; they are kept with the node that sent them. Nodes in different sets of a partition do not hear one another within
-a phase of a step, so that a phase is computed set by set.
+next round; they are kept with the node that sent them. Nodes in different sets of a partition do not hear one
+another within a phase of a step, so that a phase is computed set by set.
 """
 
 from __future__ import annotations
@@ -265,8 +265,8 @@ _KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, Sy
 def content_order(message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
     """Where a message stands in its layer, from its content alone, whoever sent it.
 
-    Ties are broken by the sender; only messages of equal content tie, so that renaming correct validators changes nothing
-    but names. `proposers` says which node proposed a block: the two copies of a leader propose different ones.
+    Ties are broken by the sender; only messages of equal content tie, so that renaming correct validators changes
+    nothing but names. `proposers` says which node proposed a block: the two copies of a leader propose different ones.
     """
     kind = _KIND_ORDER[type(message)]
     match message:
@@ -294,9 +294,10 @@ def _tc(tc: TC | None) -> int:
 class Group:
     """Nodes of one set in step t: live copies, and the messages among them.
 
-    Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the added
-    copies of twins in reversed order. A request for blocks and its answer do not wait for their layers, and one that nobody
-    answers is put to the next peer at once: within its set a node finds the blocks that somebody there holds.
+    Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the
+    added copies of twins in reversed order. A request for blocks and its answer do not wait for their layers, and
+    one that nobody answers is put to the next peer at once: within its set a node finds the blocks that somebody
+    there holds.
     """
 
     def __init__(
@@ -366,7 +367,8 @@ class Group:
         for node, replica in self.replicas.items():
             if node == sender:
                 # A vote for oneself took effect already, unless its collector was not known when it was cast.
-                if kind is not VoteMsg or world.identity(node) != to or replica.me in replica.tree.bucket(message):  # type: ignore[arg-type]
+                if kind is not VoteMsg or world.identity(node) != to or replica.me in replica.tree.bucket(message):
+                    # type: ignore[arg-type]
                     continue
             elif to not in (ALL, world.identity(node)):
                 continue
@@ -390,7 +392,8 @@ class Group:
             elif kind is Commit:
                 self._commit(node, effect)  # type: ignore[arg-type]
             elif kind is Persist and self.world.crashes:
-                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])  # type: ignore[arg-type]
+                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])  # type:
+                ignore[arg - type]
 
     def _commit(self, node: int, commit: Commit) -> None:
         """A block is delivered: once, and after its parent."""
@@ -419,8 +422,8 @@ class Group:
                     self.fetch()
 
     def fetch(self) -> None:
-        """Put requests for blocks and hand over the answers; who gets none asks the next peer at once, until it has asked
-        all once in vain."""
+        """Put requests for blocks and hand over the answers; who gets none asks the next peer at once, until it has
+        asked all once in vain."""
         identity = self.world.identity
         while self.requests:
             sender, to, request = self.requests.pop(0)
