@@ -16,7 +16,6 @@ from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, t
 from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, renamed, run_phase
 from diembft.twins.explore.world import Fault, Held, NodeState, World
 
-
 IDLE = Outcome((), (), ())
 """Nothing happened."""
 
@@ -205,8 +204,9 @@ class Engine:
 
     def _raw_key(self, state: NodeState) -> Hashable:
         """A node between two phases, exact but for what is dead then (docs/exhaustion.md): votes and timeouts that were
-        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for
-        blocks.""" replica = state.replica
+        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for blocks.
+        """
+        replica = state.replica
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
         high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
         certified = self._certified

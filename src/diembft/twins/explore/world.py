@@ -384,16 +384,14 @@ class Group:
     def step(self, node: int, event: Event) -> None:
         """One event at one node."""
         for effect in self.replicas[node].step(event):
-            kind = type(effect)
-            if kind is Send:
-                self._emit(node, effect.to, effect.message)  # type: ignore[union-attr]
-            elif kind is Broadcast:
-                self._emit(node, ALL, effect.message)  # type: ignore[union-attr]
-            elif kind is Commit:
-                self._commit(node, effect)  # type: ignore[arg-type]
-            elif kind is Persist and self.world.crashes:
-                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])  # type:
-                ignore[arg - type]
+            if isinstance(effect, Send):
+                self._emit(node, effect.to, effect.message)
+            elif isinstance(effect, Broadcast):
+                self._emit(node, ALL, effect.message)
+            elif isinstance(effect, Commit):
+                self._commit(node, effect)
+            elif isinstance(effect, Persist) and self.world.crashes:
+                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])
 
     def _commit(self, node: int, commit: Commit) -> None:
         """A block is delivered: once, and after its parent."""
