@@ -189,7 +189,7 @@ def test_dragging_moves_the_picture(opened: Opener) -> None:
 
 def test_idle_time_can_be_shown_to_scale(opened: Opener) -> None:
     shown = opened(trace_of("faulty_dropouts"))
-    assert shown.text("#scale") == "Idle time shortened"
+    assert shown.text("#scale") == "Time shortened"
     shown.page.click("#scale")
     assert shown.text("#scale") == "Time to scale"
     shown.page.keyboard.press("0")
@@ -300,10 +300,14 @@ def test_the_divider_moves_by_keys(opened: Opener) -> None:
     assert shown.page.evaluate(height) > before
 
 
-def test_everything_fits_the_screen(opened: Opener) -> None:
-    shown = opened(trace_of("thirteen_replicas"))
+@pytest.mark.parametrize("case", ["thirteen_replicas", "must_fail/conflicting_commits"])
+def test_everything_fits_the_screen(opened: Opener, case: str) -> None:
+    shown = opened(trace_of(case))
     assert shown.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     assert shown.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight")
+    toolbar = shown.page.locator("#tools").bounding_box()
+    assert toolbar is not None
+    assert toolbar["height"] < 40
     for control in ("#theme", "#help", "#zoom-fit", "#slider", "#now"):
         box = shown.page.locator(control).bounding_box()
         assert box is not None

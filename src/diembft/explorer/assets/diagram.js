@@ -251,7 +251,10 @@ function drawMessages(g) {
   }
   shown.hits = arrows;
   if (arrows.length > DETAIL_LIMIT) drawInBulk(group, arrows);
-  else arrows.forEach((item) => group.append(...drawArrow(item, arrows.length < 160)));
+  else {
+    const labels = arrows.length < 200 ? [] : null;
+    arrows.forEach((item) => group.append(...drawArrow(item, labels)));
+  }
   group.setAttribute("data-arrows", arrows.length);
   return group;
 }
@@ -268,7 +271,15 @@ function drawInBulk(group, arrows) {
   if (crosses.length) group.append(svg("path", { class: "fate thin", d: crosses.join("") }));
 }
 
-function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, roomy) {
+// A label, unless it would cover one of those placed before; `placed` is null where there is no room for any.
+function labelAt(placed, x, y, content, style) {
+  const width = 6.2 * content.length;
+  if (!placed || placed.some((other) => Math.abs(other.y - y) < 11 && x < other.x + other.width && other.x < x + width)) return [];
+  placed.push({ x, y, width });
+  return [text(x, y, content, style)];
+}
+
+function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, labels) {
   const side = sideOf(message.block);
   const tone = side === NONE ? "" : ` s${side}`;
   const parts = [svg("line", {
@@ -279,12 +290,12 @@ function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, roomy)
   if (delivery.fate === "lost") {
     parts.push(cross(x2, y2, 3.5, "fate"));
     const first = message.deliveries.find((other) => other.fate === "lost" && other.reason === delivery.reason) === delivery;
-    if (roomy && first) parts.push(text(x2 + 6, y2 + 3, delivery.reason, "lost-text haloed"));
+    if (first) parts.push(...labelAt(labels, x2 + 6, y2 + 3, delivery.reason, "lost-text haloed"));
   } else if (delivery.fate === "rejected") {
     parts.push(svg("circle", { class: "fate", cx: x2, cy: y2, r: 4.5 }), svg("line", { class: "fate", x1: x2 - 3, y1: y2 + 3, x2: x2 + 3, y2: y2 - 3 }));
   }
-  if (roomy && message.kind === "proposal" && index === 0 && Math.hypot(x2 - x1, y2 - y1) > 40)
-    parts.push(text(x1 + 3, y1 + (y2 > y1 ? 12 : -6), blockName(message.block), `small bold haloed${side === NONE ? "" : ` fs${side}`}`));
+  if (message.kind === "proposal" && index === 0 && Math.hypot(x2 - x1, y2 - y1) > 40)
+    parts.push(...labelAt(labels, x1 + 3, y1 + (y2 > y1 ? 12 : -6), blockName(message.block), `small bold haloed${side === NONE ? "" : ` fs${side}`}`));
   return parts;
 }
 

@@ -84,7 +84,7 @@ function nameSides() {
   byId("story-focus").checked = filter.story;
   byId("story-key").replaceChildren(...(shownStory ? shownStory.sides : []).map((side, index) => el("span", { class: "group" },
     svg("svg", { class: "sample", viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-proposal s${index % 4}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `fs${index % 4}`, d: "M17 1L24 4L17 7Z" })),
-    `${SIDE_SIGNS[index % 4]} for ${blockName(side.block)}`)));
+    `${SIDE_SIGNS[index % 4]} ${blockName(side.block)}`)));
 }
 
 function toggleIn(set, value) {
@@ -93,7 +93,7 @@ function toggleIn(set, value) {
   return true;
 }
 
-const nameScale = () => { byId("scale").textContent = scale.shortened ? "Idle time shortened" : "Time to scale"; };
+const nameScale = () => { byId("scale").textContent = scale.shortened ? "Time shortened" : "Time to scale"; };
 
 function toggleScale() {
   const start = timeAt(view.start), end = timeAt(view.end);
@@ -211,6 +211,8 @@ function begin() {
     if (run.bands.length > 12) showRounds(first, first + 8);
   }
   obeyAddress();
+  drawDiagram();
+  drawTree();
 }
 
 begin();
