@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
 
+from diembft.distalgo.arguments import OneLineParser
 from diembft.distalgo.client_host import ClientHost
 from diembft.distalgo.endpoint import RequireFit, Wires
 from diembft.distalgo.folder import RUNS, Ledger, merged, new_folder, write_json, write_records
@@ -103,16 +103,9 @@ class Result(Struct, frozen=True):
 # --- what is asked for
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line, like all else."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message}")
-
-
 def read_arguments(arguments: Sequence[str], payload_limit: int) -> Asked:
     """What the arguments of `run.da` ask for; every case is read and found in order. Raises InputError."""
-    parser = _Parser(prog="run.da", description="Run test cases on DistAlgo.")
+    parser = OneLineParser(prog="run.da", description="Run test cases on DistAlgo.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="test cases or files (default: all of configs/)")
     parser.add_argument("--seed", type=_number, help="in place of the case's seed")
     parser.add_argument("--failure-seed", type=_number, help="in place of its failures' seed")

@@ -153,9 +153,8 @@ class ReplicaNode(Endpoint[Timer]):
     def _commit(self, effect: Commit) -> None:
         record = recording.committed(self.now_s, self.name, effect)
         self.records.append(record)
-        log.info(
-            "committed block %d, of round %d, %d requests", effect.height, effect.block.round, len(record.executed)
-        )
+        executed = len(record.executed)
+        log.info("committed block %d, of round %d, with %d requests", effect.height, effect.block.round, executed)
         if self._ledger is not None:
             self._ledger.append(record)
 
