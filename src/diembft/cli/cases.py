@@ -8,9 +8,11 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from diembft.cli import options, output, view
+from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
-from diembft.simulation.run_case import CaseFigures, run_case
+from diembft.simulation.run_case import CaseFigures, CaseResult, run_case
 from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
@@ -31,6 +33,7 @@ class Task(Struct, frozen=True):
     """Names of planted bugs."""
     trace: Path | None = None
     html: Path | None = None
+    runtime: Runtime = "simulator"
 
 
 class Run(Struct, frozen=True):
@@ -51,7 +54,11 @@ def run(task: Task) -> Run:
     case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
     replay = _replay(task, case)
     keep_trace = task.trace is not None or task.html is not None
-    result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
+    result: CaseResult | distalgo.CaseRun
+    if task.runtime == "distalgo":
+        result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
+    else:
+        result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
     if task.trace is not None:
         with output.writing(task.trace):
             write_trace(task.trace, result.trace)
@@ -84,6 +91,8 @@ def _replay(task: Task, case: TestCase) -> str:
         words += ["--seed", repr(case.seed)]
         if case.failure_seed != case.seed:
             words += ["--failure-seed", repr(case.failure_seed)]
+    if task.runtime != "simulator":
+        words += ["--runtime", task.runtime]
     return shlex.join([*words, *options.as_given(task.crypto, task.bugs)])
 
 

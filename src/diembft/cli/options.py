@@ -6,8 +6,10 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from diembft.cli.parallel import default_jobs
 from diembft.faults.registry import BUGS
@@ -15,6 +17,7 @@ from diembft.simulation.system import Crypto
 
 MAX_JOBS = 256
 DEFAULT_CRYPTO: Crypto = "symbolic"
+Runtime: TypeAlias = Literal["simulator", "distalgo"]
 
 
 def read_seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
@@ -53,6 +56,14 @@ crypto = click.option(
     show_default=True,
     help="Signatures: symbolic ones are quick, Ed25519 is what a real service uses.",
 )
+runtime = click.option(
+    "--runtime",
+    type=click.Choice(["simulator", "distalgo"]),
+    default="simulator",
+    show_default=True,
+    help="What runs the replicas: one thread in virtual time, or pyDistAlgo's processes in real time, which sign with "
+    "Ed25519 unless --crypto says otherwise, and leave logs and ledgers in runs/.",
+)
 bugs = click.option(
     "--bug",
     "bugs",
@@ -73,6 +84,12 @@ def as_given(crypto: Crypto, bugs: Sequence[str]) -> list[str]:
     for bug in bugs:
         words += ["--bug", bug]
     return words
+
+
+def crypto_of(runtime: Runtime, crypto: Crypto) -> Crypto:
+    """The signatures that a command asks for: where it names none, those that are usual in the runtime."""
+    named = click.get_current_context().get_parameter_source("crypto") is not ParameterSource.DEFAULT
+    return crypto if named or runtime == "simulator" else "ed25519"
 
 
 def check_writable(path: Path | None, option: str) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from diembft.cli import cases, options, output, view
 from diembft.cli.cases import Run, Seed, Task
+from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.simulation.system import Crypto
@@ -28,6 +29,7 @@ from diembft.testcase.loader import load
 @click.option(
     "--runs", type=click.IntRange(1), default=1, metavar="N", help="Run N times, with N seeds that follow one another."
 )
+@options.runtime
 @options.bugs
 @options.trace
 @view.html
@@ -39,6 +41,7 @@ def command(
     seed: Seed | None,
     failure_seed: Seed | None,
     runs: int,
+    runtime: Runtime,
     bugs: tuple[str, ...],
     trace: Path | None,
     html: Path | None,
@@ -55,7 +58,9 @@ def command(
         raise click.UsageError("--trace and --html are about one run: leave out --runs, and name a seed.")
     options.check_writable(trace, "--trace")
     options.check_writable(html, "--html")
-    task = Task(name_or_file, seed, seed if failure_seed is None else failure_seed, crypto, bugs, trace, html)
+    crypto = options.crypto_of(runtime, crypto)
+    failure_seed_or_same = seed if failure_seed is None else failure_seed
+    task = Task(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime)
     tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
     done: list[Run] = []
     with output.progress() as bar:

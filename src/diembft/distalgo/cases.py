@@ -37,6 +37,8 @@ SLACK_S: Final = 30.0
 STOP_S: Final = 20.0
 """How long processes may take to write down what they recorded."""
 
+TRACE: Final = "trace.jsonl"
+VERDICT: Final = "verdict.json"
 RECORDS: Final = ".records"
 """The suffix of what each process leaves for the verdict."""
 
@@ -119,7 +121,7 @@ def read_arguments(arguments: Sequence[str], payload_limit: int) -> Asked:
         raise InputError("run.da: --folder: goes with one test case")
     crypto: Crypto = asked.crypto
     plans = [
-        Plan(_with_seeds(load(name), asked.seed, asked.failure_seed), payload_limit, crypto, tuple(asked.bug))
+        Plan(_with_seeds(load(name), asked.seed, asked.failure_seed), payload_limit, crypto, tuple(asked.bug), name)
         for name in names
     ]
     return Asked(tuple(plans), asked.runs, asked.folder)
@@ -171,8 +173,8 @@ def conclude(job: Job, completed: Mapping[str, int]) -> Result:
     reasons = tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons])
     account.watch.finish(Ended(counts.last_s, verdict.passed, reasons, structs.asdict(figures)))
     result = Result(verdict, figures, monotonic() - job.wires.began_s)
-    write_trace(job.folder / "trace.jsonl", account.watch.records)
-    write_json(job.folder / "verdict.json", result)
+    write_trace(job.folder / TRACE, account.watch.records)
+    write_json(job.folder / VERDICT, result)
     return result
 
 
@@ -212,7 +214,7 @@ class _Counts:
 def replay(plan: Plan) -> str:
     """The command that runs a case again, with the seeds that were drawn for it."""
     case = plan.case
-    words = ["diembft", "run", case.name, "--runtime", "distalgo"]
+    words = ["diembft", "run", plan.asked_for, "--runtime", "distalgo"]
     if case.drawn_seeds:
         words += ["--seed", repr(case.seed), "--failure-seed", repr(case.failure_seed)]
     for bug in plan.bugs:

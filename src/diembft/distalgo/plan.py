@@ -40,6 +40,8 @@ class Plan(Struct, frozen=True, dict=True):
     crypto: Crypto = "ed25519"
     bugs: tuple[str, ...] = ()
     """Planted in all replicas."""
+    asked_for: str = ""
+    """The name or file by which the case was asked for, to ask for it again."""
 
     def __post_init__(self) -> None:
         # What can be wrong with the user's wishes is found out before any process is made.

@@ -41,6 +41,8 @@ STEP_S: Final = 20.0
 SLACK_S: Final = 60.0
 """How much longer than its scenarios a run may take, for making processes."""
 
+VERDICTS: Final = "verdicts.json"
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Scenario)
 
@@ -225,4 +227,4 @@ def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: floa
 
 def conclude(job: Job, results: Sequence[Result]) -> None:
     """Write the verdicts."""
-    write_json(job.terms.folder / "verdicts.json", results)
+    write_json(job.terms.folder / VERDICTS, results)

@@ -1,0 +1,103 @@
+"""DistAlgo programs of this package as commands: run one, bounded in time, and read what it left in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from diembft.distalgo.cases import TRACE, VERDICT, Job, Result
+from diembft.distalgo.endpoint import Wires
+from diembft.distalgo.folder import RUNS, new_folder
+from diembft.distalgo.launch import Run, launch
+from diembft.distalgo.plan import Plan
+from diembft.distalgo.program import ENVELOPE_BYTES, HEADER_BYTES
+from diembft.distalgo.scenarios import VERDICTS
+from diembft.distalgo.scenarios import Result as ScenarioResult
+from diembft.errors import InputError
+from diembft.simulation.run_case import CaseFigures
+from diembft.simulation.system import Crypto
+from diembft.testcase.case import TestCase
+from diembft.testcase.verdict import Verdict
+from diembft.trace.files import read_trace
+from diembft.trace.records import Record
+
+MESSAGE_BUFFER_SIZE: Final = 80_000
+"""In bytes, as in the seed's commands."""
+
+OPTIONS: Final = ("--message-buffer-size", str(MESSAGE_BUFFER_SIZE), "--no-log")
+
+START_S: Final = 30.0
+"""How long Python and pyDistAlgo may take to begin, and the program to end."""
+
+BAD_INPUT: Final = 2
+
+
+class CaseRun(NamedTuple):
+    """A run of a test case: as `simulation.run_case.CaseResult`, and the folder with its logs, ledgers and trace."""
+
+    verdict: Verdict
+    figures: CaseFigures
+    real_s: float
+    trace: tuple[Record, ...]
+    """The records of the run; empty unless asked for."""
+    folder: Path
+
+
+def run_case(
+    name_or_file: str,
+    case: TestCase,
+    *,
+    crypto: Crypto = "ed25519",
+    bugs: Sequence[str] = (),
+    keep_trace: bool = False,
+    runs: Path = RUNS,
+) -> CaseRun:
+    """Run a test case on DistAlgo, with the seeds of `case`, which is what `name_or_file` means.
+
+    Raises InputError for what is wrong with the wishes, or when pyDistAlgo is missing; ChildProcessError when the run
+    came to no verdict.
+    """
+    plan = Plan(case, MESSAGE_BUFFER_SIZE - HEADER_BYTES - ENVELOPE_BYTES, crypto, tuple(bugs))
+    folder = new_folder(runs, case.name).absolute()
+    words = [name_or_file, f"--seed={case.seed!r}", f"--failure-seed={case.failure_seed!r}", "--crypto", crypto]
+    for bug in bugs:
+        words += ["--bug", bug]
+    bound_s = Job(plan, folder, Wires(plan.endpoints, 0.0, lambda data, _: data)).bound_s + START_S
+    verdict = _launch("run", [*words, "--folder", str(folder)], bound_s, folder / VERDICT)
+    result = msgspec.json.decode(verdict, type=Result)
+    trace = tuple(read_trace(folder / TRACE)) if keep_trace else ()
+    return CaseRun(result.verdict, result.figures, result.real_s, trace, folder)
+
+
+def run_scenarios(file: Path, arguments: Sequence[str], bound_s: float, *, runs: Path = RUNS) -> list[ScenarioResult]:
+    """Execute the Twins scenarios of a file on DistAlgo; `arguments` as `testexec.da` takes them, without the file.
+
+    Raises as `run_case`; `bound_s` is the limit on real time.
+    """
+    folder = new_folder(runs, file.name.partition(".")[0]).absolute()
+    words = [str(file), *arguments, "--folder", str(folder)]
+    verdicts = _launch("testexec", words, bound_s + START_S, folder / VERDICTS)
+    return msgspec.json.decode(verdicts, type=list[ScenarioResult])
+
+
+def _launch(program: str, arguments: Sequence[str], bound_s: float, verdict: Path) -> bytes:
+    """Run one of the programs of this package; what stands in the file that it writes when it is done."""
+    done = launch([*OPTIONS, "-m", f"diembft.distalgo.{program}", *arguments], timeout_s=bound_s)
+    if done.status == BAD_INPUT:
+        raise InputError(_last_line(done))
+    if done.status is None:
+        raise ChildProcessError(f"DistAlgo: the run did not end in {bound_s:.0f} s")
+    if done.left:
+        raise ChildProcessError(f"DistAlgo: the run left {len(done.left)} processes behind")
+    if not verdict.is_file():
+        raise ChildProcessError(f"DistAlgo: no verdict: {_last_line(done)}")
+    return verdict.read_bytes()
+
+
+def _last_line(done: Run) -> str:
+    """The last of what a run that failed has said."""
+    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    return lines[-1] if lines else f"status {done.status}"
