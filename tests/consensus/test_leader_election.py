@@ -104,12 +104,16 @@ def test_round_robin_without_a_qc_of_two_rounds_ago() -> None:
         assert election.leader(round_, tree) == election.round_robin(round_)
 
 
-def test_round_robin_if_the_parent_is_not_of_the_round_before() -> None:
+@pytest.mark.parametrize("rounds", [[1, 2, 3, 4, 5, 6, 8], [1, 2, 3, 4, 5, 6, 8, 9]])
+def test_round_robin_if_the_parent_is_not_of_the_round_before(rounds: list[int]) -> None:
+    """Also if that parent is committed by now, as by the QC of round 9: not all that hold the QC of round 8 know."""
     craft = Craft()
-    rounds = [1, 2, 3, 4, 5, 6, 8]
-    blocks, qc = build(craft, [(round_, 0, [0, 1, 2]) for round_ in rounds])
+    blocks, qc = build(craft, [(round_, 0, [0, 2, 3]) for round_ in rounds])
     tree = tree_of(craft, blocks, qc)
     election = LeaderElection(craft.config)
+    qc_of_8 = tree.qc_of_round(8)
+    assert qc_of_8 is not None
+    assert election.elect_reputation_leader(qc_of_8, tree.committed) != election.round_robin(10)
     assert election.leader(10, tree) == election.round_robin(10)
 
 

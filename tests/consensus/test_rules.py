@@ -88,11 +88,11 @@ class TestMain:
 
     def test_a_valid_proposal_is_executed_inserted_and_voted_for(self, craft: Craft) -> None:
         """Main.process_proposal_msg: execute_and_insert, make_vote, send to the leader of the next round."""
-        replica, _, qc = at_round(craft, 4)
-        block = craft.block(4, qc, (craft.request(),))
+        replica, _, qc = at_round(craft, 3)
+        block = craft.block(3, qc, (craft.request(),))
         effects = craft.propose(replica, block)
         ((to, vote),) = sent(effects, VoteMsg)
-        assert to == replica.leader(5) == 2
+        assert (block.author, to) == (1, 2) == (replica.leader(3), replica.leader(4))
         assert vote == craft.vote(block, 0, high_commit_qc=qc)
         assert replica.tree.nodes[block.id].state_id == craft.state_id(block)
 
@@ -124,6 +124,8 @@ class TestMain:
         assert replica.pacemaker.last_round_tc == tc
         assert replica.tree.high_commit_qc == craft.qc(second)
         assert list(replica.pacemaker.timeouts) == [3]
+        replica.step(Received(3, craft.timeout(6, 3, craft.qc(craft.block(5, craft.qc(first))))))
+        assert (replica.current_round, replica.tree.high_qc.round) == (6, 5)
 
     def test_timeouts_of_a_quorum_start_the_next_round(self, craft: Craft) -> None:
         """Main.process_timeout_msg: a TC: advance_round_tc and process_new_round_event."""

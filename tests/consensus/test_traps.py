@@ -310,18 +310,20 @@ class TestDurability:
         """The round is the one after the certificates, and at least that of the last vote or timeout."""
         rig = Rig(4)
         craft = rig.craft
-        first, second, third = craft.chain([1, 2, 3])
-        for block in (first, second, third):
+        first, second, gap = craft.chain([1, 2, 4])
+        for block in (first, second):
             rig.step(2, Received(block.author, craft.proposal(block)))
-        rig.step(2, Received(3, SyncInfo(6, craft.qc(second), craft.qc(second), craft.tc(5, craft.qc(second)))))
+        rig.step(2, Received(gap.author, craft.proposal(gap, craft.tc(3, gap.qc))))
+        tc = craft.tc(5, craft.qc(gap))
+        rig.step(2, Received(3, SyncInfo(6, craft.qc(gap), craft.qc(second), tc)))
         rig.request(to=[2])
         rig.fire(2)
         rig.crash(2)
         rig.restart(2)
         replica = rig[2]
         assert replica.current_round == 6
-        assert replica.pacemaker.last_round_tc == craft.tc(5, craft.qc(second))
-        assert (replica.tree.high_qc, replica.tree.high_commit_qc) == (craft.qc(second), craft.qc(second))
+        assert replica.pacemaker.last_round_tc == tc
+        assert (replica.tree.high_qc, replica.tree.high_commit_qc) == (craft.qc(gap), craft.qc(second))
         assert (replica.safety.highest_vote_round, replica.safety.highest_qc_round) == (6, 2)
         record = rig.nodes[2].disk.record
         assert record is not None
@@ -337,6 +339,22 @@ class TestDurability:
         (vote,) = [flight.message for flight in rig.flights_of(VoteMsg) if flight.source == 3]
         rig.crash(3)
         assert [message for _, message in sent(rig.restart(3), VoteMsg)] == [vote]
+
+    def test_a_timeout_of_a_past_round_is_sent_again(self) -> None:
+        """A QC ended the round that was given up, and committed, which made the new round durable."""
+        rig = Rig(4)
+        craft = rig.craft
+        first, second, third = craft.chain([1, 2, 3])
+        for block in (first, second):
+            rig.step(2, Received(block.author, craft.proposal(block)))
+        rig.step(2, Received(3, SyncInfo(3, craft.qc(second), craft.qc(second), None)))
+        rig.request(to=[2])
+        assert len(sent(rig.fire(2), TimeoutMsg)) == 1
+        rig.step(2, Received(3, SyncInfo(4, craft.qc(third), craft.qc(third), None)))
+        rig.crash(2)
+        effects = rig.restart(2)
+        assert rig[2].current_round == 4
+        assert sent(effects, TimeoutMsg) == sent(effects, VoteMsg) == []
 
     def test_what_was_sent_in_a_past_round_is_sent_again(self) -> None:
         rig = Rig(4)
@@ -473,6 +491,12 @@ class TestSyncInfo:
         assert sent(effects, SyncInfo) == [(3, SyncInfo(1, craft.qc(first), craft.qc(first), None))]
         assert ignored(effects) is Reason.STALE
         assert second.id in replica.tree.nodes
+        tc = craft.tc(2, craft.qc(first))
+        replica.step(Received(2, SyncInfo(3, craft.qc(first), craft.qc(first), tc)))
+        effects = replica.step(Received(3, craft.timeout(2, 3, craft.qc(first))))
+        assert sent(effects, SyncInfo) == [(3, SyncInfo(2, craft.qc(first), craft.qc(first), tc))], (
+            "also if all that it lacks is the TC"
+        )
 
     def test_a_peer_with_an_older_high_qc_in_the_same_round_stays_behind(self, craft: Craft) -> None:
         replica, (first,) = holding(craft, [1])
@@ -566,8 +590,8 @@ class TestEarlyVotes:
         tell(craft, replica, craft.qc(second))
         effects = replica.step(Received(2, craft.vote(first, 2)))
         assert effects == [Ignored(Reason.STALE)]
-        effects = replica.step(Received(2, altered(craft.vote(first, 2), high_commit_qc=craft.qc(second))))
-        assert effects == [Ignored(Reason.STALE)]
+        effects = replica.step(Received(2, altered(craft.vote(first, 2), signature=b"broken")))
+        assert effects == [Ignored(Reason.STALE)], "and not verified either"
 
     def test_a_vote_whose_own_certificate_ends_its_round_is_kept(self, craft: Craft) -> None:
         first, _, third = craft.chain([1, 2, 3])

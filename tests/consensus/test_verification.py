@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from diembft.consensus.config import Config
@@ -14,7 +15,7 @@ from diembft.consensus.quorums import Quorums
 from diembft.consensus.verification import CACHED_CERTIFICATES, Verifier
 from diembft.crypto.interface import KeyRing
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, TC, LedgerCommitInfo, SyncInfo, VoteInfo
+from diembft.messages.types import QC, TC, LedgerCommitInfo, Request, SyncInfo, VoteInfo
 from tests.consensus.rig import Craft, altered, make_keys
 
 
@@ -427,3 +428,12 @@ def test_domains_keep_signatures_apart() -> None:
         )
     ]
     assert len(set(made)) == len(made)
+
+
+def test_domains_keep_types_apart_whose_bytes_are_the_same() -> None:
+    """A payload's bytes that could be a block's id: one signature must not do for both."""
+    digests = Digests("diembft", 0)
+    payload = (Request("a", 1, bytes(23), b""),)
+    as_id = msgspec.msgpack.encode(payload)
+    assert len(as_id) == 32
+    assert digests.payload(payload) != digests.proposal(as_id)

@@ -195,9 +195,7 @@ class BlockTree:
         The walk ends at the last committed block's id, whatever gaps there are in the rounds.
         """
         target = self.committed_by(qc)
-        if target is None or target[1] <= self.root.block.round:
-            return []
-        path = self.path(target[0])
+        path = [] if target is None else self.path(target[0])
         for node in path:
             self._keep_committed(node.block)
         if path:
@@ -215,7 +213,7 @@ class BlockTree:
         self.root = root
         kept = {root.block.id: root}
         for block_id, node in self.nodes.items():
-            if node.block.qc.vote_info.id in kept and node.block.round > 0:
+            if node.block.qc.vote_info.id in kept:
                 kept[block_id] = node
         self.nodes = kept
 
