@@ -14,7 +14,7 @@ from diembft.distalgo.folder import RUNS, new_folder
 from diembft.distalgo.launch import Run, launch
 from diembft.distalgo.plan import Plan
 from diembft.distalgo.program import ENVELOPE_BYTES, HEADER_BYTES
-from diembft.distalgo.scenarios import VERDICTS
+from diembft.distalgo.scenarios import SLACK_S, VERDICTS, bound_of
 from diembft.distalgo.scenarios import Result as ScenarioResult
 from diembft.errors import InputError
 from diembft.simulation.run_case import CaseFigures
@@ -23,6 +23,7 @@ from diembft.testcase.case import TestCase
 from diembft.testcase.verdict import Verdict
 from diembft.trace.files import read_trace
 from diembft.trace.records import Record
+from diembft.twins.scenario import Scenario
 
 MESSAGE_BUFFER_SIZE: Final = 80_000
 """In bytes, as in the seed's commands."""
@@ -72,14 +73,17 @@ def run_case(
     return CaseRun(result.verdict, result.figures, result.real_s, trace, folder)
 
 
-def run_scenarios(file: Path, arguments: Sequence[str], bound_s: float, *, runs: Path = RUNS) -> list[ScenarioResult]:
-    """Execute the Twins scenarios of a file on DistAlgo; `arguments` as `testexec.da` takes them, without the file.
+def run_scenarios(
+    file: Path, scenarios: Sequence[Scenario], arguments: Sequence[str] = (), *, runs: Path = RUNS
+) -> list[ScenarioResult]:
+    """Execute Twins scenarios of a file on DistAlgo.
 
-    Raises as `run_case`; `bound_s` is the limit on real time.
+    `arguments` are what `testexec.da` takes beside the file, and choose the scenarios out of it. Raises as `run_case`.
     """
+    bound_s = sum([bound_of(scenario) for scenario in scenarios]) + SLACK_S + START_S
     folder = new_folder(runs, file.name.partition(".")[0]).absolute()
     words = [str(file), *arguments, "--folder", str(folder)]
-    verdicts = _launch("testexec", words, bound_s + START_S, folder / VERDICTS)
+    verdicts = _launch("testexec", words, bound_s, folder / VERDICTS)
     return msgspec.json.decode(verdicts, type=list[ScenarioResult])
 
 

@@ -39,13 +39,14 @@ class Outgoing(NamedTuple):
 class Wires(NamedTuple):
     """How endpoints of one run are wired.
 
-    Endpoints are numbered: the replicas first, then the processes of clients. `began_s` is when the run began, on the
-    monotonic clock that all processes of a machine share.
+    Endpoints are numbered: the replicas first, then the processes of clients. `clock` gives seconds, the same to all
+    processes of a machine, and `began_s` is when the run began.
     """
 
     endpoints: int
     began_s: float
     require_fit: RequireFit
+    clock: Callable[[], float] = time.monotonic
 
 
 class Endpoint(ABC, Generic[T]):
@@ -65,7 +66,7 @@ class Endpoint(ABC, Generic[T]):
     @property
     def now_s(self) -> float:
         """Seconds since the run began."""
-        return time.monotonic() - self._wires.began_s
+        return self._wires.clock() - self._wires.began_s
 
     # --- what the process calls
 

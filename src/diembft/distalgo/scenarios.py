@@ -205,14 +205,18 @@ def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: floa
     expected = terms.expect_violation or bool(scenario.bugs)
     violations = judgement.violations
     as_expected = bool(violations) if expected else not violations and not judgement.breaks_promise
-    words = ["PASS" if as_expected else "FAIL", f"{scenario.name}:"]
-    words.append(
-        ("violated" if violations else "held") + (" as expected" if as_expected else ", which is not expected")
-    )
-    if judgement.breaks_promise and not expected:
-        words[-1] = "but promises liveness, which is undecided"
+    outcome = "violated" if violations else "held"
+    if as_expected:
+        outcome += " as expected"
+    elif expected:
+        outcome += " and should be violated"
+    elif violations:
+        outcome += " and should not be"
+    else:
+        outcome += ", but liveness, which it promises, is undecided"
     if judgement.ending is Ending.TIMED_OUT:
-        words.append("(timed out)")
+        outcome += " (timed out)"
+    word = "PASS" if as_expected else "FAIL"
     found = [f"{finding.oracle}: {finding.detail}" for finding in violations]
     return Result(
         scenario.name,
@@ -220,7 +224,7 @@ def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: floa
         judgement.ending.value,
         {finding.oracle: finding.detail for finding in violations},
         judgement.undecided,
-        " ".join(words) + "".join([f"\n  {line}" for line in found]),
+        "\n  ".join([f"{word} {scenario.name}: {outcome}", *found]),
         real_s,
     )
 
