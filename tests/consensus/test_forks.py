@@ -12,6 +12,7 @@ from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import BlocksRead, Connected, Event, Received, Requests, Started, Timer, TimerFired
 from diembft.consensus.replica import Replica
 from diembft.messages.types import BlockRequest, Relay, SyncInfo
+from tests.consensus.effort import examples
 from tests.consensus.rig import Craft, Rig, sent
 
 
@@ -59,7 +60,7 @@ CONFIG, EVENTS = harvest()
 
 several_events = st.lists(st.sampled_from(EVENTS), max_size=60)
 some_of_the_run = st.integers(0, len(EVENTS)).map(lambda end: EVENTS[:end])
-bounded = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+bounded = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def after(events: Sequence[Event]) -> Replica:

@@ -6,16 +6,12 @@ The whole of it: `python tools/mutation.py`.
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
+from tools import mutation
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import mutation  # noqa: E402  # a program beside the package, found by the line above
-
 MUTANTS = mutation.read_mutants(mutation.MUTANTS.read_text(encoding="utf-8"))
 
 SAMPLE = (

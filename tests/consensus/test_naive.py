@@ -17,6 +17,7 @@ from diembft.consensus.safety import Safety
 from diembft.consensus.verification import Verifier
 from diembft.messages.types import QC, TC, LedgerCommitInfo, TimeoutInfo, VoteInfo
 from tests.consensus import naive
+from tests.consensus.effort import examples
 from tests.consensus.naive import NaiveSafety, NaiveTc
 from tests.consensus.rig import Craft, make_machine
 
@@ -56,7 +57,7 @@ def test_the_naive_version_knows_nothing_of_the_real_one() -> None:
     assert not [name for name in imported if "diembft" in name]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(requests)
 def test_safety(asked: list[tuple[bool, int, int | None, NaiveTc | None]]) -> None:
     """The same votes and timeouts are allowed, whatever is asked for in whatever order."""

@@ -7,7 +7,6 @@ validator holds must commit within a bounded number of rounds.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -18,6 +17,7 @@ from diembft.consensus.config import Config, max_faulty
 from diembft.consensus.effects import Divergence, Equivocation
 from diembft.consensus.events import Timer
 from diembft.messages.types import OK
+from tests.consensus.effort import examples
 from tests.consensus.recording import Judge
 from tests.consensus.rig import Flight, Rig
 
@@ -196,7 +196,7 @@ class Validators(RuleBasedStateMachine):
 
 TestValidators = Validators.TestCase
 TestValidators.settings = settings(
-    max_examples=int(os.environ.get("DIEMBFT_STATEFUL_EXAMPLES", "40")),
+    max_examples=examples(40),
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),

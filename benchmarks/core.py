@@ -1,0 +1,199 @@
+"""The cost of the core on one core, without a network: ``python benchmarks/core.py``.
+
+Validators hand one another their messages in the order of sending, nothing is lost, no timer fires: the fast path.
+Times are medians of several runs, in microseconds. `--commits N` sets the length of the memory run (default 100,000).
+"""
+
+import argparse
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from diembft.consensus.config import Config
+from diembft.consensus.effects import Broadcast, Effect, Send
+from diembft.consensus.events import Received, Requests, Started
+from diembft.consensus.replica import Replica
+from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
+from diembft.crypto.interface import KeyRing, Signer
+from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.ledger.key_value import KeyValueStore, Put, encode
+from diembft.ledger.sessions import Sessions
+from diembft.messages.digests import Digests
+from diembft.messages.types import Request
+
+RUNS = 5
+SIZES = (4, 7, 13, 31, 100)
+CLIENTS = ("alice", "bob")
+KEYS_IN_USE = 1000
+"""Different keys that the requests of the memory run write to."""
+
+
+class CountingKeys:
+    """Counts what one validator verifies."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+        self.checks = 0
+
+    def verify(self, replica: int, digest: bytes, signature: bytes) -> bool:
+        """See KeyRing."""
+        self.checks += 1
+        return self._keys.verify(replica, digest, signature)
+
+    def verify_client(self, client: str, digest: bytes, signature: bytes) -> bool:
+        """See KeyRing."""
+        self.checks += 1
+        return self._keys.verify_client(client, digest, signature)
+
+
+class Line:
+    """Validators in one process, first come first served."""
+
+    def __init__(self, n: int, crypto: str = "symbolic") -> None:
+        config = Config(n=n, rest=False)
+        self.digests = Digests(config.chain_id, config.epoch)
+        signers: list[Signer]
+        ring: KeyRing
+        if crypto == "symbolic":
+            signers, ring = [replica_signer(replica) for replica in range(n)], SymbolicKeyRing(n)
+        else:
+            pairs = [derived_signer(f"replica{replica}", 1) for replica in range(n)]
+            signers, ring = [*pairs], Ed25519KeyRing([pair.public_key for pair in pairs], {})
+        self.keys = [CountingKeys(ring) for _ in range(n)]
+        self.replicas = [
+            Replica(config, replica, signers[replica], self.keys[replica], Sessions(KeyValueStore()))
+            for replica in range(n)
+        ]
+        self.messages = 0
+        self._waiting: deque[tuple[int, Received]] = deque()
+        for replica in range(n):
+            self._carry_out(replica, self.replicas[replica].step(Started()))
+
+    @property
+    def height(self) -> int:
+        """How many blocks the first validator committed."""
+        return self.replicas[0].tree.height
+
+    def deliver(self, count: int) -> None:
+        """Deliver so many messages."""
+        waiting, replicas = self._waiting, self.replicas
+        for _ in range(count):
+            to, event = waiting.popleft()
+            self._carry_out(to, replicas[to].step(event))
+
+    def deliver_until(self, height: int) -> None:
+        """Deliver messages until the first validator has committed so many blocks."""
+        while self.height < height:
+            self.deliver(1)
+
+    def request(self, client: str, number: int) -> None:
+        """A client's request, to all."""
+        operation = encode(Put(b"%d" % (number % KEYS_IN_USE), b"value"))
+        signature = client_signer(client).sign(self.digests.request(client, number, operation))
+        event = Requests((Request(client, number, operation, signature),))
+        for replica, machine in enumerate(self.replicas):
+            self._carry_out(replica, machine.step(event))
+
+    def _carry_out(self, sender: int, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Broadcast):
+                event = Received(sender, effect.message)
+                self._waiting.extend([(to, event) for to in range(len(self.replicas)) if to != sender])
+                self.messages += len(self.replicas) - 1
+            elif isinstance(effect, Send) and effect.to != sender:
+                self._waiting.append((effect.to, Received(sender, effect.message)))
+                self.messages += 1
+
+
+def microseconds(count: int, work: Callable[[], object]) -> float:
+    """What one of `count` pieces of work takes."""
+    begin = time.process_time()
+    work()
+    return (time.process_time() - begin) / count * 1e6
+
+
+def step_cost(n: int, crypto: str, count: int) -> float:
+    """Of one delivered message, driver included."""
+    line = Line(n, crypto)
+    line.deliver(count // 5)
+    return median([microseconds(count, lambda: line.deliver(count)) for _ in range(RUNS)])
+
+
+def fork_and_key_cost(n: int) -> tuple[float, float]:
+    """Of one fork and one state key, in the middle of a round."""
+    line = Line(n)
+    line.deliver_until(150)
+    line.deliver(n)
+    replica = line.replicas[1]
+    count = 5000
+    fork = median([microseconds(count, lambda: [replica.fork() for _ in range(count)]) for _ in range(RUNS)])
+    key = median([microseconds(count, lambda: [hash(replica.state_key()) for _ in range(count)]) for _ in range(RUNS)])
+    return fork, key
+
+
+def growth(n: int) -> tuple[float, float]:
+    """Messages a commit, and signature checks a commit and validator."""
+    line = Line(n)
+    line.deliver_until(10)
+    height, messages, checks = line.height, line.messages, sum(keys.checks for keys in line.keys)
+    line.deliver_until(10 + max(8, 800 // n))
+    commits = line.height - height
+    checked = sum(keys.checks for keys in line.keys) - checks
+    return (line.messages - messages) / commits, checked / commits / n
+
+
+def resident_mb() -> float:
+    """Memory of this process, in megabytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def memory(commits: int) -> list[tuple[int, float]]:
+    """Memory of four validators as the chain grows, with a request every ten blocks."""
+    line = Line(4)
+    seen = []
+    number = 0
+    for part in range(1, 11):
+        while line.height < commits * part // 10:
+            number += 1
+            line.request(CLIENTS[number % len(CLIENTS)], number)
+            line.deliver_until(line.height + 10)
+        seen.append((line.height, resident_mb()))
+    return seen
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--commits", type=int, default=100_000, help="length of the memory run (default 100000)")
+    options = parser.parse_args(arguments)
+
+    print("cost of one step, us (a delivered message, with this driver)")
+    for n in (4, 7, 31):
+        print(f"  n = {n:3}  symbolic  {step_cost(n, 'symbolic', 20_000 if n < 10 else 5_000):8.1f}")
+    print(f"  n =   4  ed25519   {step_cost(4, 'ed25519', 1_500):8.1f}")
+
+    print("cost of one fork and of one state key with its hash, us")
+    for n in (4, 7):
+        fork, key = fork_and_key_cost(n)
+        print(f"  n = {n:3}  fork {fork:6.1f}   state key {key:6.1f}")
+
+    print("on the fast path, a commit takes")
+    for n in SIZES:
+        messages, checks = growth(n)
+        print(
+            f"  n = {n:3}  {messages:6.1f} messages ({messages / n:4.2f} n)   "
+            f"{checks:6.1f} signature checks a validator ({checks / n:4.2f} n)"
+        )
+
+    if options.commits:
+        print("memory of four validators, a request every ten blocks")
+        for height, used in memory(options.commits):
+            print(f"  {height:8,} commits  {used:6.1f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
