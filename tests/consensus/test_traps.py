@@ -932,6 +932,17 @@ class TestEverythingIsBounded:
         effects = replica.step(Received(1, altered(craft.vote(block, 1), signature=b"broken")))
         assert effects == [Ignored(Reason.DUPLICATE)]
 
+    def test_requests_of_late_proposals_are_verified(self, craft: Craft) -> None:
+        """A block whose round is over counts only if it is certified, so its requests cost no signature checks."""
+        replica, (_, second) = holding(craft, [1, 2])
+        third = craft.block(3, craft.qc(second), payload=(altered(craft.request(), operation=b"forged"),))
+        assert rejected(craft.propose(replica, third)) is Reason.BAD_PAYLOAD
+        tell(craft, replica, craft.qc(second))
+        replica.step(Received(3, SyncInfo(5, craft.qc(second), craft.qc(second), craft.tc(4, craft.qc(second)))))
+        assert replica.current_round == 5
+        assert craft.propose(replica, third) == [Ignored(Reason.STALE)]
+        assert third.id not in replica.tree.nodes
+
     def test_timeouts_are_kept_for_more_than_one_round(self, craft: Craft) -> None:
         """Certificates lead into the round of a valid timeout, so there is never more than one a validator."""
         replica, (first,) = holding(craft, [1])

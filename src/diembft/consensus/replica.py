@@ -47,6 +47,7 @@ from diembft.consensus.genesis import genesis
 from diembft.consensus.kit import CORRECT, Kit
 from diembft.consensus.safety import consecutive
 from diembft.consensus.sync import Fetch, chain_from, within_bytes
+from diembft.consensus.verification import CERTIFIED
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
@@ -304,11 +305,12 @@ class Replica:
 
     def process_proposal_msg(self, message: ProposalMsg, peer: int) -> None:
         """Report: process the certificates; if the proposal is the current leader's, execute, insert, vote."""
-        reason = self.verifier.proposal(message, self.mempool)
+        block = message.block
+        late = block.round < self.pacemaker.current_round
+        reason = self.verifier.proposal(message, CERTIFIED if late else self.mempool)
         if reason is not None:
             self._reject(reason)
             return
-        block = message.block
         self.process_certificate_qc(block.qc)
         self.process_certificate_qc(message.high_commit_qc)
         self.process_certificate_tc(message.last_round_tc)

@@ -33,6 +33,17 @@ class HeldRequests(Protocol):
         ...
 
 
+class Certified:
+    """Stands for a block that counts only if a quorum certified it: then correct validators verified its requests."""
+
+    def holds(self, request: Request) -> bool:
+        """See HeldRequests."""
+        return True
+
+
+CERTIFIED = Certified()
+
+
 class Verifier:
     """Checks messages of one system against its keys."""
 
