@@ -103,10 +103,11 @@ def run_phase(
     proposers: dict[bytes, int],
     *,
     reverse: bool,
+    make_group: Callable[..., Group] = Group,
 ) -> Outcome:
     """Let the nodes of one set go through one phase of step `round_`."""
     early = phase == "proposals-after-timers"
-    group = Group(
+    group = make_group(
         world,
         round_,
         dict(zip(members, states, strict=True)),

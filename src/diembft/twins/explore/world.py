@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from diembft.consensus.config import Config
-from diembft.consensus.effects import Broadcast, Commit, Persist, SafetyRecord, Send
+from diembft.consensus.effects import Broadcast, Commit, Effect, Persist, SafetyRecord, Send
 from diembft.consensus.events import Event, Received, Started, Timer, TimerFired
 from diembft.consensus.kit import Kit
 from diembft.consensus.replica import Recovered, Replica
@@ -140,7 +140,7 @@ class World:
         states = []
         for node in range(self.nodes):
             replica = self.replica(node, None)
-            held, durable = started(replica, NOTHING_DURABLE)
+            held, durable = sent_and_kept(replica.step(Started()), replica, NOTHING_DURABLE)
             signed = NOTHING_SIGNED
             for _, message in held:
                 signed, _ = judged(self, node, signed, message)
@@ -175,14 +175,23 @@ class World:
         return replica
 
     def _leaders(self, config: Config) -> ScriptedLeaders:
-        return ScriptedLeaders(config, self.leaders)
+        return self.planting.mixed(ScriptedLeaders)(config, self.leaders)
 
     def _payload(self, node: int) -> Callable[[Config], MarkerPayload]:
         return lambda config: MarkerPayload(config, self.name(node))
 
     def restarted(self, node: int, state: NodeState) -> tuple[NodeState, tuple[Fault, ...]]:
         """The node after a crash and a restart: what it had sent is sent, what was not durable is lost."""
-        durable = state.durable
+        replica = self.recovered(node, state.durable)
+        held, durable = sent_and_kept(replica.step(Started()), replica, state.durable)
+        signed, faults = state.signed, list[Fault]()
+        for _, message in held:
+            signed, more = judged(self, node, signed, message)
+            faults.extend(more)
+        return NodeState(replica, (*state.held, *held), durable, signed), tuple(faults)
+
+    def recovered(self, node: int, durable: Durable) -> Replica:
+        """The node's replica as it comes up after a crash, before its first event."""
         committed = set(durable.committed)
         recovered = Recovered(
             durable.record,
@@ -192,13 +201,7 @@ class World:
             None,
             tuple([block for block in durable.blocks if block.id not in committed]),
         )
-        replica = self.replica(node, recovered)
-        held, durable = started(replica, durable)
-        signed, faults = state.signed, list[Fault]()
-        for _, message in held:
-            signed, more = judged(self, node, signed, message)
-            faults.extend(more)
-        return NodeState(replica, (*state.held, *held), durable, signed), tuple(faults)
+        return self.replica(node, recovered)
 
 
 def _config(n: int) -> Config:
@@ -213,10 +216,10 @@ def _config(n: int) -> Config:
     )
 
 
-def started(replica: Replica, durable: Durable) -> tuple[tuple[Held, ...], Durable]:
-    """Give a replica its first event; what it sends, and what is durable then."""
+def sent_and_kept(effects: list[Effect], replica: Replica, durable: Durable) -> tuple[tuple[Held, ...], Durable]:
+    """What a replica sends by the effects of its first event, and what is durable then."""
     held: list[Held] = []
-    for effect in replica.step(Started()):
+    for effect in effects:
         if isinstance(effect, Send):
             held.append(Held(effect.to, effect.message))
         elif isinstance(effect, Broadcast):
@@ -331,6 +334,8 @@ class Group:
         self.voted: list[tuple[int, bytes]] = []
         """(node, block) of the votes of correct nodes."""
         self.faults: list[Fault] = []
+        self.layers = 0
+        """How many were delivered."""
         for node, state in members.items():
             for held in state.held:
                 self.send(node, held.to, held.message)
@@ -359,16 +364,15 @@ class Group:
             self.answers.append((sender, to, message))
             return
         world = self.world
-        if kind is VoteMsg and world.is_correct(sender):
-            self.voted.append((sender, message.vote_info.id))  # type: ignore[union-attr]
+        if isinstance(message, VoteMsg) and world.is_correct(sender):
+            self.voted.append((sender, message.vote_info.id))
         if to == NOBODY:
             to = self.collector
         order = content_order(message, self.proposers)
         for node, replica in self.replicas.items():
             if node == sender:
                 # A vote for oneself took effect already, unless its collector was not known when it was cast.
-                if kind is not VoteMsg or world.identity(node) != to or replica.me in replica.tree.bucket(message):
-                    # type: ignore[arg-type]
+                if not isinstance(message, VoteMsg) or world.identity(node) != to or node_has_own(replica, message):
                     continue
             elif to not in (ALL, world.identity(node)):
                 continue
@@ -381,9 +385,19 @@ class Group:
             self.faults.extend(faults)
         self.send(sender, to, message)
 
-    def step(self, node: int, event: Event) -> None:
-        """One event at one node."""
-        for effect in self.replicas[node].step(event):
+    def hand_over(self, sender: int, node: int, message: Message) -> list[Effect]:
+        """A message reaches a node; what came of it, carried out."""
+        return self.step(node, Received(self.world.identity(sender), message))
+
+    def step(self, node: int, event: Event) -> list[Effect]:
+        """One event at one node; its effects, carried out."""
+        effects = self.replicas[node].step(event)
+        self.carry_out(node, effects)
+        return effects
+
+    def carry_out(self, node: int, effects: list[Effect]) -> None:
+        """Do what a replica wants done."""
+        for effect in effects:
             if isinstance(effect, Send):
                 self._emit(node, effect.to, effect.message)
             elif isinstance(effect, Broadcast):
@@ -408,14 +422,14 @@ class Group:
         self.fetch()
         while self.layer:
             layer, self.layer = self.layer, []
+            self.layers += 1
             layer.sort(key=_layer_order)
             if self.reverse:
                 n = self.world.n
                 copies = [entry for entry in layer if entry[2] >= n]
                 layer = [entry for entry in layer if entry[2] < n] + copies[::-1]
-            identity = self.world.identity
             for _, sender, node, message in layer:
-                self.step(node, Received(identity(sender), message))
+                self.hand_over(sender, node, message)
                 if self.requests:
                     self.fetch()
 
@@ -427,12 +441,12 @@ class Group:
             sender, to, request = self.requests.pop(0)
             for node in self.replicas:
                 if node != sender and identity(node) == to:
-                    self.step(node, Received(identity(sender), request))
+                    self.hand_over(sender, node, request)
             answers, self.answers = self.answers, []
             for responder, receiver, answer in answers:
                 for node in self.replicas:
                     if identity(node) == receiver and node != responder:
-                        self.step(node, Received(identity(responder), answer))
+                        self.hand_over(responder, node, answer)
             tree = self.replicas[sender].tree
             progress = (sender, tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
             self.tries[progress] = self.tries.get(progress, 0) + 1
@@ -466,3 +480,8 @@ class Group:
 
 def _layer_order(entry: tuple[tuple[int, ...], int, int, Message]) -> tuple[tuple[int, ...], int, int]:
     return entry[:3]
+
+
+def node_has_own(replica: Replica, vote: VoteMsg) -> bool:
+    """Whether a replica has counted this vote of its own."""
+    return replica.me in replica.tree.bucket(vote)
