@@ -9,11 +9,11 @@ commit of the nodes in the current round is one point; correct validators are in
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
 from diembft.messages.digests import Digests
-from diembft.messages.types import TC, BlockRequest, ProposalMsg, VoteMsg
+from diembft.messages.types import TC, ProposalMsg, VoteMsg
 from diembft.twins.explore.world import CHAIN_ID, NodeState, World
 
 GENESIS = Digests(CHAIN_ID, 0).genesis
@@ -72,8 +72,8 @@ class Registry:
                     proposal_qc = message.block.qc.vote_info.id
                     proposal_commit = message.high_commit_qc.vote_info.id
                     proposal_tc_high = tc_high(message.last_round_tc)
-                case VoteMsg() | BlockRequest():
-                    pass  # a vote goes with its proposal, a request with the missing block
+                case VoteMsg():
+                    pass  # it goes with its proposal
                 case _:
                     sent.append(type(message).__name__)
         return Facts(
@@ -131,11 +131,55 @@ def _round_after(record: SafetyRecord) -> int:
     return max(record.high_qc.vote_info.round, tc.round if tc else 0, record.highest_vote_round - 1) + 1
 
 
+class Chain(NamedTuple):
+    """How a named block descends from the next named one. Ranks count named blocks from 1, by round; 0 is the base."""
+
+    below: int
+    on_base: bool
+    """Not if it descends from below the base, and so conflicts with a commit."""
+    of_last_round: bool
+    consecutive: bool
+    """Its parent is of the round before, so that its QC commits its parent."""
+    has_between: bool
+    """There are blocks in between that nobody points at."""
+    commits_between: bool
+    """The QC of one of these commits another."""
+    commits_below: bool
+    """The QC of the lowest of these commits the named block below."""
+
+
+class View(NamedTuple):
+    """What of a node can still matter, by ranks; OLD is none."""
+
+    in_round: bool
+    voted: bool
+    incomplete: bool
+    """It lacks the block of its high QC."""
+    high_qc: int
+    high_commit: int
+    root: int
+    tc_high: int
+    proposal_qc: int
+    proposal_tc_high: int
+    proposal_commit: int
+    sent: tuple[str, ...]
+    held: tuple[int, ...]
+
+
+class Entry(NamedTuple):
+    """A node in a summary."""
+
+    leads: bool
+    view: View
+    durable: View | None = None
+    bound: int = OLD
+
+
 class Summary(NamedTuple):
     """All of a global state that can still matter: how the named blocks descend, and an entry for each node."""
 
-    chains: tuple[Hashable, ...]
-    entries: tuple[tuple[Any, ...], ...]
+    chains: tuple[Chain, ...]
+    entries: tuple[Entry, ...]
 
     def key(self, world: World, *, rename: bool = True) -> Hashable:
         """The canonical key; `rename=False` keeps the names of correct validators apart."""
@@ -144,9 +188,15 @@ class Summary(NamedTuple):
         faulty, n = world.faulty, world.n
         return (self.chains, tuple(sorted(self.entries[faulty:n])), self.entries[:faulty], self.entries[n:])
 
+    def sorted(self, world: World) -> tuple[Summary, tuple[int, ...]]:
+        """The summary with correct nodes in the order of their entries, and which node stands at each place."""
+        order = sorted(range(world.faulty, world.n), key=lambda node: self.entries[node])
+        places = (*range(world.faulty), *order, *range(world.n, world.nodes))
+        return Summary(self.chains, tuple([self.entries[node] for node in places])), places
+
     def alike(self, world: World) -> list[list[int]]:
         """The correct nodes that may change places without changing the state, in classes."""
-        classes: dict[tuple[Any, ...], list[int]] = {}
+        classes: dict[Entry, list[int]] = {}
         for node in range(world.faulty, world.n):
             classes.setdefault(self.entries[node], []).append(node)
         return list(classes.values())
@@ -195,7 +245,7 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
     rank = {block_id: place for place, block_id in enumerate(ordered, 1)}
     rank_of_round = {rounds[block_id]: place for place, block_id in enumerate(ordered, 1)}
 
-    def chain(block_id: bytes) -> tuple[Hashable, ...]:
+    def chain(block_id: bytes) -> Chain:
         """How a named block descends from the next named one: what the QCs in between commit."""
         consecutive = rounds[parent[block_id]] + 1 == rounds[block_id]
         between: list[bool] = []
@@ -203,7 +253,7 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
         while below in alive and below not in named:
             between.append(rounds[parent[below]] + 1 == rounds[below])
             below = parent[below]
-        return (
+        return Chain(
             rank.get(below, 0),
             rounds[below] >= base,
             rounds[block_id] == round_ - 1,
@@ -222,11 +272,12 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
             return 2 * place
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
-    def view(facts: Facts, blocks: frozenset[bytes] | set[bytes]) -> tuple[Any, ...]:
+    def view(facts: Facts, blocks: frozenset[bytes] | set[bytes]) -> View:
         in_round = facts.round == round_
-        return (
+        return View(
             in_round,
             in_round and facts.voted,
+            in_round and facts.high_qc not in facts.blocks,
             rank.get(facts.high_qc, 0),
             rank.get(facts.high_commit, 0),
             rank.get(facts.root, 0),
@@ -234,15 +285,17 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
             rank.get(facts.proposal_qc, 0) if facts.proposal_qc else OLD,
             tc_rank(facts.proposal_tc_high),
             rank.get(facts.proposal_commit, 0) if facts.proposal_qc else OLD,
-            facts.sent,
+            facts.sent if in_round else (),
             tuple(sorted([rank[block_id] for block_id in blocks if block_id in rank])),
         )
 
-    entries: list[tuple[Any, ...]] = []
+    entries: list[Entry] = []
     durables = iter(held[len(nodes) :])
     for index, facts in enumerate(nodes):
-        entry = (world.identity(index) == leader, *view(facts, held[index]))
-        if facts.durable is not None:
-            entry += (view(facts.durable, next(durables)), tc_rank(facts.bound))
-        entries.append(entry)
+        leads = world.identity(index) == leader
+        if facts.durable is None:
+            entries.append(Entry(leads, view(facts, held[index])))
+        else:
+            durable = view(facts.durable, next(durables))
+            entries.append(Entry(leads, view(facts, held[index]), durable, tc_rank(facts.bound)))
     return Summary(tuple([chain(block_id) for block_id in ordered]), tuple(entries))

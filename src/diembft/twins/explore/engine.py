@@ -11,10 +11,14 @@ from hashlib import blake2b
 from itertools import permutations, product
 from typing import NamedTuple
 
+import msgspec
+
 from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg, round_of
 from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, tc_high
+from diembft.twins.explore.concrete import rebuild
 from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, renamed, run_phase
 from diembft.twins.explore.world import Fault, Held, NodeState, World
+from diembft.twins.parts import NOBODY
 
 IDLE = Outcome((), (), ())
 """Nothing happened."""
@@ -54,6 +58,9 @@ class Engine:
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
+        self._keys: dict[State, Hashable] = {}
+        self._states: dict[Summary, State | None] = {}
+        self._tables: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._phases = [(choice, model.phases(choice)) for choice in model.choices]
 
     @property
@@ -72,8 +79,11 @@ class Engine:
 
     def key(self, state: State) -> Hashable:
         """The canonical key of a state."""
+        if state in self._keys:
+            return self._keys[state]
         found = self.summary(state)
-        return None if found is None else found.key(self.world, rename=self.rename)
+        key = self._keys[state] = None if found is None else found.key(self.world, rename=self.rename)
+        return key
 
     def summary(self, state: State) -> Summary | None:
         """What of a state can still matter."""
@@ -87,9 +97,26 @@ class Engine:
         return Successor(choice, after, self.key(after), (*faults, *self._disagreements(nodes)))
 
     def successors(self, state: State) -> Iterator[Successor]:
-        """What the choices lead to; of choices that lead to the very same, or to the same but for names, the first."""
+        """What the choices lead to; of choices that lead to the very same, or to the same but for names, one.
+
+        They are computed from the state that the summary of this one is rebuilt to, where it can be, so that what groups
+        of
+        nodes come to is remembered across states; the successors' states are those of the rebuilt state.
+        """
+        if not self.rename:
+            yield from self._successors(state, frozenset(), None)
+            return
+        found = self.summary(state)
+        assert found is not None, "because a state in whose round nobody is has no successors"
+        ordered, places = found.sorted(self.world)
+        rebuilt = self._rebuilt(ordered)
+        if rebuilt is None:
+            yield from self._successors(state, self._repeated_choices(found), None)
+        else:
+            yield from self._successors(rebuilt, self._repeated_choices(ordered), self._moved(places))
+
+    def _successors(self, state: State, skipped: frozenset[int], moved: tuple[int, ...] | None) -> Iterator[Successor]:
         seen: set[Hashable] = set()
-        skipped = self._repeated_choices(state) if self.rename else frozenset()
         for index, (choice, phases) in enumerate(self._phases):
             if index in skipped:
                 continue
@@ -99,12 +126,33 @@ class Engine:
                 continue
             seen.add(raw)
             after = State(state.round + 1, choice.leader, nodes)
-            yield Successor(index, after, self.key(after), (*faults, *self._disagreements(nodes)))
+            faults = (*faults, *self._disagreements(nodes))
+            yield Successor(index if moved is None else moved[index], after, self.key(after), faults)
 
-    def _repeated_choices(self, state: State) -> frozenset[int]:
+    def _rebuilt(self, ordered: Summary) -> State | None:
+        """The state that a summary is rebuilt to."""
+        if ordered not in self._states:
+            leader = next(self.world.identity(node) for node, entry in enumerate(ordered.entries) if entry.leads)
+            rebuilt = rebuild(self.world, ordered, leader)
+            if rebuilt is None:
+                self._states[ordered] = None
+            else:
+                self._round = rebuilt.round - 1
+                numbers = tuple([self._number(node) for node in rebuilt.nodes])
+                self._states[ordered] = State(rebuilt.round, leader, numbers)
+        return self._states[ordered]
+
+    def _moved(self, places: tuple[int, ...]) -> tuple[int, ...]:
+        """For each choice in the names of the sorted summary, the choice in the names of the state itself."""
+        moved = self._tables.get(places)
+        if moved is None:
+            place = dict(enumerate(places))
+            moved = tuple([self._index[renamed(choice, place)] for choice in self.model.choices])
+            self._tables[places] = moved
+        return moved
+
+    def _repeated_choices(self, found: Summary) -> frozenset[int]:
         """Choices that another choice equals once correct nodes that are alike in this state change places."""
-        found = self.summary(state)
-        assert found is not None, "because a state in whose round nobody is has no successors"
         classes = tuple([tuple(alike) for alike in found.alike(self.world) if len(alike) > 1])
         known = self._repeated.get(classes)
         if known is None:
@@ -146,7 +194,10 @@ class Engine:
     def _evaluate(
         self, state: State, members: tuple[int, ...], before: tuple[int, ...], phase: str, collector: int, reverse: bool
     ) -> tuple[tuple[int, ...], Outcome]:
-        memo = (state.round, state.leader, members, before, phase, collector, reverse)
+        # Who leads matters while proposals pass; the order of what goes to added copies, where some are among others.
+        reverse = reverse and len(members) > 1 and members[-1] >= self.world.n
+        leader = NOBODY if phase in ("timeouts", "timers-and-timeouts") else state.leader
+        memo = (state.round, leader, members, before, phase, collector, reverse)
         known = self._outcomes.get(memo)
         if known is not None:
             return known
@@ -274,6 +325,9 @@ def _held_key(held: Held) -> Hashable:
     return (held.to, message)
 
 
+_encode = msgspec.msgpack.Encoder().encode
+
+
 def digest(key: Hashable) -> bytes:
     """16 bytes that stand for a key, the same in every process."""
-    return blake2b(repr(key).encode(), digest_size=16).digest()
+    return blake2b(_encode(key), digest_size=16).digest()

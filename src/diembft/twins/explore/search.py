@@ -121,11 +121,13 @@ def expand(question: Question, paths: list[Path_]) -> Expanded:
         for successor in engine.successors(state_of(path)):
             distinct += 1
             if successor.faults:
+                faults = engine.apply(state_of(path), successor.choice).faults
+                assert faults, "because a rebuilt state behaves as the state that it was rebuilt from"
                 result.found.append(
                     Found(
                         (*path, successor.choice),
-                        tuple(dict.fromkeys([fault.oracle for fault in successor.faults])),
-                        tuple(dict.fromkeys([fault.detail for fault in successor.faults])),
+                        tuple(dict.fromkeys([fault.oracle for fault in faults])),
+                        tuple(dict.fromkeys([fault.detail for fault in faults])),
                     )
                 )
                 continue

@@ -1,0 +1,213 @@
+"""From a summary back to a state of the real core that it stands for.
+
+A key that is exact stands for all states that it was computed from, and for this one: the base is genesis, named
+blocks get the lowest rounds that keep their order and their gaps, blocks between them are as few as their flags
+allow. Equal parts of states thus become equal nodes, whose joint outcomes are remembered across states and levels.
+Where a summary cannot be rebuilt (conflicting commits, crashes), the state itself is used; that the rebuilt state
+behaves as the original does is one of the checks (docs/exhaustion.md).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from diembft.consensus.block_tree import Node
+from diembft.consensus.replica import Replica
+from diembft.crypto.symbolic import replica_signer
+from diembft.messages.digests import Digests
+from diembft.messages.types import QC, TC, Block, BlockRequest, LedgerCommitInfo, ProposalMsg, VoteInfo
+from diembft.twins.explore.canonical import OLD, Summary, View
+from diembft.twins.explore.world import ALL, CHAIN_ID, NOTHING_DURABLE, NOTHING_SIGNED, Held, NodeState, Signed, World
+from diembft.twins.parts import NOBODY
+
+_DIGESTS = Digests(CHAIN_ID, 0)
+
+
+class Rebuilt(NamedTuple):
+    """A state before step `round`, node by node."""
+
+    round: int
+    nodes: tuple[NodeState, ...]
+
+
+class _Blocks:
+    """The blocks of a summary as executed nodes: the base, then per named block those in between and itself."""
+
+    def __init__(self, world: World, genesis: Replica) -> None:
+        self.world = world
+        self.tree = genesis.tree
+        self.base = genesis.tree.root
+        self.named: list[Node] = [self.base]
+        self.qcs: dict[bytes, QC] = {self.base.block.id: genesis.tree.high_qc}
+        self.signers = tuple(range(world.quorum))
+
+    def add(self, parent: Node, round_: int) -> Node:
+        """A certified block."""
+        qc = self.qcs[parent.block.id]
+        block = Block(0, round_, (), qc, _DIGESTS.block(0, round_, (), qc))
+        node = self.tree.execute(block)
+        self.tree.insert(node)
+        vote_info = VoteInfo(block.id, round_, parent.block.id, parent.block.round, node.state_id)
+        commits = round_ == parent.block.round + 1
+        info = LedgerCommitInfo(parent.state_id if commits else None, _DIGESTS.vote_info(vote_info))
+        digest = _DIGESTS.vote(info)
+        signatures = tuple([(signer, replica_signer(signer).sign(digest)) for signer in self.signers])
+        author_signature = replica_signer(0).sign(_DIGESTS.qc(info, signatures))
+        self.qcs[block.id] = QC(vote_info, info, signatures, 0, author_signature)
+        return node
+
+    def path(self, node: Node) -> list[Node]:
+        """From above the base up to this node."""
+        path: list[Node] = []
+        while node is not self.base:
+            path.append(node)
+            node = self.tree.nodes[node.block.qc.vote_info.id]
+        path.reverse()
+        return path
+
+    def qc(self, rank: int) -> QC:
+        """The QC of a named block."""
+        return self.qcs[self.named[rank].block.id]
+
+
+def rebuild(world: World, summary: Summary, leader: int) -> Rebuilt | None:
+    """A state that the summary stands for; None if it is of a kind that is not rebuilt.
+
+    Nodes stand in the order of the summary's entries. `leader` leads the round.
+    """
+    if world.crashes or world.planting:
+        return None
+    blocks = _Blocks(world, world.replica(0, None))
+    if not _build(blocks, summary):
+        return None
+    last = blocks.named[-1].block.round
+    at_once = not summary.chains and all(
+        entry.view.tc_high == OLD and entry.view.high_qc == 0 for entry in summary.entries if entry.view.in_round
+    )
+    round_ = last + 1 if at_once or (summary.chains and summary.chains[-1].of_last_round) else last + 2
+    world.leaders.clear()
+    world.leaders[round_] = leader
+    nodes = []
+    for node, entry in enumerate(summary.entries):
+        state = _node(world, blocks, node, entry.view, round_)
+        if state is None:
+            return None
+        nodes.append(state)
+    return Rebuilt(round_, tuple(nodes))
+
+
+def _build(blocks: _Blocks, summary: Summary) -> bool:
+    """Give every block a round: named ones in their order, each as low as its flags and the one before it allow."""
+    parents: dict[int, tuple[int, bool]] = {}
+    """Of each block, numbered as they are met from 1, the base being 0: its parent, and whether it follows it
+    directly."""
+    sequence: list[int] = [0]
+    """The blocks in the order of their rounds."""
+    ids = 0
+    ident = {0: 0}
+    """Of each rank: its block."""
+    for rank, chain in enumerate(summary.chains, 1):
+        if not chain.on_base:
+            return False
+        top = ident[chain.below]
+        if chain.has_between:
+            ids += 1
+            parents[ids] = (top, chain.commits_below)
+            if chain.commits_below:
+                sequence.insert(sequence.index(top) + 1, ids)
+            else:
+                sequence.append(ids)
+            top = ids
+            if chain.commits_between:
+                ids += 1
+                parents[ids] = (top, True)
+                sequence.insert(sequence.index(top) + 1, ids)
+                top = ids
+        ids += 1
+        parents[ids] = (top, chain.consecutive)
+        sequence.append(ids)
+        ident[rank] = ids
+    made: dict[int, Node] = {0: blocks.base}
+    ranked = {identity: rank for rank, identity in ident.items()}
+    named: dict[int, Node] = {0: blocks.base}
+    before = 0
+    round_ = 0
+    for identity in sequence[1:]:
+        parent, consecutive = parents[identity]
+        if consecutive and parent != before:
+            return False
+        round_ += 1 if consecutive else 2
+        made[identity] = blocks.add(made[parent], round_)
+        if identity in ranked:
+            named[ranked[identity]] = made[identity]
+        before = identity
+    blocks.named = [named[rank] for rank in range(len(named))]
+    return True
+
+
+def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> NodeState | None:
+    replica = world.replica(node, None)
+    tree, pacemaker, safety = replica.tree, replica.pacemaker, replica.safety
+    root = blocks.named[view.root]
+    committed = blocks.path(root)
+    tree.root = root
+    tree.height = len(committed)
+    tree.committed = {one.block.id: one.block for one in committed}
+    tree.nodes = {root.block.id: root}
+    for rank in view.held:
+        for one in blocks.path(blocks.named[rank])[len(committed) :]:
+            tree.nodes[one.block.id] = one
+    tree.high_qc = blocks.qc(view.high_qc)
+    tree.high_commit_qc = blocks.qc(view.high_commit)
+    if not view.in_round:
+        pacemaker.current_round = tree.high_qc.vote_info.round + 1
+        replica._timer_round = pacemaker.current_round
+        safety.highest_vote_round = pacemaker.current_round
+        return NodeState(replica, (), NOTHING_DURABLE, NOTHING_SIGNED)
+    if view.incomplete != (tree.high_qc.vote_info.id not in tree.nodes):
+        return None
+    pacemaker.current_round = round_
+    replica._timer_round = round_
+    safety.highest_vote_round = round_ - 1
+    if view.tc_high != OLD:
+        pacemaker.last_round_tc = _tc(world, blocks, view.tc_high, round_ - 1)
+    held: list[Held] = []
+    signed = NOTHING_SIGNED
+    if view.proposal_qc != OLD:
+        message_tc = None if view.proposal_tc_high == OLD else _tc(world, blocks, view.proposal_tc_high, round_ - 1)
+        qc, tc = blocks.qc(view.proposal_qc), message_tc
+        parent = tree.nodes.get(qc.vote_info.id)
+        if parent is None:
+            return None
+        payload = replica.mempool.select(round_, ())
+        block = Block(replica.me, round_, payload, qc, _DIGESTS.block(replica.me, round_, payload, qc))
+        own = tree.execute(block)
+        high_commit = blocks.qc(view.proposal_commit)
+        vote = safety.make_vote(block, tc, own.state_id, parent.state_id, high_commit)
+        if vote is None:
+            return None
+        tree.nodes[block.id] = own
+        proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
+        replica.proposals[replica.me] = proposal
+        held = [Held(ALL, proposal), Held(NOBODY, vote)]
+        signed = Signed(round_, block.id, 0, qc.vote_info.round)
+    elif view.voted:
+        return None
+    if view.sent not in ((), ("BlockRequest",)) or (view.sent and not view.incomplete):
+        return None
+    if view.incomplete:
+        replica._start_fetch(tree.high_qc, None)
+        if view.sent and replica.fetch is not None:
+            request = BlockRequest(round_, tree.high_qc.vote_info.id, root.block.id, replica.config.sync_batch + 1)
+            held.append(Held(replica.fetch.peer, request))
+    replica._out = []
+    return NodeState(replica, tuple(held), NOTHING_DURABLE, signed)
+
+
+def _tc(world: World, blocks: _Blocks, place: int, round_: int) -> TC:
+    """A TC whose highest QC stands at this place among the named blocks (even: on one; odd: above one)."""
+    qc = blocks.qc(place // 2)
+    qc_round = qc.vote_info.round
+    digest = _DIGESTS.timeout(round_, qc_round)
+    signatures = tuple([(signer, replica_signer(signer).sign(digest)) for signer in blocks.signers])
+    return TC(round_, tuple([qc_round for _ in signatures]), signatures, qc)
