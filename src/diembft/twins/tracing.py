@@ -19,6 +19,8 @@ from diembft.messages.types import QC, Message, VoteMsg
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.executor import Observer, execute
+from diembft.twins.explore.execution import check_options, in_order
+from diembft.twins.explore.execution import execute as execute_model
 from diembft.twins.record import TICKS_PER_BOUND
 from diembft.twins.scenario import Scenario
 from diembft.twins.system import Crypto, System, system_of
@@ -124,6 +126,11 @@ class TraceObserver(Observer):
                 return None
 
 
+def _at(record: Record) -> float:
+    assert not isinstance(record, records.Header), "because the header stands apart"
+    return record.at
+
+
 def traced(
     scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", replay: str = ""
 ) -> tuple[Judgement, list[Record]]:
@@ -131,10 +138,18 @@ def traced(
 
     `replay` is the command that runs the same again.
     """
+    timed = scenario.model == "timed"
+    if not timed:
+        check_options(scenario, delayed=delayed, crypto=crypto)
+        scenario = in_order(scenario)
     system = system_of(scenario, crypto)
     cast = system.cast
     observer = TraceObserver(scenario, system)
-    record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
+    if timed:
+        record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
+    else:
+        record = execute_model(scenario, observer=observer)
+        observer.records.sort(key=_at)
     judgement = judge(record, terms(scenario, delayed=delayed, crypto=crypto))
     header = records.Header(
         runtime=RUNTIME,

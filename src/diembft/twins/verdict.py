@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diembft.twins.executor import Observer, execute
+from diembft.twins.explore.execution import check_options, in_order
+from diembft.twins.explore.execution import execute as execute_model
 from diembft.twins.oracles import judge_all
 from diembft.twins.oracles.facts import facts_of
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms, terms_of
@@ -43,7 +45,14 @@ class Judgement(NamedTuple):
 def run(
     scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
 ) -> Judgement:
-    """Execute a scenario and judge it. Raises InputError for a bug that there is not."""
+    """Execute a scenario and judge it: under the network model that it names, or in virtual time.
+
+    Raises InputError for a bug that there is not, and for what the scenario's model does not have.
+    """
+    if scenario.model != "timed":
+        check_options(scenario, delayed=delayed, crypto=crypto)
+        scenario = in_order(scenario)
+        return judge(execute_model(scenario, observer=observer), terms(scenario))
     record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
     return judge(record, terms(scenario, delayed=delayed, crypto=crypto))
 

@@ -33,6 +33,7 @@ from diembft.twins.explore.world import (
 from diembft.twins.parts import NOBODY
 from diembft.twins.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
 from diembft.twins.scenario import Partition, Round, Scenario
+from diembft.twins.system import Crypto
 
 STEPS_AFTER_THE_LAST = 7
 """How many whole steps follow the scripted ones at most."""
@@ -47,6 +48,14 @@ class NamedWorld(World):
     def name(self, node: int) -> str:
         """See World."""
         return self.names[node]
+
+
+def check_options(scenario: Scenario, *, delayed: bool, crypto: Crypto) -> None:
+    """Raises InputError for options of the executor in virtual time that models do not have."""
+    if delayed:
+        raise InputError(f"undelivered: in the model {scenario.model} what a partition holds back is dropped")
+    if crypto != "symbolic":
+        raise InputError(f"crypto: in the model {scenario.model} signatures are symbolic")
 
 
 def in_order(scenario: Scenario) -> Scenario:
