@@ -99,9 +99,8 @@ class Engine:
     def successors(self, state: State) -> Iterator[Successor]:
         """What the choices lead to; of choices that lead to the very same, or to the same but for names, one.
 
-        They are computed from the state that the summary of this one is rebuilt to, where it can be, so that what groups
-        of
-        nodes come to is remembered across states; the successors' states are those of the rebuilt state.
+        They are computed from the state that the summary of this one is rebuilt to, where it can be, so that what
+        groups of nodes come to is remembered across states; the successors' states are those of the rebuilt state.
         """
         if not self.rename:
             yield from self._successors(state, frozenset(), None)
