@@ -99,7 +99,7 @@ SAMPLES = [
 ]
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_mutated_frames(data: bytes, choices: st.DataObject) -> None:
     """Bytes replaced, removed, inserted or cut off: a message or Malformed; a message can be sent on."""
