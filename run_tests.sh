@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets up what is missing, then runs everything: the test cases in the simulator, a few of them on DistAlgo,
-# lint, types, import rules, and the test suite, whose closing line comes last. Exit status 0 only if all pass.
+# Sets up what is missing, then runs everything: the test cases in the simulator, a few of them and a few
+# Twins scenarios on DistAlgo, lint, types, import rules, and the test suite, whose closing line comes last. Exit status
+# 0 only if all pass.
 #
 # PYTHON=python3.12 ./run_tests.sh   takes another Python (3.11 or newer) for setting up
 # WORKERS=8 ./run_tests.sh           takes another number of test processes than there are cores
@@ -37,6 +38,10 @@ setup || {
 step "test cases in the simulator" "$bin/diembft" test
 step "test cases on DistAlgo" "$bin/python" -m da --message-buffer-size 80000 --no-log \
     src/run.da faulty_dropouts multiple_clients set_attribute
+for scenarios in conflicting_votes_bug small_quorum_bug rotating_quorums; do
+    step "Twins scenarios on DistAlgo: $scenarios" "$bin/python" -m da --message-buffer-size 80000 --no-log \
+        src/testexec.da "executor_configs/$scenarios.py"
+done
 step "lint" "$bin/ruff" check
 step "format" "$bin/ruff" format --check
 step "types" "$bin/mypy"
