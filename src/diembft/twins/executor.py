@@ -29,7 +29,7 @@ from diembft.simulation.storage import Storage
 from diembft.twins.record import TICKS_PER_BOUND, Committed, Ending, Entered, Record, Restarted, Sent
 from diembft.twins.routes import KIND, LATE_REQUEST, REQUEST, TIMEOUT, Routes, routes_of, whole
 from diembft.twins.scenario import Scenario
-from diembft.twins.system import AFTER_THE_LAST, Crypto, OutOfScript, System, system_of
+from diembft.twins.system import AFTER_THE_LAST, Crypto, System, system_of
 
 NEVER = 1 << 62
 
@@ -77,12 +77,15 @@ class Observer(Protocol):
         """A node runs again."""
 
 
-class Execution:
-    """One scenario under way. `script` holds the rounds; a round beyond it is `after` the last, once that is given.
+class Paused(Exception):
+    """An execution that pauses has come to a round that nobody was in before."""
 
-    Without `after`, the execution stops with OutOfScript when it first needs a round that the script lacks; it can
-    then be forked, the script extended, and `run` called again.
-    """
+
+class Execution:
+    """One scenario under way. `script` holds the rounds; a round beyond it is `after` the last."""
+
+    pauses = False
+    """Whether it stops whenever a round is entered that nobody was in."""
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class Execution:
         script: dict[int, Routes],
         last: int,
         *,
-        after: Routes | None,
+        after: Routes,
         delayed: bool = False,
         limit: int = NEVER,
         crashes: bool = False,
@@ -104,6 +107,8 @@ class Execution:
         self.after = after
         self.delayed = delayed
         self.limit = limit
+        self.pending: tuple[int, list[Effect]] | None = None
+        """While paused: the node that entered a new round, and the effects of its step, which are to be carried out."""
         self.observer = observer
         self.now = 0
         self.replicas: list[Replica | None] = [system.node(node) for node in nodes]
@@ -116,23 +121,23 @@ class Execution:
         """How many of them are done."""
         self._queue: list[Arrival] = []
         """Of the next tick."""
-        self._round_due = [NEVER] * len(nodes)
-        self._round_of_timer = [0] * len(nodes)
-        self._fetch_due = [NEVER] * len(nodes)
-        self._fetch_round = [0] * len(nodes)
+        self.round_due = [NEVER] * len(nodes)
+        self.round_of_timer = [0] * len(nodes)
+        self.fetch_due = [NEVER] * len(nodes)
+        self.fetch_round = [0] * len(nodes)
         self._earliest = NEVER
         """No timer is due before."""
-        self._gave_up = [0] * len(nodes)
+        self.gave_up = [0] * len(nodes)
         """The round that each node sent a timeout of last."""
         self._hurried = [0] * len(nodes)
         """The round whose timer fired early last."""
-        self._sendings: dict[tuple[int, int, int], int] = {}
+        self.sendings: dict[tuple[int, int, int], int] = {}
         """How often a node's timeout of a round was kept from a node by an exception."""
         self._held: list[list[tuple[int, Event, int]]] = [[] for _ in nodes]
         """(round, event, number): what waits until a node leaves the round."""
-        self._changed_at = 0
-        self._highest = 0
-        self._passed = 0
+        self.changed_at = 0
+        self.highest = 0
+        self.passed = 0
         self._up = len(nodes)
         self._ends_at = NEVER
         self._waited_for = sum([1 << node for node in cast.correct])
@@ -140,6 +145,7 @@ class Execution:
         self._incidents: list[Routes] = []
         self._storages = [Storage() for _ in nodes] if crashes else None
         self._started = 0
+        """How many nodes have had their first event."""
         self._reorders = False
 
         self._identity = cast.identity
@@ -151,60 +157,35 @@ class Execution:
         ticks_per_s = TICKS_PER_BOUND / system.config.delta_s
         self._ticks_per_s = ticks_per_s
 
-    def fork(self) -> Execution:
-        """An independent copy, on the same script."""
-        copy = object.__new__(Execution)
-        copy.__dict__.update(self.__dict__)
-        copy.replicas = [None if replica is None else replica.fork() for replica in self.replicas]
-        copy.rounds = self.rounds.copy()
-        record = self.record
-        copy.record = Record(
-            record.sent.copy(),
-            record.committed.copy(),
-            record.entered.copy(),
-            record.restarted.copy(),
-            record.ending,
-            record.end,
-        )
-        copy._arrivals = self._arrivals[self._handled :]
-        copy._handled = 0
-        copy._queue = self._queue.copy()
-        copy._round_due = self._round_due.copy()
-        copy._round_of_timer = self._round_of_timer.copy()
-        copy._fetch_due = self._fetch_due.copy()
-        copy._fetch_round = self._fetch_round.copy()
-        copy._gave_up = self._gave_up.copy()
-        copy._hurried = self._hurried.copy()
-        copy._sendings = self._sendings.copy()
-        copy._held = [held.copy() for held in self._held]
-        assert self._storages is None, "because executions with crashes are not shared"
-        assert self.observer is None, "because a trace is of one execution"
-        return copy
-
     def run(self) -> Record:
-        """Go on to the end. Raises OutOfScript if the script is not complete and more of it is needed."""
+        """Go on to the end. If it pauses: raises Paused on the way; then call it again."""
+        if self.pending is not None:
+            (node, effects), self.pending = self.pending, None
+            replica = self.replicas[node]
+            assert replica is not None, "because it made these effects"
+            self._entered(node, replica.pacemaker.current_round)
+            self._carry_out(node, effects)
         while self._started < len(self.replicas):
-            self._step(self._started, Started(), -1)
             self._started += 1
-        self._fire_due()
+            self._step(self._started - 1, Started(), -1)
         while True:
             arrivals = self._arrivals
             while self._handled < len(arrivals):
                 node, event, number = arrivals[self._handled]
+                self._handled += 1
                 if self.replicas[node] is not None:
                     self._step(node, event, number)
                 elif self.observer is not None:
                     self.observer.dropped(self.now, number, 1 << node, "crashed")
-                self._handled += 1
             if self._earliest <= self.now:
                 self._fire_due()
             if self._queue:
                 next_tick = self.now + 1
             else:
-                next_tick = self._earliest = min(min(self._round_due), min(self._fetch_due))
+                next_tick = self._earliest = min(min(self.round_due), min(self.fetch_due))
             if next_tick > self._ends_at:
                 return self._end(Ending.COMPLETE, self._ends_at)
-            if next_tick > self._changed_at + STUCK_TIMERS * ROUND_TIMER_TICKS + TICKS_PER_BOUND:
+            if next_tick > self.changed_at + STUCK_TIMERS * ROUND_TIMER_TICKS + TICKS_PER_BOUND:
                 return self._end(Ending.STUCK, self.now)
             if next_tick > self.limit:
                 return self._end(Ending.TIMED_OUT, self.limit)
@@ -220,18 +201,8 @@ class Execution:
     # --- steps
 
     def _step(self, node: int, event: Event, number: int) -> None:
-        """One event at one node that runs. With an incomplete script it can be undone."""
-        replica = self.replicas[node]
-        assert replica is not None, "because the caller has looked"
-        if self.after is None:
-            before = replica.fork()
-            try:
-                effects = replica.step(event)
-            except OutOfScript:
-                self.replicas[node] = before
-                raise
-        else:
-            effects = replica.step(event)
+        """One event at one node that runs."""
+        replica, effects = self.react(node, event)
         observer = self.observer
         if observer is not None:
             if number >= 0:
@@ -239,7 +210,23 @@ class Execution:
             observer.stepped(self.now, node, replica, effects)
         round_ = replica.pacemaker.current_round
         if round_ != self.rounds[node]:
+            if self.pauses and round_ > self.highest:
+                self.pending = (node, effects)
+                raise Paused
             self._entered(node, round_)
+        self._carry_out(node, effects)
+
+    def react(self, node: int, event: Event) -> tuple[Replica, list[Effect]]:
+        """Let the replica of a node handle an event."""
+        replica = self.replicas[node]
+        assert replica is not None, "because the caller has looked"
+        return replica, replica.step(event)
+
+    def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
+        """Whom of the receivers a message reaches, as its round has it."""
+        return receivers & routes.reach[kind][node]
+
+    def _carry_out(self, node: int, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
                 self._send(node, self._copies[effect.to] & self._others[node], effect.message)
@@ -253,7 +240,7 @@ class Execution:
             elif isinstance(effect, Commit):
                 self._commit(node, effect)
             elif isinstance(effect, CancelTimer):
-                dues = self._fetch_due if effect.timer is Timer.FETCH else self._round_due
+                dues = self.fetch_due if effect.timer is Timer.FETCH else self.round_due
                 dues[node] = NEVER
             else:
                 assert not isinstance(effect, ReadBlocks), "because all that was committed is kept at hand"
@@ -274,24 +261,24 @@ class Execution:
         before = self.rounds[node]
         self.rounds[node] = round_
         self.record.entered.append(Entered(self.now, node, round_))
-        self._changed_at = self.now
+        self.changed_at = self.now
         if round_ > self.last >= before:
-            self._passed += 1
+            self.passed += 1
             self._look_whether_all_passed()
-        if round_ > self._highest:
-            for begun in range(self._highest + 1, min(round_, self.last) + 1):
+        if round_ > self.highest:
+            for begun in range(self.highest + 1, min(round_, self.last) + 1):
                 routes = self._routes(begun)
                 self._reorders = self._reorders or routes.reversed
                 if routes.crash or routes.restart:
                     self._incidents.append(routes)
-            self._highest = round_
+            self.highest = round_
         held = self._held[node]
         if held:
             self._held[node] = [entry for entry in held if entry[0] >= round_]
             self._queue += [(node, event, number) for of_round, event, number in held if of_round < round_]
 
     def _look_whether_all_passed(self) -> None:
-        if self._passed != self._up or self._passed == 0:
+        if self.passed != self._up or self.passed == 0:
             self._ends_at = NEVER
         elif not self._waited_for:
             self._ends_at = self.now
@@ -301,23 +288,20 @@ class Execution:
     # --- messages
 
     def _routes(self, round_: int) -> Routes:
-        routes = self.script.get(round_) or self.after
-        if routes is None:
-            raise OutOfScript(round_)
-        return routes
+        return self.script.get(round_) or self.after
 
     def _send(self, node: int, receivers: int, message: Message) -> None:
         kind = KIND[type(message)]
         round_ = round_of(message)
-        routes = self.script.get(round_) or self._routes(round_)
+        routes = self.script.get(round_) or self.after
         if kind == TIMEOUT:
-            self._gave_up[node] = round_
-        elif kind == REQUEST and self._gave_up[node] >= round_:
+            self.gave_up[node] = round_
+        elif kind == REQUEST and self.gave_up[node] >= round_:
             kind = LATE_REQUEST
         sent = self.record.sent
         number = len(sent)
         sent.append(Sent(self.now, node, message))
-        reached = receivers & routes.reach[kind][node]
+        reached = self.reached(routes, round_, kind, node, receivers)
         if reached != receivers or self.observer is not None:
             reached = self._kept_back(node, receivers, reached, message, kind, round_, routes, number)
         if reached:
@@ -343,7 +327,7 @@ class Execution:
         if kind == TIMEOUT and routes.timeouts_excepted and excepted:
             for receiver in self._members[excepted]:
                 key = (node, receiver, round_)
-                sending = self._sendings[key] = self._sendings.get(key, 0) + 1
+                sending = self.sendings[key] = self.sendings.get(key, 0) + 1
                 if sending >= PASSES_ON_SENDING:
                     reached |= 1 << receiver
                     excepted &= ~(1 << receiver)
@@ -383,15 +367,15 @@ class Execution:
     def _set_timer(self, node: int, effect: SetTimer) -> None:
         due = self.now + round(effect.delay_s * self._ticks_per_s)
         if effect.timer is Timer.FETCH:
-            self._fetch_due[node] = due
-            self._fetch_round[node] = effect.round
+            self.fetch_due[node] = due
+            self.fetch_round[node] = effect.round
         else:
             round_ = effect.round
             if self._hurried[node] < round_ and self._routes(round_).early:
                 self._hurried[node] = round_
                 due = self.now
-            self._round_due[node] = due
-            self._round_of_timer[node] = round_
+            self.round_due[node] = due
+            self.round_of_timer[node] = round_
         if due < self._earliest:
             self._earliest = due
 
@@ -400,21 +384,17 @@ class Execution:
         now = self.now
         while self._earliest <= now:
             for node in range(len(self.replicas)):
-                if self._round_due[node] <= now:
-                    self._fire(node, Timer.ROUND, self._round_due, self._round_of_timer[node])
-                if self._fetch_due[node] <= now:
-                    self._fire(node, Timer.FETCH, self._fetch_due, self._fetch_round[node])
-            self._earliest = min(min(self._round_due), min(self._fetch_due))
+                if self.round_due[node] <= now:
+                    self._fire(node, Timer.ROUND, self.round_due, self.round_of_timer[node])
+                if self.fetch_due[node] <= now:
+                    self._fire(node, Timer.FETCH, self.fetch_due, self.fetch_round[node])
+            self._earliest = min(min(self.round_due), min(self.fetch_due))
 
     def _fire(self, node: int, timer: Timer, dues: list[int], round_: int) -> None:
-        due, dues[node] = dues[node], NEVER
+        dues[node] = NEVER
         if self.observer is not None:
             self.observer.fired(self.now, node, timer, round_)
-        try:
-            self._step(node, TimerFired(timer, round_), -1)
-        except OutOfScript:
-            dues[node] = due
-            raise
+        self._step(node, TimerFired(timer, round_), -1)
 
     # --- crashes
 
@@ -430,10 +410,10 @@ class Execution:
     def _crash(self, node: int) -> None:
         assert self._storages is not None, "because the caller knew that there are crashes"
         self.replicas[node] = None
-        self._round_due[node] = self._fetch_due[node] = NEVER
+        self.round_due[node] = self.fetch_due[node] = NEVER
         self._held[node] = []
         self._up -= 1
-        self._passed -= self.rounds[node] > self.last
+        self.passed -= self.rounds[node] > self.last
         self._look_whether_all_passed()
         if self.observer is not None:
             self.observer.crashed(self.now, node)
@@ -441,7 +421,7 @@ class Execution:
     def _restart(self, node: int) -> None:
         assert self._storages is not None, "because the caller knew that there are crashes"
         self.replicas[node] = self.system.node(node, self._storages[node].recover(self.system.config.kept_commits))
-        self.rounds[node] = self._gave_up[node] = 0
+        self.rounds[node] = self.gave_up[node] = 0
         self._up += 1
         self._look_whether_all_passed()
         self.record.restarted.append(Restarted(self.now, node, len(self.record.sent)))

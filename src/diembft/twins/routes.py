@@ -27,6 +27,9 @@ from diembft.twins.scenario import MessageType, Round, plan
 PROPOSAL, VOTE, TIMEOUT, ANSWER, REQUEST, LATE_REQUEST, BLOCKS = range(7)
 """Kinds of messages that may pass by different rules. LATE_REQUEST: the asker has timed out in the round."""
 
+LEADER = -1
+"""In place of a kind, where it is asked who leads a round."""
+
 KIND: dict[type[Message], int] = {
     ProposalMsg: PROPOSAL,
     VoteMsg: VOTE,

@@ -44,7 +44,7 @@ _MAX_INTERCHANGEABLE: Final = 7
 _BUG_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Drop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True):
+class Drop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True, cache_hash=True):
     """An exception: messages from ``src`` to ``dst`` (nodes, or ``_`` for any) dropped inside their set."""
 
     src: str
@@ -52,7 +52,7 @@ class Drop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     msg_type: MessageType
 
 
-class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, cache_hash=True):
     """What a richer network model decides in a round; each field's default leaves it to the model.
 
     - ``timeout_partition``: timeouts pass by this partition, proposals and votes by the round's own;
@@ -74,7 +74,7 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 NO_EXTRAS: Final = Extras()
 
 
-class Round(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Round(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, cache_hash=True):
     """One round: the replica that leads (all its copies do), the partition of the nodes, the exceptions."""
 
     leader: str

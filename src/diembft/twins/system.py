@@ -9,15 +9,18 @@ from typing import Literal, TypeAlias
 
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
+from diembft.consensus.effects import Reason
+from diembft.consensus.genesis import Genesis
+from diembft.consensus.quorums import Quorums
 from diembft.consensus.replica import Recovered, Replica
-from diembft.consensus.verification import Verifier
+from diembft.consensus.verification import HeldRequests, Verifier
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
 from diembft.faults.planting import Planting
 from diembft.faults.registry import plant
 from diembft.messages.digests import Digests
-from diembft.messages.types import Request
+from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.twins.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
 from diembft.twins.record import Cast, cast_of
 from diembft.twins.scenario import Scenario
@@ -25,32 +28,70 @@ from diembft.twins.scenario import Scenario
 Crypto: TypeAlias = Literal["symbolic", "ed25519"]
 
 
-class OutOfScript(Exception):
-    """Somebody asked for a round that is not scripted yet; `round` says which."""
-
-    def __init__(self, round_: int) -> None:
-        super().__init__(round_)
-        self.round = round_
-
-
 class ScenarioLeaders(ScriptedLeaders):
-    """Leaders by the scenario; after its last round that round's. Asked beyond a script that is not complete:
-    OutOfScript."""
+    """Leaders by the scenario; after its last round that round's. What is asked is noted in the list `noted`, if
+    any."""
 
-    __slots__ = ()
+    __slots__ = ("noted",)
+
+    def __init__(self, config: Config, leaders: dict[int, int]) -> None:
+        super().__init__(config, leaders)
+        self.noted: list[tuple[int, int]] | None = None
 
     def leader(self, round_: int, tree: BlockTree) -> int:
         """See LeaderElection."""
-        leader = self.leaders.get(round_)
-        if leader is None:
-            leader = self.leaders.get(AFTER_THE_LAST)
-            if leader is None:
-                raise OutOfScript(round_)
+        leader = self.of(round_)
+        if self.noted is not None:
+            self.noted.append((round_, leader))
         return leader
+
+    def of(self, round_: int) -> int:
+        """The scripted leader."""
+        leader = self.leaders.get(round_)
+        return self.leaders[AFTER_THE_LAST] if leader is None else leader
 
 
 AFTER_THE_LAST = 0
-"""In the table of leaders: who leads after the last scripted round; not there while the script is not complete."""
+"""In the table of leaders: who leads after the last scripted round."""
+
+
+REMEMBERED_ANSWERS = 4096
+
+
+class JudgesOnce(Verifier):
+    """Checks each message once for all nodes that share it. Whether a message is right depends on nothing else."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self, config: Config, digests: Digests, genesis: Genesis, keys: KeyRing, quorums: Quorums) -> None:
+        super().__init__(config, digests, genesis, keys, quorums)
+        self._answers: dict[Message, Reason | None] = {}
+
+    def proposal(self, message: ProposalMsg, held: HeldRequests) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().proposal(message, held))
+        return answers[message]
+
+    def vote(self, message: VoteMsg) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().vote(message))
+        return answers[message]
+
+    def timeout(self, message: TimeoutMsg) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().timeout(message))
+        return answers[message]
+
+    def _remember(self, message: Message, answer: Reason | None) -> None:
+        if len(self._answers) >= REMEMBERED_ANSWERS:
+            self._answers.clear()
+        self._answers[message] = answer
 
 
 class System:
@@ -61,7 +102,12 @@ class System:
     """
 
     def __init__(
-        self, cast: Cast, planting: Planting, delay_bound_s: float, crypto: Crypto = "symbolic", seed: int | float = 0
+        self,
+        cast: Cast,
+        planting: Planting,
+        delay_bound_s: float,
+        crypto: Crypto = "symbolic",
+        seed: int | float = 0,
     ) -> None:
         self.cast = cast
         self.planting = planting
@@ -73,7 +119,7 @@ class System:
         self.public_keys: dict[str, bytes] = {}
         """As in the header of a trace."""
         self._signers, self._markers, self.keys = self._make_keys(seed)
-        self._election = planting.mixed(ScenarioLeaders)(self.config, self.leaders)
+        self.election = planting.mixed(ScenarioLeaders)(self.config, self.leaders)
         digests = Digests(self.config.chain_id, self.config.epoch)
         self.signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
             lambda request: self.keys.verify_client(request.client, digests.request_of(request), request.signature)
@@ -91,7 +137,8 @@ class System:
         payload = self.planting.mixed(MarkerPayload)
         kit = replace(
             self.planting.kit,
-            leader_election=lambda _config: self._election,
+            verifier=self.planting.mixed(JudgesOnce),
+            leader_election=lambda _config: self.election,
             mempool=lambda config: payload(config, self.cast.names[node], self._markers[node]),
         )
         machine = self.planting.machine(MarkerMachine())

@@ -19,7 +19,7 @@ from diembft.twins.oracles import (
     quorum_progress,
 )
 from diembft.twins.oracles.facts import Facts
-from diembft.twins.oracles.verdict import Finding, Oracle, Terms
+from diembft.twins.oracles.verdict import Finding, Oracle, Outcome, Terms
 
 ORACLES: dict[str, Oracle] = {
     agreement.NAME: agreement.judge,
@@ -35,6 +35,24 @@ ORACLES: dict[str, Oracle] = {
     accountability.NAME: accountability.judge,
 }
 """All oracles by name, in the order in which verdicts list them."""
+
+
+SAFETY = (
+    agreement.NAME,
+    certified_uniqueness.NAME,
+    commit_chain.NAME,
+    honest_vote_once.NAME,
+    quorum_progress.NAME,
+    commit_order.NAME,
+    execution.NAME,
+    durability.NAME,
+)
+"""Oracles that, once violated, stay so however an execution goes on."""
+
+
+def violated_already(facts: Facts, terms: Terms) -> bool:
+    """Whether something is violated that stays so, in an execution that is not at its end."""
+    return any(ORACLES[name](facts, terms).outcome is Outcome.VIOLATED for name in SAFETY)
 
 
 def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:

@@ -35,10 +35,11 @@ def _contradiction(
     name: str, votes: list[Vote], timeouts: list[Timeout], new_votes: list[Vote], new_timeouts: list[Timeout]
 ) -> Finding | None:
     """A vote in a round that was voted or timed out in, or below it; a timeout that forgets a vote."""
+    before_it: list[Vote | Timeout] = [*votes, *timeouts]
     for vote in new_votes:
         if any(before.round == vote.round and before.content == vote.content for before in votes):
             continue
-        for earlier in (*votes, *timeouts):
+        for earlier in before_it:
             if earlier.round >= vote.round:
                 what = "voted" if isinstance(earlier, Vote) else "timed out"
                 return _violated(
