@@ -12,7 +12,7 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event, Requests, Timer
 from diembft.messages.types import ProposalMsg, VoteMsg
-from tests.consensus.rig import Flight, Rig
+from tests.consensus.rig import Crypto, Flight, Rig
 from tests.consensus.telling import Teller
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,8 +37,8 @@ class Transcript:
         return "\n".join(self.lines).strip() + "\n"
 
 
-def begin(n: int = 4, config: Config | None = None) -> tuple[Rig, Transcript]:
-    rig = Rig(n, config=config, start=False)
+def begin(config: Config | None = None, crypto: Crypto = "symbolic") -> tuple[Rig, Transcript]:
+    rig = Rig(4, config=config, crypto=crypto, start=False)
     return rig, Transcript(rig)
 
 
@@ -47,9 +47,9 @@ def start(rig: Rig) -> None:
         rig.start(node.index)
 
 
-def one_request() -> str:
+def one_request(crypto: Crypto = "symbolic") -> str:
     """The fast path: a request is proposed, certified, committed, answered; then all rest."""
-    rig, transcript = begin()
+    rig, transcript = begin(crypto=crypto)
     start(rig)
     transcript.note("alice asks; validator 0 leads round 1")
     rig.request(1, b"a")
