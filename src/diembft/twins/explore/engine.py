@@ -20,6 +20,9 @@ from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, col
 from diembft.twins.explore.world import Fault, Held, NodeState, World
 from diembft.twins.parts import NOBODY
 
+MAX_OUTCOMES = 400_000
+"""How many outcomes of groups are remembered: about 1 kB each."""
+
 IDLE = Outcome((), (), ())
 """Nothing happened."""
 
@@ -58,7 +61,6 @@ class Engine:
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
-        self._keys: dict[State, Hashable] = {}
         self._states: dict[Summary, State | None] = {}
         self._tables: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._phases = [(choice, model.phases(choice)) for choice in model.choices]
@@ -67,6 +69,11 @@ class Engine:
     def size(self) -> int:
         """How many distinct states of nodes it remembers."""
         return len(self._nodes)
+
+    def trim(self) -> None:
+        """Forget outcomes if they are many; they are computed anew."""
+        if len(self._outcomes) > MAX_OUTCOMES:
+            self._outcomes.clear()
 
     def initial(self) -> list[State]:
         """The states before step 1, by the leader of round 1."""
@@ -79,11 +86,8 @@ class Engine:
 
     def key(self, state: State) -> Hashable:
         """The canonical key of a state."""
-        if state in self._keys:
-            return self._keys[state]
         found = self.summary(state)
-        key = self._keys[state] = None if found is None else found.key(self.world, rename=self.rename)
-        return key
+        return None if found is None else found.key(self.world, rename=self.rename)
 
     def summary(self, state: State) -> Summary | None:
         """What of a state can still matter."""
@@ -217,7 +221,7 @@ class Engine:
         states = [self._nodes[number] for number in before]
         outcome = run_phase(self.world, state.round, members, states, phase, collector, proposers, reverse=reverse)
         after = tuple([self._number(node) for node in outcome.states])
-        self._outcomes[memo] = (after, outcome)
+        self._outcomes[memo] = (after, outcome._replace(states=()))  # the states are known by their numbers
         return after, outcome
 
     def _is_idle(self, before: tuple[int, ...], round_: int, phase: str) -> bool:

@@ -118,6 +118,7 @@ def expand(question: Question, paths: list[Path_]) -> Expanded:
     distinct = 0
     for path in paths:
         new: list[tuple[int, bytes]] = []
+        engine.trim()
         for successor in engine.successors(state_of(path)):
             distinct += 1
             if successor.faults:
