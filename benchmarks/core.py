@@ -1,7 +1,8 @@
 """The cost of the core on one core, without a network: ``python benchmarks/core.py``.
 
 Validators hand one another their messages in the order of sending, nothing is lost, no timer fires: the fast path.
-Times are medians of several runs, in microseconds of the processor. `--commits N` sets the length of the memory run (default 100,000).
+Times are medians of several runs, in microseconds of the processor. `--commits N` sets the length of the memory run
+(default 100,000).
 """
 
 import argparse
