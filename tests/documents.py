@@ -159,7 +159,8 @@ def agrees(expected: Sequence[str], actual: Sequence[str]) -> bool:
 def copy_of_project(folder: Path) -> Path:
     """A copy of the project's files in which commands may write what they like."""
     copy = folder / "diembft"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "generated_tests", "dist", "build"))
+    made = (".*", "__pycache__", "generated_tests", "runs", "dist", "build")
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*made))
     return copy
 
 

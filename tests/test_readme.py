@@ -15,7 +15,14 @@ from tests import documents
 ROOT = documents.ROOT
 PROGRAMS = Path(sys.executable).parent
 
-EXECUTED = ("README.md", "docs/architecture.md", "docs/drivers.md", "docs/protocol.md", "docs/testcases.md")
+EXECUTED = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/distalgo.md",
+    "docs/drivers.md",
+    "docs/protocol.md",
+    "docs/testcases.md",
+)
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

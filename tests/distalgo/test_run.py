@@ -59,7 +59,7 @@ def test_a_run_leaves_ledgers_logs_trace_and_verdict(tmp_path: Path) -> None:
     assert errors(outcome) == []
     first, second = outcome.stdout.splitlines()
     assert first == "PASS quick"
-    assert second.endswith(" s: quick-1")
+    assert second.endswith(f" s: {tmp_path}/runs/quick-1")
     folder = tmp_path / "runs" / "quick-1"
     replicas = [f"replica{index}" for index in range(4)]
     files = [f"{name}.{suffix}" for name in replicas for suffix in ("ledger", "log")]

@@ -39,7 +39,7 @@ SLOW_VOTER = [("vote", round_, 1, receiver) for round_, receiver in product(rang
 FAINT_TIMEOUTS = [("timeout", 4, 0, receiver) for receiver in (1, 2)]
 
 SCHEDULES: dict[str, tuple[int, int, float, list[Loss]]] = {
-    # validators, the last round, delta in seconds, losses; where nothing must time out, delta is so large that nothing does
+    # Validators, the last round, delta in seconds, losses. Where nothing must time out, delta is large enough.
     "fault_free": (4, 14, 5.0, []),
     "seven": (7, 12, 5.0, []),
     "five": (5, 12, 5.0, []),

@@ -225,10 +225,12 @@ def replay(plan: Plan) -> str:
 def told(job: Job, result: Result) -> str:
     """What is printed of a run: the verdict, then the figures and where the rest is."""
     figures = result.figures
+    here = Path.cwd()
+    folder = job.folder.relative_to(here) if job.folder.is_relative_to(here) else job.folder
     lines = [
         str(result.verdict),
         f"  {figures.rounds} rounds, {figures.commits} blocks, {figures.timeouts} timeouts, "
-        f"{figures.messages} messages, {figures.dropped} dropped, {result.real_s:.1f} s: {job.folder.name}",
+        f"{figures.messages} messages, {figures.dropped} dropped, {result.real_s:.1f} s: {folder}",
     ]
     if job.plan.case.drawn_seeds:
         lines.append(f"  seeds that were drawn: {replay(job.plan)}")

@@ -198,7 +198,9 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
     except _OutOfTime:
         record = execution.record._replace(ending=Ending.TIMED_OUT, end=execution.now)
     judgement = verdict.judge(record, verdict.terms(scenario, delayed=terms.delayed, crypto=terms.crypto))
-    return _result(terms, scenario, judgement, monotonic() - began_s)
+    result = _result(terms, scenario, judgement, monotonic() - began_s)
+    log.info("%s", result.told)
+    return result
 
 
 def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: float) -> Result:
