@@ -63,6 +63,13 @@ class _Step(NamedTuple):
     effects: list[Effect]
 
 
+class Tally:
+    """Counts for an execution and all its forks."""
+
+    steps = 0
+    """How many steps were made, and are remembered."""
+
+
 class SharedExecution(Execution):
     """See the module. The system must be of its graph alone."""
 
@@ -73,6 +80,7 @@ class SharedExecution(Execution):
         self.asked: list[tuple[Ask, Answer]] = []
         """What was looked up since the last fork, with the answers."""
         self._locals = [_Local(replica) for replica in self.replicas if replica is not None]
+        self.tally = Tally()
 
     def go_on(self) -> bool:
         """Execute to the next pause or to the end; whether it is a pause."""
@@ -145,6 +153,7 @@ class SharedExecution(Execution):
         self.system.election.noted = noted
         effects = replica.step(event)
         self.system.election.noted = None
+        self.tally.steps += 1
         return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
 
     def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:

@@ -30,10 +30,10 @@ from diembft.twins.system import AFTER_THE_LAST, System
 from diembft.twins.verdict import Judgement, judge, run, terms
 
 KEPT_EXECUTIONS = 3000
-"""How many paused executions a graph keeps; one takes some 20 kB. Others are executed again when they are needed."""
+"""How many paused executions a graph keeps. Others are executed again when they are needed."""
 
-KEPT_STATES = 300_000
-"""How many states a graph keeps before it begins anew."""
+KEPT_STEPS = 60_000
+"""How many steps of replicas a graph remembers before it begins anew: about 200 MB."""
 
 QUORUM = -2
 """As the kind of an Ask: whether some set of the round holds a quorum."""
@@ -54,10 +54,11 @@ class Shape(NamedTuple):
 
 
 def shape_of(scenario: Scenario) -> Shape | None:
-    """The shape of a scenario; None if it must be executed alone, because a round has extras."""
-    if not scenario.rounds or any(
-        round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds
-    ):
+    """The shape of a scenario; None if it must be executed alone: in another network model, or if a round has
+    extras."""
+    if scenario.model != "timed" or not scenario.rounds:
+        return None
+    if any(round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds):
         return None
     gst = scenario.synchronous_from
     return Shape(
@@ -165,7 +166,7 @@ class Graph:
 
     def judge(self, path: Sequence[int]) -> Judgement | None:
         """What the oracles say of the scenario of these rounds; None if something is violated: execute it alone."""
-        if self.states > KEPT_STATES:
+        if self._tally.steps > KEPT_STEPS:
             self._root = self._begin()
             self._walk = []
         routes = [self._after, *[self._routes[number] for number in path]]
@@ -206,10 +207,11 @@ class Graph:
 
     def _begin(self) -> _State:
         """Forget all, and start from the first event."""
-        self.states = 0
         self._known.clear()
         self._recent.clear()
-        return _State(SharedExecution(self._system, self._script, self._last, after=self._after))
+        execution = SharedExecution(self._system, self._script, self._last, after=self._after)
+        self._tally = execution.tally
+        return _State(execution)
 
     def _execute(self, walked: list[_State], routes: list[Routes]) -> _Step | _End:
         """Execute the way from the last state on, and note it."""

@@ -1,0 +1,87 @@
+"""Executors for campaigns: this very process, processes of this machine, or a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from diembft.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LOCAL_CLUSTER = "local"
+"""In place of a scheduler's address: a Dask cluster of processes of this machine."""
+
+
+class Inline(Executor):
+    """Works in this very process, as things are submitted."""
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """See Executor."""
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Processes(ProcessPoolExecutor):
+    """Fresh interpreters: they inherit no threads and no locks. Shut down without waiting, it ends them."""
+
+    def __init__(self, jobs: int) -> None:
+        self._others = frozenset([process.pid for process in multiprocessing.active_children()])
+        super().__init__(jobs, multiprocessing.get_context("spawn"), _leave_quietly)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See Executor."""
+        if not wait:
+            for process in multiprocessing.active_children():
+                if process.pid not in self._others:
+                    process.terminate()
+        super().shutdown(wait=True, cancel_futures=cancel_futures)
+
+
+def _leave_quietly() -> None:
+    """Ctrl-C reaches every process of a terminal; only the first has something to say about it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def executors(jobs: int, dask: str | None = None) -> Iterator[tuple[Callable[[], Executor], int]]:
+    """A maker of executors, and how many workers each has.
+
+    `dask` is the address of a scheduler, or LOCAL_CLUSTER; then `jobs` is for the local cluster alone. Raises
+    InputError if there is no such scheduler, or no Dask.
+    """
+    if dask is None:
+        yield (Inline if jobs == 1 else lambda: Processes(jobs)), jobs
+        return
+    with _client(dask, jobs) as client:
+        threads = sum(client.nthreads().values())
+        yield client.get_executor, max(1, threads)
+
+
+@contextmanager
+def _client(address: str, jobs: int) -> Iterator[Any]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError("--dask: needs the package distributed: pip install 'diembft[dask]'") from error
+    library: Any = distributed  # its own types do not tell what it returns
+    with ExitStack() as stack:
+        try:
+            if address == LOCAL_CLUSTER:
+                cluster = library.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+                client = library.Client(stack.enter_context(cluster))
+            else:
+                client = library.Client(address, timeout="10s")
+            stack.enter_context(client)
+        except (OSError, ValueError) as error:
+            raise InputError(f"--dask: no scheduler at {address!r}: {' '.join(str(error).split())}") from error
+        yield client
