@@ -208,7 +208,6 @@ def kinds(reasons: tuple[Reason, ...]) -> list[str]:
 @pytest.mark.parametrize(
     "name",
     [
-        "faulty_leader",
         "flood",
         "message_loss",
         "set_attribute",
