@@ -158,7 +158,8 @@ def interrupted(tmp_path: Path, signal_number: int, *, everybody: bool) -> Path:
         try:
             folder = tmp_path / "quick-1"
             until = time.monotonic() + 60
-            while not (folder / "replica3.ledger").is_file() or not (folder / "replica3.ledger").stat().st_size:
+            ledgers = [folder / f"replica{index}.ledger" for index in range(4)]
+            while not all(ledger.is_file() and ledger.stat().st_size for ledger in ledgers):
                 assert process.poll() is None
                 assert time.monotonic() < until
                 time.sleep(0.05)
