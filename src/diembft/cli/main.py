@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from diembft import __version__
-from diembft.cli import check, fuzz, output, run, test, view
+from diembft.cli import check, fuzz, output, run, test, twins, view
 from diembft.cli import list as list_
 from diembft.errors import InputError
 
@@ -19,6 +19,7 @@ COMMANDS: tuple[click.Command, ...] = (
     view.view,
     view.plot,
     check.command,
+    twins.group,
 )
 """Every command or group of commands; each has a module of its own."""
 

@@ -1,0 +1,117 @@
+"""`diembft twins explore`: the whole space of scenarios, of every length, decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from diembft.cli import options, output
+from diembft.twins import formats
+from diembft.twins.explore.models import MODELS
+from diembft.twins.explore.replay import scenario_of
+from diembft.twins.explore.search import Level, Limits, Progress, Question, Result, explore
+from diembft.twins.workers import LOCAL_CLUSTER, executors
+
+
+@click.command("explore")
+@click.option("--replicas", type=click.IntRange(1, 13), default=4, show_default=True, help="How many replicas.")
+@click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin.")
+@click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Up to so many sets in a partition.")
+@click.option(
+    "--leaders", type=click.Choice(["all", "twins"]), default="all", show_default=True, help="Which replicas may lead."
+)
+@click.option("--quorum-filter", is_flag=True, help="Some set of each partition holds a quorum.")
+@click.option(
+    "--model", type=click.Choice(list(MODELS)), default="barrier", show_default=True, help="The network model."
+)
+@options.bugs
+@click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
+@click.option("--rounds", type=click.IntRange(1), help="Decide scenarios of up to so many rounds, no longer ones.")
+@click.option("--max-states", type=click.IntRange(1), help="Stop at so many distinct states.")
+@click.option(
+    "--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
+)
+@click.option("--memory", type=click.IntRange(1), metavar="MIB", help="Stop at so much memory for visited states.")
+@click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Save each level to this file; go on with it.")
+@click.option("--output", "-o", "counterexample", type=click.Path(path_type=Path), help="Where a counterexample goes.")
+@options.jobs
+@options.as_json
+def command(
+    replicas: int,
+    faulty: int,
+    sets: int,
+    leaders: str,
+    quorum_filter: bool,
+    model: str,
+    bugs: tuple[str, ...],
+    crashes: bool,
+    rounds: int | None,
+    max_states: int | None,
+    time_s: float | None,
+    memory: int | None,
+    dask: str | None,
+    checkpoint: Path | None,
+    counterexample: Path | None,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Decide a whole space of scenarios, of every length, by merging states that behave alike.
+
+    Breadth first over distinct global states of the real core, until nothing new appears, a limit is reached, or a
+    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins run`.
+    """
+    options.check_writable(checkpoint, "--checkpoint")
+    options.check_writable(counterexample, "--output")
+    question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes)
+    limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
+    if not as_json:
+        output.say("round      new  visited   transitions    distinct  seconds  scenarios")
+    with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
+        shown = bar.add_task("states", total=None)
+
+        def on_progress(progress: Progress) -> None:
+            bar.update(shown, description=f"round {progress.round}", completed=progress.done, total=progress.of)
+
+        def on_level(level: Level) -> None:
+            if not as_json:
+                output.say(_row(level))
+
+        result = explore(
+            question,
+            limits=limits,
+            executor=executor,
+            checkpoint=checkpoint,
+            on_level=on_level,
+            on_progress=on_progress,
+        )
+    written = _write(result, counterexample) if result.found is not None else None
+    if as_json:
+        output.say_json({**result._asdict(), "statement": result.statement(), "counterexample": written})
+    else:
+        output.say(Text(result.statement()))
+        if result.found is not None:
+            for detail in result.found.details:
+                output.say(f"  {detail}")
+            output.say(f"  again: diembft twins run {written}{'' if bugs else ' --expect-violation'}")
+    return output.FAILED if result.found is not None and not bugs else output.PASSED
+
+
+def _row(level: Level) -> str:
+    scenarios = int(level.scenarios)
+    written = f"{scenarios:,}" if scenarios < 10**15 else f"{scenarios:.3e}"
+    return (
+        f"{level.round:5} {level.states:8,} {level.visited:8,} {level.transitions:13,} {level.distinct:11,} "
+        f"{level.seconds:8.1f}  {written}"
+    )
+
+
+def _write(result: Result, path: Path | None) -> Path:
+    assert result.found is not None, "because there is a counterexample"
+    question = result.question
+    name = "-".join(["counterexample", question.model, *question.bugs])
+    target = path or Path("generated_tests") / f"{name}.jsonl"
+    formats.write_scenarios(target, [scenario_of(question, result.found.path, name)])
+    return target

@@ -1,0 +1,180 @@
+"""`diembft twins`: scenarios with copies of faulty replicas, generated, executed and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.text import Text
+
+from diembft.cli import explore, options, output
+from diembft.cli.options import Runtime
+from diembft.cli.output import Column
+from diembft.errors import InputError
+from diembft.simulation.system import Crypto
+from diembft.twins import formats
+from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Summary, run_campaign
+from diembft.twins.oracles import ORACLES
+from diembft.twins.space import Space
+from diembft.twins.workers import LOCAL_CLUSTER, executors
+
+DEFAULT_COUNT = 1000
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group("twins")
+def group() -> None:
+    """Twins testing: faulty replicas run as copies of the real code, under scripted leaders and partitions."""
+
+
+group.add_command(explore.command)
+
+
+def _shape(command: Command) -> Command:
+    """The options that describe a space of scenarios, and a range or a sample of it."""
+    for option in (
+        click.option("--canonical", is_flag=True, help="Take one of all that renaming correct replicas makes equal."),
+        click.option("--seed", type=int, help="Take a sample without replacement, which this number fixes."),
+        click.option("--count", type=click.IntRange(1), help=f"How many [default: {DEFAULT_COUNT}, or all if fewer]."),
+        click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first number."),
+        options.bugs,
+        click.option(
+            "--model",
+            type=click.Choice(["timed", "barrier", "two-phase"]),
+            default="timed",
+            show_default=True,
+            help="The network model.",
+        ),
+        click.option("--drops", type=click.IntRange(0), default=0, show_default=True, help="Exceptions in a round."),
+        click.option("--quorum-filter", "quorum", is_flag=True, help="Some set of each partition holds a quorum."),
+        click.option(
+            "--leaders",
+            type=click.Choice(["all", "twins", "correct"]),
+            default="all",
+            show_default=True,
+            help="Which replicas may lead.",
+        ),
+        click.option(
+            "--rounds", type=click.IntRange(0), default=7, show_default=True, help="Rounds, before the suffix."
+        ),
+        click.option("--exactly", is_flag=True, help="Exactly --sets sets, rather than up to so many."),
+        click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Sets in a partition."),
+        click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin."),
+        click.option("--replicas", type=click.IntRange(1, 26), default=4, show_default=True, help="How many replicas."),
+    ):
+        command = option(command)
+    return command
+
+
+def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool, **shape: Any) -> Ranged:
+    space = Space(**shape)
+    left = max(0, space.count - first)
+    return Ranged(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
+
+
+@group.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_shape
+def generate(file: Path, **shape: Any) -> int:
+    """Write scenarios to FILE (`.zst`: compressed): a range of a space that is counted first.
+
+    Scenario number K is the same wherever it is computed. The last round changes fastest.
+    """
+    source = _ranged(**shape)
+    output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
+    with formats.output(file) as out:
+        source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
+    output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
+    return output.PASSED
+
+
+@group.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@_shape
+@click.option("--expect-violation", is_flag=True, help="Every scenario must be violated, with planted bugs or without.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="Write a line of JSON for each; go on with what it has."
+)
+@click.option(
+    "--undelivered",
+    type=click.Choice(["drop", "delay"]),
+    default="drop",
+    show_default=True,
+    help="What becomes of a message that a partition keeps back.",
+)
+@click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
+@options.runtime
+@options.crypto
+@options.jobs
+@options.as_json
+def run(
+    file: Path | None,
+    expect_violation: bool,
+    results: Path | None,
+    undelivered: str,
+    dask: str | None,
+    runtime: Runtime,
+    crypto: Crypto,
+    jobs: int,
+    as_json: bool,
+    **shape: Any,
+) -> int:
+    """Execute and judge the scenarios of FILE, or of a range of a space if no file is given.
+
+    FILE is a Python file with test cases, or one of generated scenarios. Expected is that scenarios without planted
+    bugs hold, and that those with planted bugs are violated.
+    """
+    source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(formats.read_scenarios(file)))
+    if runtime == "distalgo":
+        return _run_distalgo(file, source, expect_violation)
+    options.check_writable(results, "--results")
+    manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
+    with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
+        shown = bar.add_task("scenarios", total=source.count)
+
+        def watch(progress: Progress) -> None:
+            bar.update(shown, completed=progress.done)
+
+        summary = run_campaign(
+            source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
+        )
+    if as_json:
+        output.say_json(summary)
+    else:
+        _print(summary)
+    return output.PASSED if summary.passed else output.FAILED
+
+
+def _run_distalgo(file: Path | None, source: Listed | Ranged, expect_violation: bool) -> int:
+    from diembft.distalgo.command import run_scenarios
+
+    if file is None or not isinstance(source, Listed):
+        raise InputError("--runtime distalgo: needs a file of scenarios")
+    done = run_scenarios(file, source.listed, ["--expect-violation"] if expect_violation else [])
+    for result in done:
+        output.say(result.told)
+    return output.PASSED if all(result.as_expected for result in done) else output.FAILED
+
+
+def _print(summary: Summary) -> None:
+    rows = [(name, f"{summary.oracles[name]:,}", f"{summary.undecided[name]:,}") for name in ORACLES]
+    output.table([Column("oracle"), Column("violated", True), Column("undecided", True)], rows)
+    for result in summary.unexpected[:10]:
+        what = "; ".join([f"{violation.oracle}: {violation.detail}" for violation in result.violations])
+        if not what:
+            what = "liveness is undecided, though promised" if result.unkept else "nothing was violated, unexpectedly"
+        output.say(f"scenario {result.index} {result.name}: {what}")
+    endings = ", ".join([f"{count:,} {ending}" for ending, count in sorted(summary.endings.items())])
+    output.say(
+        Text(" ").join(
+            [
+                output.verdict_word(summary.passed),
+                Text(
+                    f"{summary.as_expected:,} of {summary.scenarios:,} scenarios as expected, "
+                    f"{summary.violated:,} violated ({endings})"
+                ),
+            ]
+        )
+    )
