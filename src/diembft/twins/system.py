@@ -17,6 +17,7 @@ from diembft.consensus.verification import HeldRequests, Verifier
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.errors import InputError
 from diembft.faults.planting import Planting
 from diembft.faults.registry import plant
 from diembft.messages.digests import Digests
@@ -170,6 +171,8 @@ def _system(cast: Cast, bugs: tuple[str, ...], delay_bound_s: float, crypto: Cry
 
 def system_of(scenario: Scenario, crypto: Crypto = "symbolic") -> System:
     """The system that a scenario is about; scenarios that differ in their rounds alone share one. Raises InputError."""
+    if len(scenario.replicas) < 2:
+        raise InputError(f"replicas: {', '.join(scenario.replicas)} alone: a single validator never waits for anybody")
     cast = cast_of(scenario.replicas, scenario.twins)
     seed = scenario.seed if crypto == "ed25519" else 0
     return _system(cast, scenario.bugs, scenario.delay_bound_s, crypto, seed)

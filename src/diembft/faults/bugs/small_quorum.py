@@ -7,10 +7,10 @@ from diembft.consensus.quorums import Quorums
 
 
 class SmallQuorum(Quorums):
-    """2f is a quorum."""
+    """2f are enough, though never fewer than two."""
 
     __slots__ = ()
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.quorum = max(1, 2 * config.f)
+        self.quorum = min(config.quorum, max(2, 2 * config.f))
