@@ -23,7 +23,7 @@ from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_sign
 from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
 from diembft.messages.digests import Digests
-from diembft.messages.types import Request
+from diembft.messages.types import Message, Request
 
 RUNS = 5
 SIZES = (4, 7, 13, 31, 100)
@@ -69,7 +69,7 @@ class Line:
             for replica in range(n)
         ]
         self.messages = 0
-        self._waiting: deque[tuple[int, Received]] = deque()
+        self._waiting: deque[tuple[int, Received[Message]]] = deque()
         for replica in range(n):
             self._carry_out(replica, self.replicas[replica].step(Started()))
 

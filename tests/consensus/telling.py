@@ -81,7 +81,7 @@ class Teller:
                 return f"set {timer.value} timer of round {round_} to {delay_s:.3f} s"
             case CancelTimer(timer):
                 return f"cancel {timer.value} timer"
-            case Commit(height, block, _, _, results, certificate):
+            case Commit(height, block, certificate, _, _, results):
                 outcomes = ["no-op" if reply is None else reply.status for reply in results]
                 told = f", results {' '.join(outcomes)}" if outcomes else ""
                 return f"commit {self.block(block)} at height {height} by {self.qc(certificate)}{told}"

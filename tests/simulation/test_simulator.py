@@ -183,7 +183,7 @@ def test_a_restarted_node_has_what_it_persisted_and_nothing_else() -> None:
         if isinstance(event, Started) and node == 0 and now_s == 0:
             return [
                 persist([first, second], [first]),
-                Commit(1, first, b"state", {"some": "ledger"}, (), GENESIS.qc),
+                Commit(1, first, GENESIS.qc, b"state", {"some": "ledger"}, ()),
             ]
         return []
 
@@ -206,7 +206,7 @@ def test_a_crash_in_mid_step_keeps_what_the_step_persisted_and_committed() -> No
                 return [Send(1, note(1)), SetTimer(Timer.ROUND, 1.0, 2)]
             return [
                 persist([block], [block]),
-                Commit(1, block, b"state", "ledger", (), GENESIS.qc),
+                Commit(1, block, GENESIS.qc, b"state", "ledger", ()),
                 Send(1, note(2)),
                 SetTimer(Timer.ROUND, 1.0, 3),
             ]

@@ -12,8 +12,27 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from diembft.consensus.events import Timer
+from diembft.machine import effects as machine
+from diembft.machine.effects import Broadcast, CancelTimer, Send, SetTimer
 from diembft.messages.types import QC, TC, Block, Message, Reply, TimeoutMsg, VoteMsg
+
+__all__ = [
+    "Broadcast",
+    "CancelTimer",
+    "Commit",
+    "Divergence",
+    "Effect",
+    "Equivocation",
+    "Ignored",
+    "Persist",
+    "ReadBlocks",
+    "Reason",
+    "Rejected",
+    "SafetyRecord",
+    "Send",
+    "SendReply",
+    "SetTimer",
+]
 
 
 class SafetyRecord(Struct, frozen=True, array_like=True, gc=False):
@@ -28,7 +47,7 @@ class SafetyRecord(Struct, frozen=True, array_like=True, gc=False):
     last_round_tc: TC | None
 
 
-class Persist(Struct, frozen=True, gc=False):
+class Persist(machine.Persist, frozen=True, gc=False):
     """Make durable, atomically: the record (replacing the last), these blocks, and that `committed` were committed.
 
     `blocks` are new, parents before children. `committed` are ids of blocks made durable now or before, oldest first;
@@ -40,39 +59,7 @@ class Persist(Struct, frozen=True, gc=False):
     committed: tuple[bytes, ...]
 
 
-class Send(Struct, frozen=True, gc=False):
-    """Send to one validator.
-
-    Sent to oneself, it has already taken effect: only a driver that runs several copies of one identity (Twins) has
-    something to do, for the other copies.
-    """
-
-    to: int
-    message: Message
-
-
-class Broadcast(Struct, frozen=True, gc=False):
-    """Send to all other validators (for one's own copy see Send)."""
-
-    message: Message
-
-
-class SetTimer(Struct, frozen=True, gc=False):
-    """Start the timer anew, to fire after `delay_s` seconds; one of its kind that runs is replaced and must not
-    fire."""
-
-    timer: Timer
-    delay_s: float
-    round: int
-
-
-class CancelTimer(Struct, frozen=True, gc=False):
-    """Stop the timer: it must not fire."""
-
-    timer: Timer
-
-
-class Commit(Struct, frozen=True, gc=False):
+class Commit(machine.Commit, frozen=True, gc=False):
     """Deliver a committed block: each once, oldest first.
 
     `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block, of
@@ -81,12 +68,11 @@ class Commit(Struct, frozen=True, gc=False):
     which it was learnt that the block is committed.
     """
 
-    height: int
     block: Block
+    certificate: QC
     state_id: bytes
     ledger: Any
     results: tuple[Reply | None, ...]
-    certificate: QC
 
 
 class SendReply(Struct, frozen=True, gc=False):
@@ -172,8 +158,8 @@ class Divergence(Struct, frozen=True, gc=False):
 
 Effect: TypeAlias = (
     Persist
-    | Send
-    | Broadcast
+    | Send[Message]
+    | Broadcast[Message]
     | SetTimer
     | CancelTimer
     | Commit

@@ -609,7 +609,7 @@ class Replica:
             height += 1
             block = node.block
             self._committed.append(block.id)
-            out.append(Commit(height, block, node.state_id, node.ledger, node.results, qc))
+            out.append(Commit(height, block, qc, node.state_id, node.ledger, node.results))
             if block.payload:
                 self.mempool.forget(block.payload)
                 out.extend([SendReply(reply) for reply in node.results if reply is not None])

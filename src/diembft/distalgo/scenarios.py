@@ -24,13 +24,15 @@ from diembft.distalgo.folder import RUNS, new_folder, write_json
 from diembft.distalgo.stepping import Answer, Ask, RemoteSystem, decode_event, decode_recovered, encode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.protocols.diembft.protocol import DIEMBFT
+from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.simulation.system import Crypto
 from diembft.twins import verdict
 from diembft.twins.executor import Execution, script_of, time_limit
 from diembft.twins.formats import read_scenarios
 from diembft.twins.record import Ending, Record
 from diembft.twins.scenario import Scenario
-from diembft.twins.system import System, system_of
+from diembft.twins.system import system_of
 from diembft.twins.verdict import Judgement
 
 log = logging.getLogger(__name__)
@@ -124,14 +126,14 @@ class TwinsNode:
     """One process: a copy of a replica in one scenario after the other."""
 
     def __init__(self) -> None:
-        self._system: System | None = None
+        self._system: DiemBftSystem | None = None
         self._node = 0
         self._replica: Replica | None = None
 
     def begin(self, node: int, data: bytes, crypto: Crypto) -> None:
         """Play node `node` of a scenario from now on."""
         scenario = decode_scenario(data)
-        self._system = system_of(scenario, crypto)
+        self._system = _system_of(scenario, crypto)
         script_of(scenario, self._system)  # tells the system who leads
         self._node = node
         self._replica = None
@@ -165,6 +167,14 @@ def decode_scenario(data: bytes) -> Scenario:
     return _decoder.decode(data)
 
 
+def _system_of(scenario: Scenario, crypto: Crypto) -> DiemBftSystem:
+    """The nodes of a scenario. Raises InputError if it is of another protocol."""
+    system = system_of(scenario, crypto)
+    if not isinstance(system, DiemBftSystem):
+        raise InputError(f"{scenario.name}: protocol: {scenario.protocol!r} does not run on DistAlgo")
+    return system
+
+
 # --- the executor
 
 
@@ -181,9 +191,10 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
             raise _OutOfTime
         return ask(node, question, data)
 
-    system = RemoteSystem(system_of(scenario, terms.crypto), ask_in_time)
+    system = RemoteSystem(_system_of(scenario, terms.crypto), ask_in_time)
     script, after = script_of(scenario, system)
     execution = Execution(
+        DIEMBFT,
         system,
         script,
         len(script),

@@ -14,7 +14,7 @@ import msgspec
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
 from diembft.consensus.replica import Recovered, Replica
-from diembft.twins.system import System
+from diembft.protocols.diembft.system import DiemBftSystem
 
 _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (*get_args(Event), *get_args(Effect))}
 _named: Final = msgspec.msgpack.Decoder(tuple[tuple[str, msgspec.Raw], ...])
@@ -65,27 +65,21 @@ class RemoteNode:
     """Stands for a replica in another process, as far as an executor needs one."""
 
     def __init__(self, node: int, ask: Ask) -> None:
-        self.pacemaker = _Round()
+        self.current_round = 0
         self._node = node
         self._ask = ask
 
     def step(self, event: Event) -> list[Effect]:
         """See Replica."""
         answer = self._ask(self._node, "step", encode([event]))
-        self.pacemaker.current_round = answer.round
+        self.current_round = answer.round
         return decode_effects(answer.effects)
 
 
-class _Round:
-    """What an executor reads of a pacemaker."""
-
-    current_round = 0
-
-
-class RemoteSystem(System):
+class RemoteSystem(DiemBftSystem):
     """A system whose nodes run in other processes."""
 
-    def __init__(self, local: System, ask: Ask) -> None:
+    def __init__(self, local: DiemBftSystem, ask: Ask) -> None:
         # What a system has beside its nodes is shared with the one that judges; no replicas are made here.
         self.__dict__.update(local.__dict__)
         self._ask = ask

@@ -26,11 +26,11 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError
+from diembft.protocols.interface import Crypto
 from diembft.twins.oracles.verdict import Outcome
 from diembft.twins.scenario import Scenario
 from diembft.twins.sharing import Sharing
 from diembft.twins.space import Space
-from diembft.twins.system import Crypto
 from diembft.twins.verdict import Judgement, run
 
 FORMAT = "diembft-twins-results"

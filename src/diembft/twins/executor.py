@@ -1,9 +1,9 @@
-"""The executor: one scenario, one execution of the real core, in virtual time.
+"""The executor: one scenario, one execution of the protocol that it names, in virtual time.
 
 Time is counted in ticks: every message takes one, a quarter of the delay bound. Ties follow the order of sending; at
 equal times deliveries precede timers, timers go by node. Timers do not grow. Which messages pass is said in
 `routes`; a message to an identity goes to every copy of it, the sender's twin included, and the sender's own copy
-has taken effect inside the core.
+has taken effect inside its step.
 
 - A message belongs to a round; that round's partition and exceptions apply to it whenever it is sent. After the last
   round the network is whole, and led as that round was.
@@ -19,17 +19,28 @@ The same scenario gives the same record and the same trace, byte for byte.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
-from diembft.consensus.effects import Broadcast, CancelTimer, Commit, Effect, Persist, ReadBlocks, Send, SetTimer
-from diembft.consensus.events import Event, Received, Started, Timer, TimerFired
-from diembft.consensus.replica import Replica
-from diembft.messages.types import Message, round_of
-from diembft.simulation.storage import Storage
+from diembft.errors import InputError
+from diembft.machine.effects import Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
+from diembft.machine.events import Received, Started, Timer, TimerFired
+from diembft.protocols.interface import (
+    AFTER_THE_LAST,
+    LATE_REQUEST,
+    REQUEST,
+    TIMEOUT,
+    Crypto,
+    Replica,
+    Storage,
+    System,
+    UnderTest,
+)
+from diembft.protocols.registry import protocol_of
 from diembft.twins.record import TICKS_PER_BOUND, Committed, Ending, Entered, Record, Restarted, Sent
-from diembft.twins.routes import KIND, LATE_REQUEST, REQUEST, TIMEOUT, Routes, routes_of, whole
+from diembft.twins.routes import Routes, routes_of, whole
 from diembft.twins.scenario import Scenario
-from diembft.twins.system import AFTER_THE_LAST, Crypto, System, system_of
+from diembft.twins.system import system_of
 
 NEVER = 1 << 62
 
@@ -48,6 +59,12 @@ LIMIT_TIMERS = 6
 PASSES_ON_SENDING = 3
 """A timeout that an exception drops passes on this sending."""
 
+Event: TypeAlias = Any
+"""Of `diembft.machine.events`, with a protocol's messages."""
+
+Effects: TypeAlias = Sequence[Any]
+"""Of `diembft.machine.effects`, and what a protocol has besides."""
+
 Arrival = tuple[int, Event, int]
 """Who receives what, and its number among all that was sent."""
 
@@ -55,19 +72,19 @@ Arrival = tuple[int, Event, int]
 class Observer(Protocol):
     """Watches an execution, for a trace. Nodes are numbers, times are ticks, masks have bit i for node i."""
 
-    def sent(self, tick: int, node: int, number: int, to: int, message: Message) -> None:
+    def sent(self, tick: int, node: int, number: int, to: int, message: Any) -> None:
         """A message was sent to the nodes of a mask."""
 
     def dropped(self, tick: int, number: int, receivers: int, reason: str) -> None:
         """It will not reach these."""
 
-    def delivered(self, tick: int, node: int, number: int, effects: list[Effect]) -> None:
+    def delivered(self, tick: int, node: int, number: int, effects: Effects) -> None:
         """It was handled."""
 
     def fired(self, tick: int, node: int, timer: Timer, round_: int) -> None:
         """A timer fired."""
 
-    def stepped(self, tick: int, node: int, replica: Replica, effects: list[Effect]) -> None:
+    def stepped(self, tick: int, node: int, replica: Replica, effects: Effects) -> None:
         """A step was made, whatever its event, and its effects are about to be carried out."""
 
     def crashed(self, tick: int, node: int) -> None:
@@ -89,6 +106,7 @@ class Execution:
 
     def __init__(
         self,
+        protocol: UnderTest,
         system: System,
         script: dict[int, Routes],
         last: int,
@@ -101,13 +119,14 @@ class Execution:
     ) -> None:
         cast = system.cast
         nodes = range(len(cast.names))
+        self.protocol = protocol
         self.system = system
         self.script = script
         self.last = last
         self.after = after
         self.delayed = delayed
         self.limit = limit
-        self.pending: tuple[int, list[Effect]] | None = None
+        self.pending: tuple[int, Effects] | None = None
         """While paused: the node that entered a new round, and the effects of its step, which are to be carried out."""
         self.observer = observer
         self.now = 0
@@ -143,18 +162,20 @@ class Execution:
         self._waited_for = sum([1 << node for node in cast.correct])
         """Correct nodes that have not committed a block of the last round or a later one."""
         self._incidents: list[Routes] = []
-        self._storages = [Storage() for _ in nodes] if crashes else None
+        self._storages: list[Storage] | None = _storages_of(protocol, system) if crashes else None
         self._started = 0
         """How many nodes have had their first event."""
         self._reorders = False
 
+        self._kinds = protocol.kinds
+        self._round_of = protocol.round_of
         self._identity = cast.identity
         self._copies = cast.copies
         everyone = (1 << len(nodes)) - 1
         self._others = [everyone & ~(1 << node) for node in nodes]
         self._members = _MEMBERS
         self._twins = sum([cast.copies[replica] for replica in cast.faulty])
-        ticks_per_s = TICKS_PER_BOUND / system.config.delta_s
+        ticks_per_s = TICKS_PER_BOUND / system.delay_bound_s
         self._ticks_per_s = ticks_per_s
 
     def run(self) -> Record:
@@ -163,7 +184,7 @@ class Execution:
             (node, effects), self.pending = self.pending, None
             replica = self.replicas[node]
             assert replica is not None, "because it made these effects"
-            self._entered(node, replica.pacemaker.current_round)
+            self._entered(node, replica.current_round)
             self._carry_out(node, effects)
         while self._started < len(self.replicas):
             self._started += 1
@@ -208,7 +229,7 @@ class Execution:
             if number >= 0:
                 observer.delivered(self.now, node, number, effects)
             observer.stepped(self.now, node, replica, effects)
-        round_ = replica.pacemaker.current_round
+        round_ = replica.current_round
         if round_ != self.rounds[node]:
             if self.pauses and round_ > self.highest:
                 self.pending = (node, effects)
@@ -216,7 +237,7 @@ class Execution:
             self._entered(node, round_)
         self._carry_out(node, effects)
 
-    def react(self, node: int, event: Event) -> tuple[Replica, list[Effect]]:
+    def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
         """Let the replica of a node handle an event."""
         replica = self.replicas[node]
         assert replica is not None, "because the caller has looked"
@@ -226,24 +247,24 @@ class Execution:
         """Whom of the receivers a message reaches, as its round has it."""
         return receivers & routes.reach[kind][node]
 
-    def _carry_out(self, node: int, effects: list[Effect]) -> None:
+    def _carry_out(self, node: int, effects: Effects) -> None:
+        kinds = _EFFECTS
         for effect in effects:
-            if isinstance(effect, Send):
+            kind = kinds[type(effect)]
+            if kind is Send:
                 self._send(node, self._copies[effect.to] & self._others[node], effect.message)
-            elif isinstance(effect, SetTimer):
+            elif kind is SetTimer:
                 self._set_timer(node, effect)
-            elif isinstance(effect, Persist):
+            elif kind is Persist:
                 if self._storages is not None:
                     self._storages[node].persist(effect)
-            elif isinstance(effect, Broadcast):
+            elif kind is Broadcast:
                 self._send(node, self._others[node], effect.message)
-            elif isinstance(effect, Commit):
+            elif kind is Commit:
                 self._commit(node, effect)
-            elif isinstance(effect, CancelTimer):
+            elif kind is CancelTimer:
                 dues = self.fetch_due if effect.timer is Timer.FETCH else self.round_due
                 dues[node] = NEVER
-            else:
-                assert not isinstance(effect, ReadBlocks), "because all that was committed is kept at hand"
         if self._incidents:
             self._befall()
 
@@ -254,7 +275,7 @@ class Execution:
             if not self._waited_for and self._ends_at != NEVER:
                 self._ends_at = self.now
         if self._storages is not None:
-            self._storages[node].save_ledger(effect.state_id, effect.ledger)
+            self._storages[node].commit(effect)
 
     def _entered(self, node: int, round_: int) -> None:
         """A node changed its round."""
@@ -290,9 +311,9 @@ class Execution:
     def _routes(self, round_: int) -> Routes:
         return self.script.get(round_) or self.after
 
-    def _send(self, node: int, receivers: int, message: Message) -> None:
-        kind = KIND[type(message)]
-        round_ = round_of(message)
+    def _send(self, node: int, receivers: int, message: Any) -> None:
+        kind = self._kinds[type(message)]
+        round_ = self._round_of(message)
         routes = self.script.get(round_) or self.after
         if kind == TIMEOUT:
             self.gave_up[node] = round_
@@ -315,7 +336,7 @@ class Execution:
         node: int,
         receivers: int,
         reached: int,
-        message: Message,
+        message: Any,
         kind: int,
         round_: int,
         routes: Routes,
@@ -355,7 +376,7 @@ class Execution:
         for arrival in arrivals:
             node, event, _ = arrival
             of_twin = self._twins >> node & 1
-            if of_twin and isinstance(event, Received) and self._routes(round_of(event.message)).reversed:
+            if of_twin and isinstance(event, Received) and self._routes(self._round_of(event.message)).reversed:
                 turned.append(arrival)
             else:
                 kept.append(arrival)
@@ -420,7 +441,7 @@ class Execution:
 
     def _restart(self, node: int) -> None:
         assert self._storages is not None, "because the caller knew that there are crashes"
-        self.replicas[node] = self.system.node(node, self._storages[node].recover(self.system.config.kept_commits))
+        self.replicas[node] = self.system.node(node, self._storages[node].recover())
         self.rounds[node] = self.gave_up[node] = 0
         self._up += 1
         self._look_whether_all_passed()
@@ -434,14 +455,31 @@ def execute(
     scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
 ) -> Record:
     """Execute one scenario. `delayed`: what partitions keep apart arrives later, where a round does not say
-    otherwise."""
+    otherwise. Raises InputError for what its protocol has not."""
     system = system_of(scenario, crypto)
     script, after = script_of(scenario, system)
     crashes = any(routes.crash or routes.restart for routes in script.values())
     limit = time_limit(scenario)
     return Execution(
-        system, script, len(script), after=after, delayed=delayed, limit=limit, crashes=crashes, observer=observer
+        protocol_of(scenario.protocol),
+        system,
+        script,
+        len(script),
+        after=after,
+        delayed=delayed,
+        limit=limit,
+        crashes=crashes,
+        observer=observer,
     ).run()
+
+
+def _storages_of(protocol: UnderTest, system: System) -> list[Storage]:
+    """A storage for each node. Raises InputError if the protocol has none."""
+    storages = [system.storage() for _ in system.cast.names]
+    found = [storage for storage in storages if storage is not None]
+    if len(found) < len(storages):
+        raise InputError(f"crash: nodes of protocol {protocol.name} keep nothing that they could restart from")
+    return found
 
 
 def script_of(scenario: Scenario, system: System) -> tuple[dict[int, Routes], Routes]:
@@ -473,3 +511,15 @@ class _Members(dict[int, tuple[int, ...]]):
 
 
 _MEMBERS = _Members()
+
+
+class _Effects(dict[type, type | None]):
+    """The effect of `diembft.machine` that each type is, as they are met; None for what a protocol has besides."""
+
+    def __missing__(self, kind: type) -> type | None:
+        bases = (Send, SetTimer, Persist, Broadcast, Commit, CancelTimer)
+        base = self[kind] = next((base for base in bases if issubclass(kind, base)), None)
+        return base
+
+
+_EFFECTS = _Effects()

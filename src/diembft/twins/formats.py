@@ -6,8 +6,10 @@ then one scenario a line, a list of rounds ``[leader, partition, exceptions]``. 
 
 Our kind begins with one object, ``{"format": "diembft-scenarios", "version": 1, "replicas": [...], "twins": [...],
 "bugs": [...], "model": "..."}``, and a round may have a fourth element, the fields of ``scenario.Extras``. The object
-may also hold ``name``, ``gst``, ``transmission_delay_bound``, ``timeout`` and ``seed`` for all scenarios. A line may be
-an object too, ``{"rounds": [...]}`` with what differs from the header, so that any scenarios can be written together.
+may also hold ``protocol``, ``name``, ``gst``, ``transmission_delay_bound``, ``timeout`` and ``seed`` for all scenarios.
+A line may be an object too, ``{"rounds": [...]}`` with what differs from the header, so that any scenarios can be
+written together. A protocol that does not come with the tester is ``module:attribute``: running its scenarios imports
+that module, if it is installed or in the current folder.
 
 A file may be compressed (``.zst``, with the optional ``zstandard``). The seed's Python files are read through
 ``python_files``. Input is read and checked as a whole before anything is returned; output appears under its name only
@@ -29,6 +31,7 @@ from diembft.testcase.wording import one_line, shown
 from diembft.twins import python_files
 from diembft.twins.scenario import (
     DEFAULT_DELAY_BOUND_S,
+    DEFAULT_PROTOCOL,
     DEFAULT_TIMEOUT_S,
     NO_EXTRAS,
     Model,
@@ -51,6 +54,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     twins: tuple[str, ...] = msgspec.field()
     bugs: tuple[str, ...] = msgspec.field()
     model: Model = msgspec.field()
+    protocol: str = DEFAULT_PROTOCOL
     name: str | None = None
     gst: int | None = None
     transmission_delay_bound: float = DEFAULT_DELAY_BOUND_S
@@ -67,6 +71,7 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     twins: tuple[str, ...] | None = None
     bugs: tuple[str, ...] | None = None
     model: Model | None = None
+    protocol: str | None = None
     gst: int | None = None
     transmission_delay_bound: float | None = None
     timeout: float | None = None
@@ -204,6 +209,7 @@ def _scenario(header: Header, line: _Line, name: str) -> Scenario:
         name=name if line.name is None else line.name,
         seed=header.seed if line.seed is None else line.seed,
         model=header.model if line.model is None else line.model,
+        protocol=header.protocol if line.protocol is None else line.protocol,
     )
 
 
@@ -285,7 +291,11 @@ def write_seed_file(path: Path, scenarios: Sequence[Scenario]) -> None:
     first = scenarios[0]
     for scenario in scenarios:
         same_cast = (scenario.replicas, scenario.twins, scenario.bugs) == (first.replicas, first.twins, first.bugs)
-        if not same_cast or any(round_.extras != NO_EXTRAS for round_ in scenario.rounds):
+        if (
+            not same_cast
+            or scenario.protocol != DEFAULT_PROTOCOL
+            or any(round_.extras != NO_EXTRAS for round_ in scenario.rounds)
+        ):
             raise InputError(f"{path}: the seed's format cannot hold the scenario {scenario.name!r} beside the first")
     with output(path) as file:
         file.write(encode_seed_header(first.replicas, first.twins, first.bugs))
@@ -302,6 +312,7 @@ def header_of(scenario: Scenario) -> Header:
         twins=scenario.twins,
         bugs=scenario.bugs,
         model=scenario.model,
+        protocol=scenario.protocol,
         transmission_delay_bound=scenario.delay_bound_s,
         timeout=scenario.timeout_s,
         seed=scenario.seed,
@@ -338,6 +349,7 @@ def _encode_line(header: Header, scenario: Scenario, default_name: str) -> bytes
             ("twins", scenario.twins, header.twins),
             ("bugs", scenario.bugs, header.bugs),
             ("model", scenario.model, header.model),
+            ("protocol", scenario.protocol, header.protocol),
             ("gst", scenario.gst, default_gst(scenario.rounds)),
             ("transmission_delay_bound", scenario.delay_bound_s, header.transmission_delay_bound),
             ("timeout", scenario.timeout_s, header.timeout),

@@ -8,65 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from diembft.messages.types import QC, Block, Message
+from diembft.protocols.cast import Cast as Cast
+from diembft.protocols.cast import cast_of as cast_of
+from diembft.protocols.interface import Block
 from diembft.trace import records as trace
-from diembft.twins.scenario import replica_of
 
 TICKS_PER_BOUND = 4
 """How many ticks the delay bound has: messages take a quarter of it."""
-
-
-class Cast(NamedTuple):
-    """Who plays: replicas, and nodes, which are their copies. Masks have bit i set for node i."""
-
-    names: tuple[str, ...]
-    """Of the nodes: the replicas, then the twins."""
-    identity: tuple[int, ...]
-    """Of each node: the replica whose key it holds."""
-    n: int
-    """Replicas."""
-    faulty: tuple[int, ...]
-    """Replicas with a twin."""
-    correct: tuple[int, ...]
-    """Nodes that neither have a twin nor are one."""
-    copies: tuple[int, ...]
-    """Of each replica: the mask of its nodes."""
-
-    @property
-    def f(self) -> int:
-        """How many faulty replicas the protocol tolerates."""
-        return (self.n - 1) // 3
-
-    @property
-    def quorum(self) -> int:
-        """Distinct replicas in a quorum: n - f, written again on purpose."""
-        return self.n - (self.n - 1) // 3
-
-    def names_of(self, nodes: Iterable[int]) -> tuple[str, ...]:
-        """The names of nodes."""
-        return tuple([self.names[node] for node in nodes])
-
-
-@lru_cache(maxsize=256)
-def cast_of(replicas: tuple[str, ...], twins: tuple[str, ...]) -> Cast:
-    """The cast of a scenario."""
-    names = replicas + twins
-    number = {name: index for index, name in enumerate(replicas)}
-    identity = tuple([number[replica_of(name)] for name in names])
-    faulty = tuple(sorted({number[replica_of(twin)] for twin in twins}))
-    return Cast(
-        names,
-        identity,
-        len(replicas),
-        faulty,
-        tuple([node for node in range(len(replicas)) if node not in faulty]),
-        tuple(
-            [sum(1 << node for node, own in enumerate(identity) if own == replica) for replica in range(len(replicas))]
-        ),
-    )
 
 
 class Sent(NamedTuple):
@@ -74,7 +24,7 @@ class Sent(NamedTuple):
 
     tick: int
     node: int
-    message: Message
+    message: Any
 
 
 class Committed(NamedTuple):
@@ -83,7 +33,7 @@ class Committed(NamedTuple):
     tick: int
     node: int
     block: Block
-    certificate: QC
+    certificate: Any
 
 
 class Entered(NamedTuple):

@@ -1,6 +1,6 @@
 """Which messages pass, by their round: a scenario's rounds as tables that the executor looks up.
 
-A message belongs to a round (`messages.types.round_of`) and passes between nodes in one set of that round's
+A message belongs to a round (the protocol says to which) and passes between nodes in one set of that round's
 partition, less the exceptions, whenever it is sent. Where timeouts have a partition of their own, what answers a
 timeout follows it too, and so does what a node asks for after its own timeout of the round; answers with blocks pass
 by either partition.
@@ -11,34 +11,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from diembft.messages.types import (
-    BlockRequest,
-    BlockResponse,
-    Message,
-    ProposalMsg,
-    Relay,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-)
-from diembft.twins.record import Cast
+from diembft.protocols.cast import Cast
+from diembft.protocols.interface import TIMEOUT
 from diembft.twins.scenario import MessageType, Round, plan
-
-PROPOSAL, VOTE, TIMEOUT, ANSWER, REQUEST, LATE_REQUEST, BLOCKS = range(7)
-"""Kinds of messages that may pass by different rules. LATE_REQUEST: the asker has timed out in the round."""
 
 LEADER = -1
 """In place of a kind, where it is asked who leads a round."""
-
-KIND: dict[type[Message], int] = {
-    ProposalMsg: PROPOSAL,
-    VoteMsg: VOTE,
-    TimeoutMsg: TIMEOUT,
-    SyncInfo: ANSWER,
-    BlockRequest: REQUEST,
-    BlockResponse: BLOCKS,
-    Relay: REQUEST,
-}
 
 Masks = tuple[int, ...]
 """For each sender, the nodes that it reaches: bit i is node i. Its own bit says nothing."""
@@ -75,7 +53,7 @@ def routes_of(replicas: tuple[str, ...], twins: tuple[str, ...], round_: Round) 
     plan_ = plan(replicas, twins, round_)
     everyone = (1 << (len(replicas) + len(twins))) - 1
     either = tuple([first | second for first, second in zip(plan_.within, plan_.timeouts_within, strict=True)])
-    by_kind = (
+    by_kind = (  # in the order of the kinds in `protocols.interface`
         plan_.within,
         plan_.within,
         plan_.timeouts_within,

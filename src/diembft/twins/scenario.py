@@ -20,6 +20,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 
 from diembft.errors import InputError
+from diembft.protocols.cast import replica_of as replica_of
+from diembft.protocols.registry import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 
 Partition: TypeAlias = tuple[tuple[str, ...], ...]
 """Sets of node names; a message passes only inside a set."""
@@ -41,6 +43,7 @@ SUFFIX_ROUNDS: Final = 7
 
 _REPLICA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_INTERCHANGEABLE: Final = 7
+_PROTOCOL_NAME: Final = re.compile(r"[\w-]+|\w+(\.\w+)*:\w+")
 _BUG_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -100,6 +103,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     seed: int | float = 0
     model: Model = "timed"
+    protocol: str = DEFAULT_PROTOCOL
+    """By its name in `diembft.protocols.registry`."""
 
     def __post_init__(self) -> None:
         _check_cast(self.replicas, self.twins)
@@ -166,11 +171,6 @@ class RoundPlan(NamedTuple):
     extras: Extras
     crash: int
     restart: int
-
-
-def replica_of(node: str) -> str:
-    """The replica whose copy a node is: ``a`` for ``a`` and for ``a'``."""
-    return node.rstrip("'")
 
 
 def replica_names(count: int) -> tuple[str, ...]:
@@ -306,6 +306,8 @@ def _check_settings(scenario: Scenario) -> None:
             raise InputError(f"{field}: {seconds!r} is not a positive number of seconds")
     if not math.isfinite(scenario.seed):
         raise InputError(f"seed: {scenario.seed!r} is not a number")
+    if not _PROTOCOL_NAME.fullmatch(scenario.protocol):
+        raise InputError(f"protocol: {scenario.protocol!r} is neither a short name nor module:attribute")
     if scenario.model not in MODELS:
         raise InputError(f"model: {scenario.model!r} is none of {', '.join(MODELS)}")
     for bug in scenario.bugs:

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from diembft.consensus.effects import Effect
-from diembft.consensus.events import Event
-from diembft.consensus.replica import Replica
-from diembft.twins.executor import Execution, Paused
+from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
+from diembft.twins.executor import Effects, Event, Execution, Paused
 from diembft.twins.record import Record
-from diembft.twins.routes import LEADER, TIMEOUT, Routes
-from diembft.twins.system import System
+from diembft.twins.routes import LEADER, Routes
 
 
 class Ask(NamedTuple):
@@ -60,7 +57,7 @@ class _Step(NamedTuple):
     asked: tuple[tuple[int, int], ...]
     """(round, leader) of all questions in the step."""
     local: _Local
-    effects: list[Effect]
+    effects: Effects
 
 
 class Tally:
@@ -75,8 +72,10 @@ class SharedExecution(Execution):
 
     pauses = True
 
-    def __init__(self, system: System, script: dict[int, Routes], last: int, *, after: Routes) -> None:
-        super().__init__(system, script, last, after=after)
+    def __init__(
+        self, protocol: UnderTest, system: System, script: dict[int, Routes], last: int, *, after: Routes
+    ) -> None:
+        super().__init__(protocol, system, script, last, after=after)
         self.asked: list[tuple[Ask, Answer]] = []
         """What was looked up since the last fork, with the answers."""
         self._locals = [_Local(replica) for replica in self.replicas if replica is not None]
@@ -94,7 +93,7 @@ class SharedExecution(Execution):
     def pending_round(self) -> int:
         """The round that is about to be entered, while paused."""
         assert self.pending is not None, "because it is paused"
-        return self._locals[self.pending[0]].replica.pacemaker.current_round
+        return self._locals[self.pending[0]].replica.current_round
 
     def under_way(self) -> list[tuple[int, Event, int]]:
         """What was sent and is not delivered, in the order of delivery."""
@@ -128,13 +127,13 @@ class SharedExecution(Execution):
         copy.sendings = self.sendings.copy()
         return copy
 
-    def react(self, node: int, event: Event) -> tuple[Replica, list[Effect]]:
+    def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
         """See Execution."""
         local = self._locals[node]
         variants = local.steps.get(event)
         if variants is None:
             variants = local.steps[event] = []
-        leader = self.system.election.of
+        leader = self.system.leaders.of
         for step in variants:
             if all(leader(round_) == answer for round_, answer in step.asked):
                 break
@@ -150,9 +149,9 @@ class SharedExecution(Execution):
     def _step_of(self, local: _Local, event: Event) -> _Step:
         replica = local.replica.fork()
         noted: list[tuple[int, int]] = []
-        self.system.election.noted = noted
+        self.system.leaders.noted = noted
         effects = replica.step(event)
-        self.system.election.noted = None
+        self.system.leaders.noted = None
         self.tally.steps += 1
         return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
 

@@ -16,7 +16,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from diembft.faults.registry import plant
+from diembft.protocols.interface import AFTER_THE_LAST
+from diembft.protocols.registry import protocol_of
 from diembft.twins.executor import time_limit
 from diembft.twins.oracles import violated_already
 from diembft.twins.oracles.facts import facts_of
@@ -26,7 +27,6 @@ from diembft.twins.routes import Routes, routes_of, whole
 from diembft.twins.scenario import NO_EXTRAS, Round, Scenario
 from diembft.twins.shared_execution import Answer, Ask, SharedExecution, answer_of
 from diembft.twins.state_key import forget_the_past, state_key
-from diembft.twins.system import AFTER_THE_LAST, System
 from diembft.twins.verdict import Judgement, judge, run, terms
 
 KEPT_EXECUTIONS = 3000
@@ -51,12 +51,13 @@ class Shape(NamedTuple):
     """The rounds after gst."""
     delay_bound_s: float
     timeout_s: float
+    protocol: str
 
 
 def shape_of(scenario: Scenario) -> Shape | None:
-    """The shape of a scenario; None if it must be executed alone: in another network model, or if a round has
-    extras."""
-    if scenario.model != "timed" or not scenario.rounds:
+    """The shape of a scenario; None if it must be executed alone: in another network model, if a round has extras, or
+    if its protocol cannot share."""
+    if scenario.model != "timed" or not scenario.rounds or protocol_of(scenario.protocol).sharing is None:
         return None
     if any(round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds):
         return None
@@ -70,6 +71,7 @@ def shape_of(scenario: Scenario) -> Shape | None:
         scenario.rounds[gst:],
         scenario.delay_bound_s,
         scenario.timeout_s,
+        scenario.protocol,
     )
 
 
@@ -131,10 +133,9 @@ class Graph:
         """How many ways from state to state were executed."""
         self._last = shape.rounds
         self._gst = shape.gst
-        self._system = System(
-            cast_of(example.replicas, example.twins),
-            plant(example.bugs),
-            example.delay_bound_s,
+        self._protocol = protocol_of(example.protocol)
+        self._system = self._protocol.system(
+            cast_of(example.replicas, example.twins), example.bugs, delay_bound_s=example.delay_bound_s
         )
         self._terms: Terms = terms(example)
         self._lively = bool(judged_rounds(self._terms))
@@ -209,7 +210,7 @@ class Graph:
         """Forget all, and start from the first event."""
         self._known.clear()
         self._recent.clear()
-        execution = SharedExecution(self._system, self._script, self._last, after=self._after)
+        execution = SharedExecution(self._protocol, self._system, self._script, self._last, after=self._after)
         self._tally = execution.tally
         return _State(execution)
 

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError
+from diembft.protocols.interface import Crypto
 from diembft.twins.oracles.verdict import Finding
 from diembft.twins.scenario import NO_EXTRAS, Drop, MessageType, Partition, Round, Scenario, replica_of
-from diembft.twins.system import Crypto
 from diembft.twins.verdict import Judgement, run
 
 Watch: TypeAlias = Callable[[Scenario, int], None]

@@ -26,6 +26,7 @@ from diembft.errors import InputError
 from diembft.twins import formats
 from diembft.twins.partitions import Partitions, rank_subset, subset_count, unrank_subset
 from diembft.twins.scenario import (
+    DEFAULT_PROTOCOL,
     MESSAGE_TYPES,
     NO_EXTRAS,
     SUFFIX_ROUNDS,
@@ -61,7 +62,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     - ``drops``, ``drop_types``: a round has up to ``drops`` exceptions, each from one node to another of its set;
     - ``model``: ``two-phase`` adds a partition for timeouts, early timers and reversed order to a round's choices;
     - ``crashes``: a correct replica may crash, and start at once with what it had persisted, as a round begins;
-    - ``bugs``: names of planted bugs, which say nothing about the shape.
+    - ``bugs``, ``protocol``: names of planted bugs, and of the protocol, which say nothing about the shape.
     """
 
     replicas: int
@@ -77,6 +78,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     crashes: bool = False
     suffix: int = SUFFIX_ROUNDS
     bugs: tuple[str, ...] = ()
+    protocol: str = DEFAULT_PROTOCOL
 
     def __post_init__(self) -> None:
         replica_names(self.replicas)
@@ -309,6 +311,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             bugs=self.bugs,
             name=f"rank-{rank}",
             model=self.model,
+            protocol=self.protocol,
         )
 
     def rank(self, scenario: Scenario) -> int:
@@ -394,6 +397,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             twins=self.twin_names,
             bugs=self.bugs,
             model=self.model,
+            protocol=self.protocol,
         )
 
     def lines(self, start: int, count: int, *, seed: int | None = None, canonical: bool = False) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from diembft.twins.partitions import Partitions
 from diembft.twins.scenario import (
+    DEFAULT_PROTOCOL,
     SUFFIX_ROUNDS,
     Drop,
     Extras,
@@ -51,6 +52,7 @@ def scenarios(
     crashes: bool = False,
     suffix: int = SUFFIX_ROUNDS,
     bugs: Collection[str] = (),
+    protocol: str = DEFAULT_PROTOCOL,
 ) -> st.SearchStrategy[Scenario]:
     """Scenarios of a shape; the arguments are those of ``space.Space``, with a range of rounds."""
     names = replica_names(replicas)
@@ -76,6 +78,7 @@ def scenarios(
             gst=len(script),
             bugs=tuple(bugs),
             model=model,
+            protocol=protocol,
         )
 
     return st.lists(rounds_, min_size=min_rounds, max_size=max_rounds).map(scenario)

@@ -5,7 +5,8 @@
       4-10: a leads a,b,c,d,d'
 
 It parses back to the same value, also on one line with ``;`` for the line breaks. Left out are the defaults: a delay
-bound of 0.8 s (``bound``), a timeout of 30 s (``timeout``), the seed 0, the model ``timed``. A round may also have
+bound of 0.8 s (``bound``), a timeout of 30 s (``timeout``), the seed 0, the model ``timed``, the protocol
+``diembft``. A round may also have
 ``timeouts=a,b|c,d,d'``, ``timers``, ``order``, ``undelivered``, ``crash`` and ``restart``, see ``scenario.Extras``.
 """
 
@@ -18,6 +19,7 @@ from diembft.errors import InputError
 from diembft.testcase.wording import shown
 from diembft.twins.scenario import (
     DEFAULT_DELAY_BOUND_S,
+    DEFAULT_PROTOCOL,
     DEFAULT_TIMEOUT_S,
     Drop,
     Extras,
@@ -49,6 +51,8 @@ def format_scenario(scenario: Scenario, *, one_line: bool = False) -> str:
         settings.append(f"bugs={','.join(scenario.bugs)}")
     if scenario.model != "timed":
         settings.append(f"model={scenario.model}")
+    if scenario.protocol != DEFAULT_PROTOCOL:
+        settings.append(f"protocol={scenario.protocol}")
     head = f"scenario {name}: " if scenario.name else "scenario: "
     lines = [head + " ".join(settings), *_format_rounds(scenario.rounds)]
     return "; ".join(lines) if one_line else "\n  ".join(lines)
@@ -123,8 +127,8 @@ def parse_scenario(text: str) -> Scenario:
                 settings["seed"] = _integer(key, value) if re.fullmatch(r"-?\d+", value) else _real(key, value)
             case "bugs":
                 settings["bugs"] = _names(value)
-            case "model":
-                settings["model"] = value
+            case "model" | "protocol":
+                settings[key] = value
             case _:
                 raise InputError(f"scenario: {key!r} is no setting")
     return Scenario(**settings)  # type: ignore[arg-type]  # each value was made for its key above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from diembft.protocols.interface import Crypto
 from diembft.twins.executor import Observer, execute
 from diembft.twins.explore.execution import check_options, in_order
 from diembft.twins.explore.execution import execute as execute_model
@@ -12,7 +13,7 @@ from diembft.twins.oracles.facts import facts_of
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms, terms_of
 from diembft.twins.record import Ending, Record
 from diembft.twins.scenario import Scenario
-from diembft.twins.system import Crypto, system_of
+from diembft.twins.system import system_of
 
 
 class Judgement(NamedTuple):
@@ -59,11 +60,10 @@ def run(
 
 def judge(record: Record, terms: Terms) -> Judgement:
     """Judge a record."""
-    findings = judge_all(facts_of(record), terms)
+    findings = judge_all(facts_of(record, terms.protocol.reading), terms)
     return Judgement(findings, record.ending, record.end, terms.promises_liveness)
 
 
 def terms(scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic") -> Terms:
     """The terms on which a scenario is judged."""
-    system = system_of(scenario, crypto)
-    return terms_of(scenario, system.cast, system.signed, delayed=delayed)
+    return terms_of(scenario, system_of(scenario, crypto), delayed=delayed)

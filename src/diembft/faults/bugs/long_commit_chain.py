@@ -23,5 +23,5 @@ class LongCommitChain(Replica):
         super()._block_response(message)
         if self.tree.height > height and message.blocks[0].id == root.block.id:
             first = next(index for index, effect in enumerate(self._out) if isinstance(effect, Commit))
-            again = Commit(height, root.block, root.state_id, root.ledger, root.results, message.blocks[0].qc)
+            again = Commit(height, root.block, message.blocks[0].qc, root.state_id, root.ledger, root.results)
             self._out.insert(first, again)

@@ -18,6 +18,7 @@ from diembft.consensus.replica import Replica
 from diembft.errors import InputError
 from diembft.faults.registry import plant
 from diembft.messages.types import Message, ProposalMsg, round_of
+from diembft.protocols.interface import Crypto
 from diembft.twins.executor import Observer
 from diembft.twins.explore.models import MODELS, Barrier, Choice, Sets, TwoPhase, collector_of, run_phase
 from diembft.twins.explore.world import (
@@ -33,7 +34,6 @@ from diembft.twins.explore.world import (
 from diembft.twins.parts import NOBODY
 from diembft.twins.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
 from diembft.twins.scenario import Partition, Round, Scenario
-from diembft.twins.system import Crypto
 
 STEPS_AFTER_THE_LAST = 7
 """How many whole steps follow the scripted ones at most."""
@@ -83,6 +83,7 @@ def _replaced(scenario: Scenario, replicas: tuple[str, ...], twins: tuple[str, .
         name=scenario.name,
         seed=scenario.seed,
         model=scenario.model,
+        protocol=scenario.protocol,
     )
 
 

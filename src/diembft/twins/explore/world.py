@@ -32,6 +32,7 @@ from diembft.messages.types import (
     VoteMsg,
     round_of,
 )
+from diembft.protocols.interface import Leaders
 from diembft.twins.parts import NOBODY, MarkerMachine, MarkerPayload, ScriptedLeaders
 
 CHAIN_ID = "twins"
@@ -103,7 +104,7 @@ class World:
     faulty: int
     planting: Planting = NO_BUGS
     crashes: bool = False
-    leaders: dict[int, int] = field(default_factory=dict, compare=False)
+    leaders: Leaders = field(default_factory=Leaders, compare=False)
     """Who leads which round, in the step under way: shared by all nodes."""
     _verifiers: list[Verifier] = field(default_factory=list, compare=False)
 

@@ -6,18 +6,22 @@ A culprit signed two votes in a round; or a vote of round v for a block with par
 
 from __future__ import annotations
 
-from diembft.messages.types import TimeoutMsg, VoteMsg
+from typing import Any
+
 from diembft.twins.oracles import agreement
 from diembft.twins.oracles.facts import Facts, Timeout, Vote
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms
 
 NAME = "accountability"
+NO_RULE = Finding(NAME, Outcome.UNDECIDED, "not judged for this protocol")
 BUGS = Finding(NAME, Outcome.UNDECIDED, "not judged with planted bugs")
 UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "agreement was not violated")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Signers are replicas: what a node and its twin sign is signed by one."""
+    if not terms.protocol.accountable:
+        return NO_RULE
     if terms.bugs:
         return BUGS
     broken = agreement.judge(facts, terms)
@@ -38,7 +42,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     )
 
 
-def culprits_of(facts: Facts, terms: Terms) -> dict[int, tuple[VoteMsg | TimeoutMsg, VoteMsg | TimeoutMsg]]:
+def culprits_of(facts: Facts, terms: Terms) -> dict[int, tuple[Any, Any]]:
     """The replicas that signed what no correct one signs, each with two messages that show it."""
     identity = terms.cast.identity
     votes: dict[int, list[Vote]] = {}
@@ -47,7 +51,7 @@ def culprits_of(facts: Facts, terms: Terms) -> dict[int, tuple[VoteMsg | Timeout
         votes.setdefault(identity[vote.node], []).append(vote)
     for timeout in facts.timeouts:
         timeouts.setdefault(identity[timeout.node], []).append(timeout)
-    culprits: dict[int, tuple[VoteMsg | TimeoutMsg, VoteMsg | TimeoutMsg]] = {}
+    culprits: dict[int, tuple[Any, Any]] = {}
     for replica, own in votes.items():
         by_round: dict[int, Vote] = {}
         for vote in own:

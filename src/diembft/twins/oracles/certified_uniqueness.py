@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from diembft.messages.types import QC
+from typing import Any
+
 from diembft.twins.oracles.facts import Facts, Vote
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms, listed, names
 
@@ -12,9 +13,12 @@ HELD = Finding(NAME, Outcome.HELD)
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Round by round; a second block that is certified itself counts all the more."""
-    certified: dict[int, dict[bytes, QC]] = {}
+    certified: dict[int, dict[bytes, Any]] = {}
+    certificate = facts.reading.certificate
     for qc in facts.qcs:
-        certified.setdefault(qc.vote_info.round, {}).setdefault(qc.vote_info.id, qc)
+        round_, block, _ = certificate(qc)
+        if block is not None:
+            certified.setdefault(round_, {}).setdefault(block, qc)
     correct = terms.cast.correct
     votes: dict[int, dict[bytes, dict[int, Vote]]] = {}
     for vote in facts.votes:

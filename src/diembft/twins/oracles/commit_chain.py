@@ -1,11 +1,16 @@
 """commit_chain: all globally committed blocks are on one chain.
 
-A block of round r is globally committed when f + 1 correct replicas sent votes of round r + 1 with it as parent:
-from then on no quorum can leave it out, whether or not anybody knows.
+A block is globally committed when f + 1 correct replicas sent votes that complete a chain on it: of as many blocks
+as the protocol's commit rule has, of consecutive rounds (in DiemBFT two: votes of round r + 1 for a child of a block
+of round r). From then on no quorum can leave it out, whether or not anybody knows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from diembft.protocols.interface import Link
+from diembft.protocols.interface import Vote as VoteTold
 from diembft.twins.oracles.facts import Facts, Vote
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms, names
 
@@ -16,18 +21,21 @@ HELD = Finding(NAME, Outcome.HELD)
 def judge(facts: Facts, terms: Terms) -> Finding:
     """From the highest such block down: each must be an ancestor of the one above it."""
     correct = terms.cast.correct
+    blocks = facts.blocks
+    steps = terms.protocol.chain - 1
     voters: dict[bytes, dict[int, Vote]] = {}
     for vote in facts.votes:
-        if vote.parent_round + 1 == vote.round and vote.node in correct and vote.parent_round > 0:
-            voters.setdefault(vote.parent, {}).setdefault(vote.node, vote)
+        if vote.node in correct:
+            head = head_of(vote, steps, blocks)
+            if head is not None:
+                voters.setdefault(head, {}).setdefault(vote.node, vote)
     f = terms.cast.f
     committed = [
-        (next(iter(by_node.values())).parent_round, block) for block, by_node in voters.items() if len(by_node) > f
+        (next(iter(by_node.values())).round - steps, block) for block, by_node in voters.items() if len(by_node) > f
     ]
     if len(committed) < 2:
         return HELD
     committed.sort(key=lambda entry: entry[0], reverse=True)
-    blocks = facts.blocks
     above = committed[0][1]
     for round_, block in committed[1:]:
         ancestor = above
@@ -48,3 +56,18 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             )
         above = block
     return HELD
+
+
+def head_of(vote: Vote | VoteTold, steps: int, blocks: Mapping[bytes, Link]) -> bytes | None:
+    """The block so many steps below the one that a vote is for; None if the rounds between are not consecutive."""
+    block, parent, parent_round, round_ = vote.block, vote.parent, vote.parent_round, vote.round
+    for step in range(1, steps + 1):
+        if parent_round + 1 != round_ or parent_round == 0:
+            return None
+        block, round_ = parent, parent_round
+        if step < steps:
+            link = blocks.get(block)
+            if link is None:
+                return None
+            parent, parent_round = link.parent, link.parent_round
+    return block

@@ -15,14 +15,15 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     for node in terms.cast.correct:
         before: Committed | None = None
         for commit in facts.commits.get(node, ()):
-            parent = commit.block.qc.vote_info
-            if parent.round != 0 if before is None else parent.id != before.block.id:
-                return _violated(facts.commits[node], commit, node, terms)
+            link = facts.blocks[commit.block.id]
+            if link.parent_round != 0 if before is None else link.parent != before.block.id:
+                return _violated(facts, commit, node, terms)
             before = commit
     return HELD
 
 
-def _violated(commits: list[Committed], wrong: Committed, node: int, terms: Terms) -> Finding:
+def _violated(facts: Facts, wrong: Committed, node: int, terms: Terms) -> Finding:
+    commits = facts.commits[node]
     name, round_ = terms.cast.names[node], wrong.block.round
     earlier = [commit.block for commit in commits[: commits.index(wrong)]]
     times = sum(1 for commit in commits if commit.block.id == wrong.block.id)
@@ -31,5 +32,6 @@ def _violated(commits: list[Committed], wrong: Committed, node: int, terms: Term
     elif any(block.round > round_ for block in earlier):
         detail = f"{name} committed the block of round {round_} after one of a later round"
     else:
-        detail = f"{name} committed the block of round {round_} without its parent, of round {wrong.block.qc.round}"
+        parent_round = facts.blocks[wrong.block.id].parent_round
+        detail = f"{name} committed the block of round {round_} without its parent, of round {parent_round}"
     return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (wrong.certificate,))

@@ -12,11 +12,12 @@ HELD = Finding(NAME, Outcome.HELD)
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Every request of a committed block is executed: markers are never duplicates, one names one proposal."""
+    requests = facts.reading.requests
     for node in terms.cast.correct:
         executed: set[tuple[str, int]] = set()
         for commit in facts.commits.get(node, ()):
-            for request in commit.block.payload:
-                key = (request.client, request.number)
+            for client, number, request in requests(commit.block):
+                key = (client, number)
                 if key in executed:
                     return _violated(terms, node, commit, f"executed request {key[1]} of {key[0]} twice")
                 executed.add(key)

@@ -1,23 +1,15 @@
 """What oracles read: an execution's record sorted by what was signed, certified and committed.
 
-The one place that knows the messages of the protocol; oracles know votes, timeouts, certificates, blocks and commits.
+A protocol's `Reading` tells what is in its messages; oracles know votes, timeouts, certificates, blocks and commits.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
-from diembft.messages.types import (
-    QC,
-    TC,
-    Block,
-    BlockResponse,
-    LedgerCommitInfo,
-    ProposalMsg,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-)
+from diembft.protocols.interface import Link, Reading
+from diembft.protocols.registry import default_protocol
 from diembft.twins.record import Committed, Ending, Record
 
 
@@ -31,9 +23,9 @@ class Vote(NamedTuple):
     block: bytes
     parent: bytes
     parent_round: int
-    content: LedgerCommitInfo
+    content: Hashable
     """What the signature covers."""
-    message: VoteMsg
+    message: Any
 
 
 class Timeout(NamedTuple):
@@ -44,15 +36,7 @@ class Timeout(NamedTuple):
     round: int
     high_round: int
     """The round of the highest QC that its sender said it knew."""
-    message: TimeoutMsg
-
-
-class Link(NamedTuple):
-    """A block as a link of a chain."""
-
-    parent: bytes
-    round: int
-    author: int
+    message: Any
 
 
 class Facts(NamedTuple):
@@ -60,9 +44,10 @@ class Facts(NamedTuple):
 
     votes: list[Vote]
     timeouts: list[Timeout]
-    qcs: dict[QC, int]
+    qcs: dict[Any, int]
     """All quorum certificates that were sent, or by which a commit was learnt of, with the first node that did."""
-    tcs: dict[TC, int]
+    tcs: dict[Any, int]
+    """All certificates that a round was given up, in the same way."""
     blocks: dict[bytes, Link]
     """All blocks that were proposed, sent or committed."""
     commits: dict[int, list[Committed]]
@@ -75,71 +60,49 @@ class Facts(NamedTuple):
     """By node: for each restart, how much had been sent by all until then."""
     ending: Ending
     end: int
+    reading: Reading
+    """Says what is in blocks and certificates."""
 
 
-def facts_of(record: Record) -> Facts:
-    """Sort a record."""
+def facts_of(record: Record, reading: Reading | None = None) -> Facts:
+    """Sort a record, by the reading of the protocol that it is of."""
+    reading = reading or default_protocol().reading
+    told_by, link_of = reading.told, reading.link
     votes: list[Vote] = []
     timeouts: list[Timeout] = []
-    qcs: dict[QC, int] = {}
-    tcs: dict[TC, int] = {}
+    qcs: dict[Any, int] = {}
+    tcs: dict[Any, int] = {}
     blocks: dict[bytes, Link] = {}
-    seen: set[tuple[int, VoteMsg | TimeoutMsg]] = set()
+    seen: set[tuple[int, Any]] = set()
     for order, (_, node, message) in enumerate(record.sent):
-        qc: QC
-        tc: TC | None
-        if isinstance(message, VoteMsg):
-            if (node, message) in seen:
-                continue
-            seen.add((node, message))
-            about = message.vote_info
+        if (node, message) in seen:
+            continue
+        seen.add((node, message))
+        told = told_by(message)
+        if (vote := told.vote) is not None:
             votes.append(
-                Vote(
-                    order,
-                    node,
-                    about.round,
-                    about.id,
-                    about.parent_id,
-                    about.parent_round,
-                    message.ledger_commit_info,
-                    message,
-                )
+                Vote(order, node, vote.round, vote.block, vote.parent, vote.parent_round, vote.content, message)
             )
-            if message.high_commit_qc not in qcs:
-                qcs[message.high_commit_qc] = node
-            continue
-        if isinstance(message, TimeoutMsg):
-            if (node, message) in seen:
-                continue
-            seen.add((node, message))
-            qc, tc = message.tmo_info.high_qc, message.last_round_tc
-            timeouts.append(Timeout(order, node, message.tmo_info.round, qc.vote_info.round, message))
-        elif isinstance(message, ProposalMsg):
-            block = message.block
-            qc, tc = block.qc, message.last_round_tc
-            blocks[block.id] = Link(qc.vote_info.id, block.round, block.author)
-        elif isinstance(message, SyncInfo):
-            qc, tc = message.high_qc, message.last_round_tc
-        elif isinstance(message, BlockResponse):
-            for block in message.blocks:
-                _add_block(block, node, blocks, qcs)
-            continue
-        else:
-            continue
-        if qc not in qcs:
-            qcs[qc] = node
-        if message.high_commit_qc not in qcs:
-            qcs[message.high_commit_qc] = node
-        if tc is not None and tc not in tcs:
-            tcs[tc] = node
-            if tc.high_qc not in qcs:
-                qcs[tc.high_qc] = node
+        if (timeout := told.timeout) is not None:
+            timeouts.append(Timeout(order, node, timeout.round, timeout.high_round, message))
+        for block in told.blocks:
+            link = blocks[block.id] = link_of(block)
+            if link.certificate is not None and link.certificate not in qcs:
+                qcs[link.certificate] = node
+        for qc in told.qcs:
+            if qc not in qcs:
+                qcs[qc] = node
+        for tc in told.tcs:
+            if tc not in tcs:
+                tcs[tc] = node
     commits: dict[int, list[Committed]] = {}
     for committed in record.committed:
         commits.setdefault(committed.node, []).append(committed)
         block = committed.block
         if block.id not in blocks:
-            _add_block(block, committed.node, blocks, qcs)
+            link = blocks[block.id] = link_of(block)
+            if link.certificate is not None and link.certificate not in qcs:
+                qcs[link.certificate] = committed.node
         if committed.certificate not in qcs:
             qcs[committed.certificate] = committed.node
     first_entries: dict[tuple[int, int], int] = {}
@@ -152,11 +115,5 @@ def facts_of(record: Record) -> Facts:
     for restarted in record.restarted:
         restarts.setdefault(restarted.node, []).append(restarted.sent)
     return Facts(
-        votes, timeouts, qcs, tcs, blocks, commits, first_entries, highest, restarts, record.ending, record.end
+        votes, timeouts, qcs, tcs, blocks, commits, first_entries, highest, restarts, record.ending, record.end, reading
     )
-
-
-def _add_block(block: Block, node: int, blocks: dict[bytes, Link], qcs: dict[QC, int]) -> None:
-    blocks[block.id] = Link(block.qc.vote_info.id, block.round, block.author)
-    if block.qc not in qcs:
-        qcs[block.qc] = node

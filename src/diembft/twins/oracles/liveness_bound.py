@@ -1,7 +1,8 @@
 """liveness_bound: after gst, the block of a round with correct leaders is committed by all, soon and alone.
 
-Judged for each synchronous round from the second on that correct replicas lead, as they do the two after it: within
-7 delay bounds of the first correct replica's entry its one block is committed by every correct replica.
+Judged for each synchronous round from the second on that correct replicas lead, as they do those after it in which
+its commit becomes known (in DiemBFT two): within 7 delay bounds of the first correct replica's entry (more where a
+longer chain commits) its one block is committed by every correct replica.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diembft.twins.oracles.facts import Facts
-from diembft.twins.oracles.verdict import LIVENESS_BOUNDS, Finding, Outcome, Terms, judged_rounds
+from diembft.twins.oracles.verdict import Finding, Outcome, Terms, judged_rounds
 from diembft.twins.record import Committed
 
 NAME = "liveness_bound"
@@ -42,7 +43,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             if facts.end < deadline and not any(max(commits[node], default=0) > round_ for node in late):
                 continue  # it ended too early to tell
             who = ", ".join(terms.cast.names_of(late))
-            bound = f"within {LIVENESS_BOUNDS} delay bounds of the first entry into it"
+            bound = f"within {terms.bounds} delay bounds of the first entry into it"
             return _violated(
                 terms, round_, f"the block of round {round_} is not committed {bound} by {who}", tuple(late)
             )

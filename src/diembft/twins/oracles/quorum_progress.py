@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from diembft.messages.types import QC, TC
+from collections.abc import Iterable
+from typing import Any
+
 from diembft.twins.oracles.facts import Facts
 from diembft.twins.oracles.verdict import Finding, Outcome, Terms, names
 
@@ -13,12 +15,12 @@ HELD = Finding(NAME, Outcome.HELD)
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Certificates first: they name the culprit of the progress."""
     quorum = terms.cast.quorum
-    for qc, node in facts.qcs.items():
-        if qc.vote_info.round > 0 and len(frozenset([signer for signer, _ in qc.signatures])) < quorum:
-            return _too_few(terms, qc, qc.vote_info.round, [signer for signer, _ in qc.signatures], node)
-    for tc, node in facts.tcs.items():
-        if len(frozenset([signer for signer, _ in tc.tmo_signatures])) < quorum:
-            return _too_few(terms, tc, tc.round, [signer for signer, _ in tc.tmo_signatures], node)
+    certificate = facts.reading.certificate
+    for certificates in (facts.qcs, facts.tcs):
+        for value, node in certificates.items():
+            round_, _, signers = certificate(value)
+            if round_ > 0 and len(frozenset(signers)) < quorum:
+                return _too_few(terms, value, round_, signers, node)
     highest, node = facts.highest_entry
     if terms.quorumless is not None and highest > terms.quorumless:
         who = names(terms, [entered for entered, round_ in facts.first_entries if round_ > terms.quorumless])
@@ -32,7 +34,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     return HELD
 
 
-def _too_few(terms: Terms, certificate: QC | TC, round_: int, signers: list[int], node: int) -> Finding:
+def _too_few(terms: Terms, certificate: Any, round_: int, signers: Iterable[int], node: int) -> Finding:
     distinct = terms.cast.names_of(sorted(frozenset(signers)))
     return Finding(
         NAME,

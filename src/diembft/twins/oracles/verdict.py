@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from diembft.messages.types import QC, TC, Request, TimeoutMsg, VoteMsg
+from diembft.protocols.interface import System, UnderTest
+from diembft.protocols.registry import protocol_of
 from diembft.twins.oracles.facts import Facts
 from diembft.twins.record import TICKS_PER_BOUND, Cast
 from diembft.twins.routes import routes_of
 from diembft.twins.scenario import Scenario
 
 LIVENESS_BOUNDS = 7
-"""How long a block of a synchronous round with correct leaders may take to be committed by all, in delay bounds."""
+"""How long a block of a synchronous round with correct leaders may take to be committed by all, in delay bounds, where
+a chain of two commits; two more for each block that the chain is longer by."""
 
 
 class Outcome(Enum):
@@ -36,8 +38,8 @@ class Finding(Struct, frozen=True):
     """One sentence."""
     round: int | None = None
     nodes: tuple[str, ...] = ()
-    certificates: tuple[QC | TC, ...] = ()
-    signed: tuple[VoteMsg | TimeoutMsg, ...] = ()
+    certificates: tuple[Any, ...] = ()
+    signed: tuple[Any, ...] = ()
     """Votes and timeouts."""
 
 
@@ -59,8 +61,9 @@ class Terms(NamedTuple):
     """Whether bugs are planted."""
     promises_liveness: bool
     """Whether, as far as the script goes, every correct replica reaches gst and must then commit."""
-    signed: Callable[[Request], bool]
+    signed: Callable[[Any], bool]
     """Whether a client signed a request."""
+    protocol: UnderTest
 
     def leader(self, round_: int) -> int:
         """Who leads a round."""
@@ -68,12 +71,18 @@ class Terms(NamedTuple):
 
     @property
     def bound(self) -> int:
-        """LIVENESS_BOUNDS in ticks."""
-        return LIVENESS_BOUNDS * TICKS_PER_BOUND
+        """How long a block may take to be committed by all, in ticks."""
+        return self.bounds * TICKS_PER_BOUND
+
+    @property
+    def bounds(self) -> int:
+        """The same in delay bounds."""
+        return LIVENESS_BOUNDS + 2 * (self.protocol.chain - 2)
 
 
-def terms_of(scenario: Scenario, cast: Cast, signed: Callable[[Request], bool], *, delayed: bool = False) -> Terms:
+def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Terms:
     """The terms of a scenario; `delayed` as in the executor."""
+    cast = system.cast
     routes = [routes_of(scenario.replicas, scenario.twins, round_) for round_ in scenario.rounds]
     gst = scenario.synchronous_from
     down = 0
@@ -100,22 +109,24 @@ def terms_of(scenario: Scenario, cast: Cast, signed: Callable[[Request], bool], 
         up if tolerable else (),
         bool(scenario.bugs),
         False,
-        signed,
+        system.signed,
+        protocol_of(scenario.protocol),
     )
     promises = tolerable and quorumless is None and not crashes and not silencing and bool(judged_rounds(terms))
     return terms._replace(promises_liveness=promises)
 
 
 def judged_rounds(terms: Terms) -> list[int]:
-    """The rounds whose blocks must be committed in time, if they are entered: synchronous, with three correct
-    leaders."""
+    """The rounds whose blocks must be committed in time, if they are entered: synchronous, with correct leaders in a
+    row, as many as a chain that commits has and the one who tells of it."""
     if not terms.judged or not terms.last:
         return []
     faulty = terms.cast.faulty
+    leaders = terms.protocol.chain + 1
     return [
         round_
         for round_ in range(terms.gst + 2, terms.last + 1)
-        if not any(terms.leader(led) in faulty for led in (round_, round_ + 1, round_ + 2))
+        if not any(terms.leader(led) in faulty for led in range(round_, round_ + leaders))
     ]
 
 

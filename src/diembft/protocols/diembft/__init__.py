@@ -1,0 +1,1 @@
+"""DiemBFT, the protocol of this project, behind the interface of protocols under test."""

@@ -1,0 +1,84 @@
+"""The parts of a replica that a Twins scenario supplies: who leads, and what is proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from diembft.consensus.block_tree import BlockTree, Node
+from diembft.consensus.config import Config
+from diembft.consensus.effects import Reason
+from diembft.consensus.execution import Execution
+from diembft.consensus.leader_election import LeaderElection
+from diembft.consensus.mempool import Mempool
+from diembft.crypto.interface import Signer
+from diembft.crypto.symbolic import client_signer
+from diembft.messages.digests import Digests
+from diembft.messages.types import Block, Payload, Reply, Request
+from diembft.protocols.interface import Leaders
+
+
+class ScriptedLeaders(LeaderElection):
+    """Leaders by script, which all copies share."""
+
+    __slots__ = ("leaders",)
+
+    def __init__(self, config: Config, leaders: Leaders) -> None:
+        super().__init__(config)
+        self.leaders = leaders
+
+    def fork(self) -> ScriptedLeaders:
+        """The script is shared."""
+        return self
+
+    def leader(self, round_: int, tree: BlockTree) -> int:
+        """The scripted leader."""
+        return self.leaders.leader(round_)
+
+
+class MarkerPayload(Mempool):
+    """There is always something to propose: one marker named by (node, round). Requests are not taken."""
+
+    __slots__ = ("_digests", "_node", "_signer")
+
+    def __init__(self, config: Config, node: str, signer: Signer | None = None) -> None:
+        super().__init__(config)
+        self._node = node
+        self._signer = signer or client_signer(node)
+        self._digests = Digests(config.chain_id, config.epoch)
+
+    def fork(self) -> MarkerPayload:
+        """There is no state."""
+        return self
+
+    def state_key(self) -> Hashable:
+        """There is no state."""
+        return self._node
+
+    def refusal(self, request: Request) -> Reason | None:
+        """Nothing is taken."""
+        return Reason.FULL
+
+    def select(self, round_: int, ancestors: Iterable[Node]) -> Payload:
+        """The marker."""
+        digest = self._digests.request(self._node, round_, b"")
+        return (Request(self._node, round_, b"", self._signer.sign(digest)),)
+
+    def forget(self, payload: Payload) -> None:
+        """Nothing was kept."""
+
+
+class MarkerMachine:
+    """A state machine without state: markers have no effect beyond the block that they are in."""
+
+    def genesis(self) -> Any:
+        """See `diembft.consensus.execution.StateMachine`."""
+        return None
+
+    def execute(self, ledger: Any, block: Block) -> Execution:
+        """See `diembft.consensus.execution.StateMachine`."""
+        return Execution(None, b"", ())
+
+    def answer(self, ledger: Any, request: Request) -> Reply | None:
+        """See `diembft.consensus.execution.StateMachine`."""
+        return None

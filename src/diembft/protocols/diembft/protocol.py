@@ -1,0 +1,59 @@
+"""DiemBFT as a protocol under test."""
+
+from __future__ import annotations
+
+from diembft.faults.registry import BUGS, plant
+from diembft.messages.types import (
+    BlockRequest,
+    BlockResponse,
+    ProposalMsg,
+    Relay,
+    SyncInfo,
+    TimeoutMsg,
+    VoteMsg,
+    round_of,
+)
+from diembft.protocols.cast import Cast
+from diembft.protocols.diembft.reading import DiemBftReading
+from diembft.protocols.diembft.sharing import DiemBftSharing
+from diembft.protocols.diembft.showing import DiemBftShowing
+from diembft.protocols.diembft.system import DiemBftSystem
+from diembft.protocols.interface import ANSWER, BLOCKS, PROPOSAL, REQUEST, TIMEOUT, VOTE, Crypto, UnderTest
+
+
+class DiemBft(UnderTest):
+    """See UnderTest."""
+
+    name = "diembft"
+    reading = DiemBftReading()
+    kinds = {  # noqa: RUF012  # the interface has it as a Mapping
+        ProposalMsg: PROPOSAL,
+        VoteMsg: VOTE,
+        TimeoutMsg: TIMEOUT,
+        SyncInfo: ANSWER,
+        BlockRequest: REQUEST,
+        BlockResponse: BLOCKS,
+        Relay: REQUEST,
+    }
+    chain = 2
+    accountable = True
+    sharing = DiemBftSharing()
+    showing = DiemBftShowing()
+    bugs = {name: bug.description for name, bug in BUGS.items()}  # noqa: RUF012
+
+    round_of = staticmethod(round_of)
+
+    def system(
+        self,
+        cast: Cast,
+        bugs: tuple[str, ...] = (),
+        *,
+        delay_bound_s: float = 1.0,
+        crypto: Crypto = "symbolic",
+        seed: int | float = 0,
+    ) -> DiemBftSystem:
+        """See UnderTest."""
+        return DiemBftSystem(cast, plant(bugs), delay_bound_s, crypto, seed)
+
+
+DIEMBFT = DiemBft()

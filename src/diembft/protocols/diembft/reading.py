@@ -1,0 +1,57 @@
+"""What messages, blocks and certificates of DiemBFT tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diembft.messages.types import QC, TC, Block, BlockResponse, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
+from diembft.protocols.interface import Certificate, Link, Reading, Timeout, Told, Vote
+
+_NOTHING = Told()
+
+
+class DiemBftReading(Reading):
+    """See Reading."""
+
+    def told(self, message: Message) -> Told:
+        """See Reading."""
+        if isinstance(message, VoteMsg):
+            about = message.vote_info
+            vote = Vote(about.round, about.id, about.parent_id, about.parent_round, message.ledger_commit_info)
+            return Told(vote, None, (), (message.high_commit_qc,))
+        if isinstance(message, ProposalMsg):
+            tc = message.last_round_tc
+            if tc is None:
+                return Told(None, None, (message.block,), (message.high_commit_qc,))
+            return Told(None, None, (message.block,), (message.high_commit_qc, tc.high_qc), (tc,))
+        if isinstance(message, TimeoutMsg):
+            info = message.tmo_info
+            timeout = Timeout(info.round, info.high_qc.vote_info.round)
+            return _certificates(timeout, info.high_qc, message.high_commit_qc, message.last_round_tc)
+        if isinstance(message, SyncInfo):
+            return _certificates(None, message.high_qc, message.high_commit_qc, message.last_round_tc)
+        if isinstance(message, BlockResponse):
+            return Told(None, None, message.blocks)
+        return _NOTHING
+
+    def link(self, block: Block) -> Link:
+        """See Reading."""
+        parent = block.qc.vote_info
+        return Link(parent.id, block.round, block.author, parent.round, block.qc)
+
+    def certificate(self, certificate: QC | TC) -> Certificate:
+        """See Reading."""
+        if isinstance(certificate, QC):
+            about = certificate.vote_info
+            return Certificate(about.round, about.id, tuple([signer for signer, _ in certificate.signatures]))
+        return Certificate(certificate.round, None, tuple([signer for signer, _ in certificate.tmo_signatures]))
+
+    def requests(self, block: Block) -> list[tuple[str, int, Any]]:
+        """See Reading."""
+        return [(request.client, request.number, request) for request in block.payload]
+
+
+def _certificates(timeout: Timeout | None, high_qc: QC, high_commit_qc: QC, tc: TC | None) -> Told:
+    if tc is None:
+        return Told(None, timeout, (), (high_qc, high_commit_qc))
+    return Told(None, timeout, (), (high_qc, high_commit_qc, tc.high_qc), (tc,))

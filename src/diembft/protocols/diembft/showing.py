@@ -1,0 +1,81 @@
+"""How a trace shows DiemBFT: as it is, for a trace is written in its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
+from diembft.consensus.replica import Replica
+from diembft.messages.types import QC, TC, Message, TimeoutMsg, VoteMsg
+from diembft.protocols.diembft.system import DiemBftSystem
+from diembft.protocols.interface import Showing
+from diembft.trace import records
+from diembft.trace.records import Record
+
+
+class DiemBftShowing(Showing):
+    """See Showing."""
+
+    def header(self, system: DiemBftSystem) -> dict[str, Any]:
+        """See Showing."""
+        config = system.config
+        return {"chain_id": config.chain_id, "epoch": config.epoch, "public_keys": system.public_keys}
+
+    def message(self, message: Message) -> Message:
+        """See Showing."""
+        return message
+
+    def certificate(self, certificate: QC | TC) -> QC | None:
+        """See Showing."""
+        return certificate if isinstance(certificate, QC) else None
+
+    def vote(self, message: VoteMsg | TimeoutMsg) -> VoteMsg | None:
+        """See Showing."""
+        return message if isinstance(message, VoteMsg) else None
+
+    def refusals(self, effects: Sequence[Effect]) -> tuple[str | None, str | None]:
+        """See Showing."""
+        rejected = next((effect.reason.value for effect in effects if isinstance(effect, Rejected)), None)
+        ignored = next((effect.reason.value for effect in effects if isinstance(effect, Ignored)), None)
+        return rejected, ignored
+
+    def effect(self, at: float, node: str, effect: Effect) -> Record | None:
+        """See Showing."""
+        match effect:
+            case Persist(record=record, blocks=blocks, committed=committed):
+                return records.Persisted(
+                    at,
+                    node,
+                    record.highest_vote_round,
+                    record.highest_qc_round,
+                    record.last_sent,
+                    tuple([block.id for block in blocks]),
+                    committed,
+                )
+            case Commit():
+                executed = tuple([(request.client, request.number) for request in effect.block.payload])
+                return records.Committed(
+                    at, node, effect.height, effect.block, effect.state_id, executed, effect.certificate
+                )
+            case Equivocation():
+                messages = (effect.first, effect.second)
+                return records.Evidence(at, node, "equivocation", effect.culprit, messages)
+            case Divergence():
+                return records.Evidence(at, node, "divergence", None, (), effect.certificate)
+            case _:
+                return None
+
+    def state(self, replica: Replica) -> tuple[Any, ...]:
+        """See Showing."""
+        tree, safety, round_ = replica.tree, replica.safety, replica.current_round
+        return (
+            round_,
+            replica.leader(round_),
+            safety.highest_vote_round,
+            safety.highest_qc_round,
+            tree.high_qc,
+            tree.high_commit_qc,
+            replica.pacemaker.last_round_tc,
+            tree.height,
+        )

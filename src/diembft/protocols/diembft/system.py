@@ -1,0 +1,160 @@
+"""The replicas of a scenario: the real core, with scripted leaders and markers as payload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from diembft.consensus.config import Config
+from diembft.consensus.effects import Commit, Persist, Reason
+from diembft.consensus.genesis import Genesis
+from diembft.consensus.quorums import Quorums
+from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.verification import HeldRequests, Verifier
+from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
+from diembft.crypto.interface import KeyRing, Signer
+from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.faults.planting import Planting
+from diembft.messages.digests import Digests
+from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
+from diembft.protocols.cast import Cast
+from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
+from diembft.protocols.interface import Crypto, Leaders, Storage, System
+from diembft.simulation.storage import Storage as Disk
+
+REMEMBERED_ANSWERS = 4096
+
+
+class JudgesOnce(Verifier):
+    """Checks each message once for all nodes that share it. Whether a message is right depends on nothing else."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self, config: Config, digests: Digests, genesis: Genesis, keys: KeyRing, quorums: Quorums) -> None:
+        super().__init__(config, digests, genesis, keys, quorums)
+        self._answers: dict[Message, Reason | None] = {}
+
+    def proposal(self, message: ProposalMsg, held: HeldRequests) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().proposal(message, held))
+        return answers[message]
+
+    def vote(self, message: VoteMsg) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().vote(message))
+        return answers[message]
+
+    def timeout(self, message: TimeoutMsg) -> Reason | None:
+        """See Verifier."""
+        answers = self._answers
+        if message not in answers:
+            self._remember(message, super().timeout(message))
+        return answers[message]
+
+    def _remember(self, message: Message, answer: Reason | None) -> None:
+        if len(self._answers) >= REMEMBERED_ANSWERS:
+            self._answers.clear()
+        self._answers[message] = answer
+
+
+class DiskOfNode(Storage):
+    """The simulated disk of one node."""
+
+    def __init__(self, kept_commits: int) -> None:
+        self._disk = Disk()
+        self._kept_commits = kept_commits
+
+    def persist(self, effect: Persist) -> None:
+        """See Storage."""
+        self._disk.persist(effect)
+
+    def commit(self, effect: Commit) -> None:
+        """See Storage."""
+        self._disk.save_ledger(effect.state_id, effect.ledger)
+
+    def recover(self) -> Recovered | None:
+        """See Storage."""
+        return self._disk.recover(self._kept_commits)
+
+
+class DiemBftSystem(System):
+    """Makes the nodes of one cast, of the correct core or with planted bugs.
+
+    `leaders` is the script that all nodes share: the driver fills it. All nodes share one verifier, since what it
+    remembers never changes an answer.
+    """
+
+    def __init__(
+        self,
+        cast: Cast,
+        planting: Planting,
+        delay_bound_s: float,
+        crypto: Crypto = "symbolic",
+        seed: int | float = 0,
+    ) -> None:
+        self.cast = cast
+        self.planting = planting
+        self.crypto = crypto
+        self.config = Config(
+            n=cast.n, chain_id="twins", delta_s=delay_bound_s, timer_growth=1.0, rest=False, sync_batch=1000
+        )
+        self.delay_bound_s = delay_bound_s
+        self.leaders = Leaders()
+        self.public_keys: dict[str, bytes] = {}
+        """As in the header of a trace."""
+        self._signers, self._markers, self.keys = self._make_keys(seed)
+        self.election = planting.mixed(ScriptedLeaders)(self.config, self.leaders)
+        digests = Digests(self.config.chain_id, self.config.epoch)
+        self._signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
+            lambda request: self.keys.verify_client(request.client, digests.request_of(request), request.signature)
+        )
+        self._verifier: Verifier | None = None
+        self._new = [self._make(node, None) for node in range(len(cast.names))]
+
+    def node(self, node: int, recovered: Recovered | None = None) -> Replica:
+        """See System."""
+        return self._new[node].fork() if recovered is None else self._make(node, recovered)
+
+    def storage(self) -> DiskOfNode:
+        """See System."""
+        return DiskOfNode(self.config.kept_commits)
+
+    def signed(self, request: Any) -> bool:
+        """See System."""
+        return self._signed(request)
+
+    def _make(self, node: int, recovered: Recovered | None) -> Replica:
+        identity = self.cast.identity[node]
+        payload = self.planting.mixed(MarkerPayload)
+        kit = replace(
+            self.planting.kit,
+            verifier=self.planting.mixed(JudgesOnce),
+            leader_election=lambda _config: self.election,
+            mempool=lambda config: payload(config, self.cast.names[node], self._markers[node]),
+        )
+        machine = self.planting.machine(MarkerMachine())
+        replica = self.planting.replica(
+            self.config, identity, self._signers[identity], self.keys, machine, kit, recovered
+        )
+        self._verifier = self._verifier or replica.verifier
+        replica.verifier = self._verifier
+        return replica
+
+    def _make_keys(self, seed: int | float) -> tuple[list[Signer], list[Signer], KeyRing]:
+        """Signers of the replicas and of the nodes' markers, and the keys of all."""
+        cast = self.cast
+        if self.crypto == "symbolic":
+            signers: list[Signer] = [replica_signer(replica) for replica in range(cast.n)]
+            return signers, [client_signer(name) for name in cast.names], SymbolicKeyRing(cast.n, cast.names)
+        replicas = {f"replica{replica}": derived_signer(f"replica{replica}", int(seed)) for replica in range(cast.n)}
+        markers = {name: derived_signer(name, int(seed)) for name in cast.names}
+        public = {name: signer.public_key for name, signer in (replicas | markers).items()}
+        ring = Ed25519KeyRing([public[name] for name in replicas], {name: public[name] for name in markers})
+        self.public_keys = public
+        return list(replicas.values()), list(markers.values()), ring

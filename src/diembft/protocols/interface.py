@@ -1,0 +1,374 @@
+"""What a protocol supplies to be tested: docs/protocols.md takes you through it with an example.
+
+A replica is a deterministic state machine without I/O: `step(event)` returns effects, both in the vocabulary of
+`diembft.machine`. The tester runs several copies of one replica (twins), decides who leads and which messages pass,
+and judges what was sent and committed. For that it asks the protocol by what stands here:
+
+- `UnderTest`: the name, the facts about its commit rule, and a `System` for a cast of nodes;
+- `System`: makes the nodes, which read who leads from the one table that all share;
+- `Replica`: `step`, `fork`, and the round that it is in;
+- `Reading`: what messages, blocks and certificates tell. Oracles know them by this alone.
+
+What is optional has a default, `None` or a plain one, in the class here; inherit from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
+
+from msgspec import Struct
+
+from diembft.messages.types import QC, Message, VoteMsg
+from diembft.protocols.cast import Cast
+from diembft.trace.records import Record
+
+# --- messages and rounds
+
+PROPOSAL, VOTE, TIMEOUT, ANSWER, REQUEST, LATE_REQUEST, BLOCKS = range(7)
+"""Kinds of messages, which may pass by different rules of a round.
+
+TIMEOUT: what gives a round up. ANSWER: what tells a peer that is behind. REQUEST asks for blocks, BLOCKS brings them.
+LATE_REQUEST is a REQUEST of one who has given its round up: the executor tells them apart, no protocol does.
+"""
+
+NOBODY = -1
+"""As a leader: nobody that is known yet."""
+
+AFTER_THE_LAST = 0
+"""In the table of leaders: who leads the rounds that are not in it."""
+
+
+class Leaders(dict[int, int]):
+    """Who leads which round: one table for all nodes of a system, which the tester fills.
+
+    A replica asks `leader` each time it wants to know, and remembers no answer from one step to the next.
+    """
+
+    __slots__ = ("noted",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[int, int]] | None = None
+        """Where questions and answers are noted, if anywhere."""
+
+    def leader(self, round_: int) -> int:
+        """Who leads a round; NOBODY if that is not known yet."""
+        leader = self.of(round_)
+        if self.noted is not None:
+            self.noted.append((round_, leader))
+        return leader
+
+    def of(self, round_: int) -> int:
+        """The same, for the tester: nothing is noted."""
+        leader = self.get(round_)
+        return self.get(AFTER_THE_LAST, NOBODY) if leader is None else leader
+
+
+# --- what is told
+
+
+class Block(Protocol):
+    """A block, whatever else is in it."""
+
+    @property
+    def id(self) -> bytes:
+        """Names it: different blocks have different ids."""
+        ...
+
+    @property
+    def round(self) -> int:
+        """The round that it was proposed in; genesis has 0."""
+        ...
+
+
+class Vote(Struct, frozen=True, gc=False):
+    """What a vote says."""
+
+    round: int
+    block: bytes
+    """The id of the block."""
+    parent: bytes
+    parent_round: int
+    content: Hashable
+    """What the signature covers: votes that differ in it are different votes."""
+
+
+class Timeout(Struct, frozen=True, gc=False):
+    """What a timeout says: its sender gives up on a round."""
+
+    round: int
+    high_round: int
+    """The round of the highest certificate of a block that it says it knows."""
+
+
+class Link(NamedTuple):
+    """A block as a link of a chain."""
+
+    parent: bytes
+    """The id of its parent."""
+    round: int
+    author: int
+    """The replica that proposed it."""
+    parent_round: int
+    certificate: Any = None
+    """The parent's, if it is in the block."""
+
+
+class Certificate(NamedTuple):
+    """What a certificate says."""
+
+    round: int
+    """Of the certified block, or that was given up; 0 is genesis, which nobody signs."""
+    block: bytes | None
+    """The id of the certified block; None if a round was given up."""
+    signers: tuple[int, ...]
+    """Replicas."""
+
+
+class Told(Struct, frozen=True, gc=False):
+    """What one message tells."""
+
+    vote: Vote | None = None
+    timeout: Timeout | None = None
+    blocks: tuple[Any, ...] = ()
+    """The blocks in it; the certificates in these are found by themselves."""
+    qcs: tuple[Any, ...] = ()
+    """Certificates of blocks."""
+    tcs: tuple[Any, ...] = ()
+    """Certificates that a round was given up."""
+
+
+class Reading(Protocol):
+    """How oracles read what replicas send and commit. Messages, blocks and certificates are hashable values."""
+
+    def told(self, message: Any) -> Told:
+        """What a message tells."""
+        ...
+
+    def link(self, block: Any) -> Link:
+        """How a block hangs on its parent."""
+        ...
+
+    def certificate(self, certificate: Any) -> Certificate:
+        """What a certificate says."""
+        ...
+
+    def requests(self, block: Any) -> Sequence[tuple[str, int, Any]]:
+        """What a committed block executes: who asked for it, under which number, and the request itself.
+
+        In a test that is the marker of the node that proposed it, named by the node's name and the round.
+        """
+        ...
+
+
+# --- nodes
+
+
+class Replica(Protocol):
+    """One node."""
+
+    @property
+    def current_round(self) -> int:
+        """The round that it is in; it never goes down."""
+        ...
+
+    def step(self, event: Any) -> Sequence[Any]:
+        """Handle one event of `diembft.machine.events`; the effects that the tester carries out, in their order.
+
+        No clock, no randomness, no order of a set: the same events lead to the same effects. What it sends to itself
+        has taken effect in the step already: it hears nothing of its own.
+        """
+        ...
+
+    def fork(self) -> Self:
+        """An independent copy. Immutable values are best shared."""
+        ...
+
+
+class Storage(Protocol):
+    """What survives a crash of one node."""
+
+    def persist(self, effect: Any) -> None:
+        """Make durable what a `Persist` says."""
+        ...
+
+    def commit(self, effect: Any) -> None:
+        """A block was committed, by a `Commit` of the same step."""
+        ...
+
+    def recover(self) -> Any:
+        """What a restarted node is made from (`System.node`); None if nothing was ever written."""
+        ...
+
+
+Crypto: TypeAlias = Literal["symbolic", "ed25519"]
+"""How messages are signed; a protocol may leave signatures out, as twins never forge any."""
+
+
+class System(Protocol):
+    """The nodes of one cast."""
+
+    cast: Cast
+    leaders: Leaders
+    """Who leads; the tester fills it before nodes are made, and changes it between steps."""
+    delay_bound_s: float
+    """How long a message takes at most. A round timer of five times that has room for a round."""
+
+    def node(self, node: int, recovered: Any = None) -> Replica:
+        """A new copy of the replica `cast.identity[node]`, before its first event; after a crash with what its Storage
+        recovered.
+
+        It has always something to propose: a marker named by `cast.names[node]` and the round.
+        """
+        ...
+
+    def storage(self) -> Storage | None:
+        """A new storage; None if nodes of this protocol keep nothing, and cannot crash."""
+        return None
+
+    def signed(self, request: Any) -> bool:
+        """Whether the client of a request (see `Reading.requests`) signed it."""
+        return True
+
+
+# --- sharing (optional)
+
+
+class Numbering(Protocol):
+    """Numbers blocks as they are met, so that what is written down holds how they descend from one another and not
+    what is in them."""
+
+    base_round: int
+    """The round of the highest block that every node has committed; that block has number 0."""
+
+    def number(self, block: bytes, round_: int) -> int:
+        """The number of a block of this id and round; -1 for all at or below the base but the base itself."""
+        ...
+
+    def named(self, block: bytes) -> int:
+        """The number of a block of which only the id is given."""
+        ...
+
+    def known(self) -> Mapping[bytes, int]:
+        """The numbers of all blocks that were met."""
+        ...
+
+
+class Keeper(Protocol):
+    """Writes the nodes of one global state down, as values that `msgspec` encodes.
+
+    Two global states that are written down alike must go on alike for ever. Leave out what cannot matter any more.
+    """
+
+    def node(self, replica: Any) -> Any:
+        """A replica's state."""
+        ...
+
+    def message(self, message: Any) -> Any:
+        """What a message tells."""
+        ...
+
+    def holdings(self, replica: Any) -> Any:
+        """Which of the blocks that were met, by whatever was written down, a replica holds. Asked last."""
+        ...
+
+
+class Sharing(Protocol):
+    """For executing what scenarios share only once (`twins.sharing`)."""
+
+    def root(self, replica: Any) -> tuple[bytes, int]:
+        """The last block that a replica committed: its id and its round."""
+        ...
+
+    def keeper(self, replicas: Sequence[Any], blocks: Numbering) -> Keeper:
+        """For one global state."""
+        ...
+
+    def pointless(self, replica: Any, message: Any) -> bool:
+        """Whether a message will change nothing and be answered by nothing, whenever the replica receives it."""
+        ...
+
+
+# --- traces (optional)
+
+
+class Showing(Protocol):
+    """How a trace shows a protocol: in the terms of DiemBFT, which `diembft.trace.records` has."""
+
+    def header(self, system: Any) -> dict[str, Any]:
+        """Fields of the header: `chain_id`, `epoch`, `public_keys`."""
+        ...
+
+    def message(self, message: Any) -> Message:
+        """A message."""
+        ...
+
+    def certificate(self, certificate: Any) -> QC | None:
+        """A certificate; None for one that a round was given up."""
+        ...
+
+    def vote(self, message: Any) -> VoteMsg | None:
+        """A vote; None for another message."""
+        ...
+
+    def refusals(self, effects: Sequence[Any]) -> tuple[str | None, str | None]:
+        """Why a message was refused, or ignored, if it was, by the effects of its step."""
+        ...
+
+    def effect(self, at: float, node: str, effect: Any) -> Record | None:
+        """The record of an effect, if there is one; sending and timers are recorded without being asked for."""
+        ...
+
+    def state(self, replica: Any) -> tuple[Any, ...]:
+        """A replica's state: the fields of `records.State` from `current_round` on."""
+        ...
+
+
+# --- the protocol
+
+
+class UnderTest(Protocol):
+    """A protocol under test."""
+
+    name: str
+    """How scenarios and commands name it: `module:attribute`, where it is imported from."""
+
+    reading: Reading
+
+    kinds: Mapping[type, int]
+    """Of each type of message: PROPOSAL, VOTE, TIMEOUT, ANSWER, REQUEST or BLOCKS."""
+
+    chain: int
+    """How many blocks of consecutive rounds, each certified by the next, commit the first one when the last is
+    certified: 2 in DiemBFT, 3 in HotStuff."""
+
+    accountable: bool = False
+    """Whether two votes in a round, or a vote for a block on a parent of round p and a later timeout that knows nothing
+    as high as p, are what a violation of agreement can be pinned on."""
+
+    bugs: Mapping[str, str] = {}
+    """Planted bugs: what each breaks, in one sentence, by name."""
+
+    sharing: Sharing | None = None
+    """Without it every scenario is executed alone."""
+
+    showing: Showing | None = None
+    """Without it traces show what `reading` tells (`protocols.showing`)."""
+
+    def round_of(self, message: Any) -> int:
+        """The round that a message belongs to: that of its proposal, vote or timeout; the sender's if it asks for
+        blocks; of an answer, that of what it answers."""
+        ...
+
+    def system(
+        self,
+        cast: Cast,
+        bugs: tuple[str, ...] = (),
+        *,
+        delay_bound_s: float = 1.0,
+        crypto: Crypto = "symbolic",
+        seed: int | float = 0,
+    ) -> System:
+        """The nodes of a cast, with these bugs in all of them. Raises InputError for what this protocol has not."""
+        ...
