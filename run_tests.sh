@@ -23,6 +23,18 @@ setup() {
         echo "$wanted" >"$ready"
 }
 
+# The pages are tested in a real browser, which is no package of Python. Where it cannot be installed, its tests say so.
+browser() {
+    { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && return
+    echo "== set up Chromium"
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "run_tests.sh: Chromium is missing, and only root can install it: apt-get install chromium" >&2
+        return 1
+    fi
+    apt-get update --quiet=2 &&
+        DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium
+}
+
 step() {
     local name=$1
     shift
@@ -34,6 +46,7 @@ setup || {
     echo "run_tests.sh: setting up .venv failed" >&2
     exit 1
 }
+browser || echo "run_tests.sh: the tests in a browser will fail" >&2
 
 step "test cases in the simulator" "$bin/diembft" test
 step "test cases on DistAlgo" "$bin/python" -m da --message-buffer-size 80000 --no-log \

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from diembft.faults.registry import BUGS
-from diembft.messages.types import QC, Block, ProposalMsg
-from diembft.trace.records import Committed, Delivered, Header, Record, Sent, Violated
+from diembft.messages.types import QC, Block, ProposalMsg, kind_of, round_of
+from diembft.trace.records import Committed, Delivered, Dropped, Header, Record, Sent, Violated
 from diembft.twins.formats import read_scenarios
 from diembft.twins.scenario import Scenario, replica_of
 from diembft.twins.tracing import traced
 from tests.explorer.opening import Opener, Shown
+
+pytestmark = pytest.mark.browser
 
 FOLDER = Path(__file__).parents[2] / "executor_configs"
 
@@ -134,7 +137,7 @@ def test_who_equivocated_to_whom(opened: Opener, file: str, name: str) -> None:
 def test_the_rounds_their_leaders_and_sets_are_those_of_the_scenario(opened: Opener, file: str, name: str) -> None:
     scenario, trace = counterexample(file, name)
     shown = opened(trace)
-    rows = [row.split("\t") for row in shown.texts("#story-rounds tbody tr")]
+    rows = [row.split("\t") for row in shown.texts("#story-rounds tr[data-round]")]
     assert rows
     for row in rows:
         round_ = scenario.rounds[int(row[0]) - 1]
@@ -142,10 +145,72 @@ def test_the_rounds_their_leaders_and_sets_are_those_of_the_scenario(opened: Ope
         sets = {frozenset(members.split()) for members in row[2].split(" | ")}
         scripted = {frozenset(members) for members in round_.partition}
         assert sets == (scripted if len(scripted) > 1 else {frozenset(["whole"])})
-    heads = " ".join(shown.texts("#head title"))
+    heads = {text.split()[-1]: text for text in shown.texts("#head .round-head text.bold:first-of-type")}
+    titles = " ".join(shown.texts("#head title"))
+    pictured = " ".join(shown.texts("#head text"))
     for row in rows:
+        assert row[0] in heads
         if row[2] != "whole":
-            assert f"sets: {row[2]}" in heads
+            assert f"sets: {row[2]}" in titles
+            assert row[2] in pictured
+
+
+def signed_rounds(trace: list[Record], shown: Shown, side: int, replica: int) -> set[int]:
+    """The rounds in which a replica signed a certificate of a side's blocks."""
+    ids = {shown.data.blocks[block].id for block in shown.data.stories[0].sides[side].chain}
+    return {
+        record.message.block.qc.round
+        for record in trace
+        if isinstance(record, Sent)
+        and isinstance(record.message, ProposalMsg)
+        and record.message.block.qc.vote_info.id.hex() in ids
+        and replica in signers(record.message.block.qc)
+    }
+
+
+@pytest.mark.parametrize(("file", "name"), AGREEMENT)
+def test_whether_they_signed_both_in_the_same_rounds(opened: Opener, file: str, name: str) -> None:
+    scenario, trace = counterexample(file, name)
+    shown = opened(trace)
+    lines = shown.texts("#story-both li")
+    assert lines
+    for line in lines:
+        rounds = [signed_rounds(trace, shown, side, scenario.replicas.index(line.split()[0])) for side in (0, 1)]
+        told = [{int(round_) for round_ in re.findall(r"\d+", part)} for part in line.split(" and ")]
+        if same := rounds[0] & rounds[1]:
+            assert "in the same round" in line
+            assert told[0] == same
+        else:
+            assert "in different rounds" in line
+            assert told[:2] == rounds
+
+
+@pytest.mark.parametrize(("file", "name"), [*AGREEMENT, VOTES])
+def test_what_exceptions_kept_back_is_told_with_its_round(opened: Opener, file: str, name: str) -> None:
+    _, trace = counterexample(file, name)
+    shown = opened(trace)
+    sent = {record.number: record for record in trace if isinstance(record, Sent)}
+    expected = {
+        (str(round_of(sent[record.number].message)), kind_of(sent[record.number].message), sent[record.number].node)
+        for record in trace
+        if isinstance(record, Dropped) and record.reason == "exception"
+    }
+    told = set()
+    for row in shown.page.query_selector_all("#story-rounds tr.lost"):
+        round_ = row.evaluate("(row) => row.previousSibling.dataset.round")
+        for kind, senders, _ in re.findall(r"✕ (\w+?)s? ([^→]+) → ([^(]+) \(exception\)", row.inner_text()):
+            told |= {(round_, kind, sender) for sender in senders.split()}
+    rounds = {str(one.round) for one in shown.data.stories[0].rounds}
+    assert told == {one for one in expected if one[0] in rounds and one[1] in ("proposal", "vote", "timeout")}
+
+
+@pytest.mark.parametrize(("file", "name"), AGREEMENT)
+def test_the_picture_begins_with_what_the_story_is_about(opened: Opener, file: str, name: str) -> None:
+    shown = opened(counterexample(file, name)[1])
+    assert shown.page.is_checked("#story-focus")
+    fewer = shown.arrows()
+    shown.page.uncheck("#story-focus")
+    assert 0 < fewer < shown.arrows()
 
 
 @pytest.mark.parametrize(("file", "name"), AGREEMENT)

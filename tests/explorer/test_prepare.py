@@ -9,7 +9,7 @@ from diembft.errors import InputError
 from diembft.explorer.data import NONE, PageData
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.trace.files import write_trace
-from diembft.trace.records import Crashed, Delivered, Header, Record, Sent, State
+from diembft.trace.records import Crashed, Delivered, Header, Record, Sent, SetAttribute, State, Violated
 from tests.explorer.traces import fault_free, replicas, small_quorum, with_faults
 
 
@@ -97,6 +97,40 @@ def test_a_window_begins_with_the_state_at_its_start() -> None:
     kept = [record for record in trace if not isinstance(record, Header) and page.bands[0].start <= record.at]
     assert len(kept) > sum(len(step.sent) for step in page.steps) > 0
     assert page.blocks[block_named(page, "B1")].committed == [0] * 4
+
+
+def test_a_violation_noted_after_the_window_is_told() -> None:
+    trace = fault_free(rounds=9)
+    trace.insert(-1, Violated(trace[-1].at, "agreement", "b and c", ("replica1", "replica2"), 4))  # type: ignore[union-attr]
+    page = prepare(trace, rounds=(4, 6))
+    (story,) = page.stories
+    assert (story.property, story.round) == ("agreement", 4)
+    assert page.steps[story.step].at == page.bands[-1].end
+
+
+def test_a_node_whose_state_was_tampered_with_is_faulty_and_leads_no_band() -> None:
+    trace = fault_free(rounds=3)
+    state = next(record for record in trace if isinstance(record, State) and record.node == "replica2")
+    trace[9:9] = [SetAttribute(0.05, "replica2", "leader", 2), structs.replace(state, at=0.05, leader=2)]
+    page = prepare(trace)
+    assert [node.correct for node in page.nodes] == [True, True, False, True]
+    assert [band.leaders for band in page.bands] == [[0], [1], [2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("description", "title"),
+    [
+        (
+            "scenario split: replicas=a,b,c,d twins=d' gst=3 bugs=small_quorum\n  1-3: d leads a,d|b",
+            "Scenario split, planted: small_quorum",
+        ),
+        ("scenario: replicas=a,b gst=1", "A scenario"),
+        ("scenario of something else", "scenario of something else"),
+        ("", "A run of 4 replicas"),
+    ],
+)
+def test_the_title(description: str, title: str) -> None:
+    assert prepare(fault_free(rounds=1, description=description)).title == title
 
 
 def test_a_message_on_its_way_into_the_window_is_shown() -> None:

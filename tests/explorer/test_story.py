@@ -6,7 +6,17 @@ from diembft.explorer.data import NONE, PageData, Story
 from diembft.explorer.prepare import prepare
 from diembft.messages.types import QC
 from diembft.trace.records import Committed, Node, Record, Violated
-from tests.explorer.traces import GENESIS, Script, block_on, certificate_of, fault_free, proposal, small_quorum, vote
+from tests.explorer.traces import (
+    GENESIS,
+    Script,
+    block_on,
+    certificate_of,
+    fault_free,
+    proposal,
+    small_quorum,
+    vote,
+    with_faults,
+)
 
 
 def the_story(page: PageData) -> Story:
@@ -179,3 +189,18 @@ def test_the_moment_of_a_violated_round_is_its_end() -> None:
     page = prepare(trace)
     assert page.steps[the_story(page).moment].at == 0.3
     assert [one.round for one in the_story(page).rounds] == [1, 2, 3, 4]
+
+
+def test_what_was_lost_otherwise_than_by_partitions_is_told_with_its_round() -> None:
+    page = prepare([*with_faults()[:-1], Violated(2.0, "liveness_commit", "nothing is committed", (), 1)])
+    (told,) = the_story(page).rounds[:1]
+    lost = [(one.kind, one.senders, one.receivers, one.reason) for one in told.lost]
+    assert lost == [("proposal", [0], [3], "loss"), ("timeout", [0, 2, 3], [1], "crashed")]
+
+
+def test_partitions_are_told_as_sets_and_not_as_losses() -> None:
+    assert [told.lost for told in the_story(prepare(small_quorum())).rounds] == [[], []]
+
+
+def test_who_voted_for_each_side() -> None:
+    assert [side.voters for side in the_story(prepare(small_quorum())).sides] == [[1], [2, 3]]

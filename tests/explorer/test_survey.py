@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from diembft.errors import InputError
 from diembft.explorer.survey import choose_window, span, survey
+from diembft.trace.records import SetAttribute, State, Violated
 from tests.explorer.traces import fault_free, small_quorum
 
 
@@ -58,3 +60,24 @@ def test_rounds_that_the_trace_lacks_are_bad_input() -> None:
 def test_an_empty_trace_is_bad_input() -> None:
     with pytest.raises(InputError, match="the trace is empty"):
         survey([])
+
+
+def test_a_node_whose_state_was_tampered_with_begins_no_round() -> None:
+    trace = fault_free(rounds=3)
+    last = next(record for record in reversed(trace) if isinstance(record, State) and record.node == "replica2")
+    trace[5:5] = [
+        SetAttribute(0.05, "replica2", "current_round", 40),
+        structs.replace(last, at=0.05, current_round=40),
+    ]
+    found = survey(trace)
+    assert list(found.entries) == [0, 1, 2, 3, 4]
+    assert found.byzantine == {"replica2"}
+
+
+def test_a_violation_that_is_noted_at_the_end_is_shown_where_it_happened() -> None:
+    trace = fault_free(rounds=30)
+    trace.insert(-1, Violated(3.1, "agreement", "", (), 5))
+    found = survey(trace)
+    assert found.violated == 8
+    window = choose_window(found, max_bytes=sum(found.sizes[round_] for round_ in range(4, 9)))
+    assert (window.first_round, window.last_round) == (4, 8)

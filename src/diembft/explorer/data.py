@@ -183,7 +183,7 @@ class Band(Struct):
     start: float
     end: float
     leaders: list[int]
-    """The replicas that lead it in the view of some node."""
+    """The replicas that lead it in the view of some node whose state was not tampered with."""
     sets: list[list[int]]
     """The partition scripted for the messages of this round; empty if none is."""
 
@@ -202,6 +202,8 @@ class Side(Struct, omit_defaults=True):
     """From the first block after the fork to the newest block that shows the commit."""
     votes: list[int] = []
     """The messages that carried votes for the blocks of the chain."""
+    voters: list[int] = []
+    """The replicas that voted for the block."""
 
 
 class Told(Struct):
@@ -223,6 +225,17 @@ class Equivocation(Struct):
     told: list[Told]
 
 
+class Lost(Struct):
+    """Messages of one type that were lost for another reason than a partition, which walls show."""
+
+    kind: str
+    senders: list[int]
+    """Nodes."""
+    receivers: list[int]
+    """Nodes, the same for each sender."""
+    reason: str
+
+
 class StoryRound(Struct):
     """What happened in a round that matters to a violation."""
 
@@ -233,6 +246,7 @@ class StoryRound(Struct):
     """Of blocks of this round."""
     timeouts: list[int]
     """The replicas that gave the round up."""
+    lost: list[Lost]
 
 
 class Observation(Struct, omit_defaults=True):

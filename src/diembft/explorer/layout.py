@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 
 from diembft.explorer.data import NONE, Block
 
 
-def lay_out(blocks: Sequence[Block]) -> None:
+def lay_out(blocks: Sequence[Block], priority: Mapping[int, int] | None = None) -> None:
     """Set `column` and `row` of every block.
 
-    A branch keeps its row; at a fork the child with the most commits below it, then with the most blocks, goes on in
-    the row of its parent, and the others open the lowest row that is free from there to their branch's end.
+    A branch keeps its row; at a fork the child with the highest `priority` below it, then with the most commits, then
+    with the most blocks, goes on in the row of its parent, and the others open the lowest row that is free from there
+    to their branch's end. Branches of higher priority (without one it is 0) take their rows first.
     """
     order = sorted(range(len(blocks)), key=lambda index: (blocks[index].round, index))
     columns = {round_: column for column, round_ in enumerate(sorted({block.round for block in blocks}))}
@@ -24,16 +26,24 @@ def lay_out(blocks: Sequence[Block]) -> None:
             roots.append(index)
         else:
             children.setdefault(parent, []).append(index)
-    weights = _weights(blocks, order)
+    weights = _weights(blocks, order, priority or {})
     taken: list[list[tuple[int, int]]] = []
     """For each row the columns, first to last, that its branches occupy."""
-    waiting = [(root, blocks[root].column) for root in reversed(roots)]
+    waiting: list[tuple[int, int, int]] = []
+    """Branches without a row: by priority, then the one that was found last, and its first block."""
+    for number, root in enumerate(reversed(roots)):
+        heappush(waiting, (-weights[root][0], -number, root))
+    found = len(roots)
     while waiting:
-        head, start = waiting.pop()
+        head = heappop(waiting)[-1]
+        parent = parent_of(blocks, head)
+        start = blocks[head].column if parent == NONE else blocks[parent].column + 1
         branch = [head]
         while branch[-1] in children:
             ranked = sorted(children[branch[-1]], key=lambda child: (weights[child], -child), reverse=True)
-            waiting.extend((child, blocks[branch[-1]].column + 1) for child in reversed(ranked[1:]))
+            for child in reversed(ranked[1:]):
+                heappush(waiting, (-weights[child][0], -found, child))
+                found += 1
             branch.append(ranked[0])
         row = _free_row(taken, start, blocks[branch[-1]].column)
         for index in branch:
@@ -55,14 +65,17 @@ def ancestors(blocks: Sequence[Block], index: int) -> list[int]:
     return chain
 
 
-def _weights(blocks: Sequence[Block], order: Sequence[int]) -> list[tuple[int, int]]:
-    """For each block the number of commits and of blocks in its subtree."""
-    weights = [(sum(step != NONE for step in block.committed), 1) for block in blocks]
+def _weights(blocks: Sequence[Block], order: Sequence[int], priority: Mapping[int, int]) -> list[tuple[int, int, int]]:
+    """For each block the highest priority, the number of commits and that of blocks in its subtree."""
+    weights = [
+        (priority.get(index, 0), sum(step != NONE for step in block.committed), 1) for index, block in enumerate(blocks)
+    ]
     for index in reversed(order):
         parent = parent_of(blocks, index)
         if parent != NONE:
-            commits, size = weights[parent]
-            weights[parent] = (commits + weights[index][0], size + weights[index][1])
+            highest, commits, size = weights[parent]
+            more = weights[index]
+            weights[parent] = (max(highest, more[0]), commits + more[1], size + more[2])
     return weights
 
 

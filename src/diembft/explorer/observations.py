@@ -52,7 +52,8 @@ def _certificates(page: PageData, until: int) -> Iterator[Observation]:
                 f"a quorum is {page.quorum} of {page.n}."
             )
             yield Observation("quorum", text, first, certificate.block)
-        if certificate.commits and certificate.parent_round + 1 != certificate.round:
+        # Genesis is committed from the beginning: that its commit is shown says nothing.
+        if certificate.commits and 0 < certificate.parent_round != certificate.round - 1:
             parent = page.blocks[block.parent].name if block.parent != NONE else f"round {certificate.parent_round}"
             text = (
                 f"The certificate of {block.name} commits {parent}, although rounds {certificate.parent_round} and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from diembft.explorer.story import tell
 from diembft.explorer.survey import MAX_BYTES, Survey, choose_window, span, survey
 from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Record
+
+_SCENARIO = re.compile(r"scenario(?: (\S+))?: replicas=")
+_PLANTED = re.compile(r" bugs=([\w,]+)")
+"""The first line of a scenario's text form (see `twins.text`)."""
 
 MAX_STORIES = 20
 """How many violations of one run are told; the first ones say the most."""
@@ -39,19 +44,22 @@ def prepare(
         certificates = [reader.catalogue.certificate(certificate) for certificate in violated.certificates]
         votes = [[vote.sender, vote.vote_info.round, reader.catalogue.named(vote.vote_info)] for vote in violated.votes]
         page.stories.append(tell(page, step, violated, certificates, votes))
+    if page.stories:  # the blocks that conflict stand in the first rows
+        sides = page.stories[0].sides
+        lay_out(page.blocks, {block: len(sides) - index for index, side in enumerate(sides) for block in side.chain})
     return page
 
 
 def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
     header, ended = found.header, found.ended
-    nodes = _nodes(header)
+    nodes = _nodes(found)
     names = ["" for _ in range(header.n)]
     shorts = list(names)
     for node in reversed(nodes):
         if 0 <= node.replica < header.n:
             names[node.replica], shorts[node.replica] = node.name, node.short
     return data.PageData(
-        title=header.description.partition("\n")[0] or f"A run of {header.n} replicas",
+        title=_title(header),
         description=header.description,
         runtime=header.runtime,
         n=header.n,
@@ -78,12 +86,28 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
     )
 
 
-def _nodes(header: Header) -> list[data.Node]:
+def _title(header: Header) -> str:
+    first = header.description.partition("\n")[0]
+    scenario = _SCENARIO.match(first)
+    if scenario is None:
+        return first or f"A run of {header.n} replicas"
+    name, planted = scenario[1], _PLANTED.search(first)
+    return (f"Scenario {name}" if name else "A scenario") + (f", planted: {planted[1]}" if planted else "")
+
+
+def _nodes(found: Survey) -> list[data.Node]:
+    header = found.header
     identities = [node.replica for node in header.nodes]
     names = [node.name for node in header.nodes]
     shorts = _shorts(names)
     nodes = [
-        data.Node(node.name, short, node.replica, node.correct, identities.count(node.replica) > 1)
+        data.Node(
+            node.name,
+            short,
+            node.replica,
+            node.correct and node.name not in found.byzantine,
+            identities.count(node.replica) > 1,
+        )
         for node, short in zip(header.nodes, shorts, strict=True)
     ]
     return nodes + [data.Node(name, name[:3], NONE, True, False) for name in clients_of(header)]
@@ -103,8 +127,9 @@ def _shorts(names: list[str]) -> list[str]:
 
 def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band]:
     leaders: dict[int, set[int]] = {}
-    for state in [*reader.start_states, *(step.state for step in reader.steps)]:
-        if state is not None:
+    states = [*enumerate(reader.start_states), *((step.node, step.state) for step in reader.steps)]
+    for node, state in states:
+        if state is not None and found.header.nodes[node].name not in found.byzantine:
             leaders.setdefault(state.round, set()).add(state.leader)
     entered = [round_ for round_ in sorted(found.entries) if window.first_round <= round_ <= window.last_round]
     _, end = span(found, window)

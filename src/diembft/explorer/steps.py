@@ -177,7 +177,7 @@ class Reader:
                 assert_never(record)
 
     def _after(self, record: Record) -> None:
-        """Only what becomes of the window's messages."""
+        """Only what becomes of the window's messages, and what was found wrong in the end."""
         match record:
             case Delivered() | Dropped():
                 self.steps_after += isinstance(record, Delivered)
@@ -186,6 +186,8 @@ class Reader:
                     self._settle(number, record)
             case Fired():
                 self.steps_after += 1
+            case Violated():
+                self._violated(record, self._end)
             case _:
                 pass
 
@@ -249,15 +251,18 @@ class Reader:
                 text = "complete" if record.completed else "timed out"
                 self._new_step(data.Step(at, "workload_ended", self.index[record.client], text=text))
             case Violated():
-                round_ = NONE if record.round is None else record.round
-                step = self._new_step(data.Step(at, "violated", text=record.property, round=round_))
-                for certificate in record.certificates:
-                    self.catalogue.certificate(certificate)
-                self.violations.append((step, record))
+                self._violated(record, record.at)
             case Ended():
                 self._new_step(data.Step(at, "ended", text="passed" if record.passed else "failed"))
             case _:
                 assert_never(record)
+
+    def _violated(self, record: Violated, at: float) -> None:
+        round_ = NONE if record.round is None else record.round
+        step = self._new_step(data.Step(moment(at), "violated", text=record.property, round=round_))
+        for certificate in record.certificates:
+            self.catalogue.certificate(certificate)
+        self.violations.append((step, record))
 
     def _partition(self, record: Partitioned, at: float) -> None:
         sets = [[self.index[name] for name in nodes] for nodes in record.sets]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from diembft.explorer.data import (
     NONE,
     Equivocation,
+    Lost,
     Message,
     PageData,
     Side,
@@ -148,6 +149,8 @@ def _side(page: PageData, until: int, block: int, fork: int) -> Side:
     side.votes = [
         index for index, message in enumerate(page.messages) if message.kind == "vote" and message.block in side.chain
     ]
+    voted = {page.messages[index].sender for index in side.votes if page.messages[index].block == block}
+    side.voters = sorted(voted)
     return side
 
 
@@ -249,6 +252,21 @@ def _rounds(
             sorted(
                 {message.sender for message in page.messages if message.kind == "timeout" and message.round == round_}
             ),
+            _lost(page, round_),
         )
         for round_ in range(max(1, first, last - SHOWN_ROUNDS + 1), last + 1)
     ]
+
+
+def _lost(page: PageData, round_: int) -> list[Lost]:
+    """The proposals, votes and timeouts of a round that were lost otherwise than by a partition."""
+    receivers: dict[tuple[str, str, int], set[int]] = {}
+    for message in page.messages:
+        if message.round == round_ and message.kind in ("proposal", "vote", "timeout"):
+            for delivery in message.deliveries:
+                if delivery.fate == "lost" and delivery.reason != "partition":
+                    receivers.setdefault((message.kind, delivery.reason, message.node), set()).add(delivery.to)
+    senders: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    for (kind, reason, node), nodes in receivers.items():
+        senders.setdefault((kind, reason, tuple(sorted(nodes))), []).append(node)
+    return [Lost(kind, sorted(nodes), list(to), reason) for (kind, reason, to), nodes in senders.items()]

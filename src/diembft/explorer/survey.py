@@ -17,6 +17,7 @@ from diembft.trace.records import (
     Record,
     Replied,
     Sent,
+    SetAttribute,
     State,
     Submitted,
     Violated,
@@ -24,6 +25,9 @@ from diembft.trace.records import (
 
 MAX_BYTES = 4_000_000
 """What the data of one page may come to (estimated; a page stays under 5 MB)."""
+
+ROUNDS_TO_COMMIT = 3
+"""How many rounds after that of its block a commit is usually seen everywhere."""
 
 _STATE, _MESSAGE, _DELIVERY, _OTHER = 150, 170, 60, 70
 """About what a record adds to a page, in bytes."""
@@ -37,8 +41,10 @@ class Survey(Struct):
     """For each round when the first node entered it."""
     sizes: dict[int, int]
     """For each round what the records from its first entry to the next round's add to a page, in bytes."""
+    byzantine: set[str]
+    """Nodes whose state was set to something else: what they do afterwards begins no round."""
     violated: int | None
-    """The round in which the first violation was noted."""
+    """The last of the rounds that show the first violation."""
     ended: Ended | None
     until: float
 
@@ -53,6 +59,7 @@ def survey(trace: Iterable[Record]) -> Survey:
     header: Header | None = None
     entries: dict[int, float] = {}
     sizes: dict[int, int] = {}
+    byzantine: set[str] = set()
     violated: int | None = None
     ended: Ended | None = None
     until = 0.0
@@ -66,7 +73,7 @@ def survey(trace: Iterable[Record]) -> Survey:
         size = 0
         match record:
             case State():
-                if record.current_round > current:
+                if record.current_round > current and record.node not in byzantine:
                     current = record.current_round
                     entries[current] = record.at
                 size = _STATE
@@ -76,8 +83,12 @@ def survey(trace: Iterable[Record]) -> Survey:
                 size = _DELIVERY + _OTHER
             case Dropped():
                 size = _DELIVERY
+            case SetAttribute():
+                byzantine.add(record.node)
+                size = _OTHER
             case Violated():
-                violated = current if violated is None else violated
+                if violated is None:  # oracles that judge a finished run note it at its end
+                    violated = current if record.round is None else min(current, record.round + ROUNDS_TO_COMMIT)
                 size = _STATE
             case Ended():
                 ended = record
@@ -86,7 +97,7 @@ def survey(trace: Iterable[Record]) -> Survey:
         sizes[current] = sizes.get(current, 0) + size
     if header is None:
         raise InputError("the trace is empty")
-    return Survey(header, entries, sizes, violated, ended, until)
+    return Survey(header, entries, sizes, byzantine, violated, ended, until)
 
 
 def choose_window(found: Survey, rounds: tuple[int, int] | None = None, max_bytes: int = MAX_BYTES) -> data.Window:

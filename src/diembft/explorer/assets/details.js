@@ -137,7 +137,7 @@ function effectList(step) {
   if (step.state) items.push(`state: round ${before && before.round !== step.state.round ? `${before.round} → ` : ""}${step.state.round}, leader ${replicaName(step.state.leader)}, highest_vote_round ${step.state.highest_vote_round}, highest_qc_round ${step.state.highest_qc_round}`);
   if (step.persisted) items.push(`persists ${step.persisted}`);
   for (const commit of step.commits) items.push(["commits ", blockLink(commit.block), ` at height ${commit.height} by the `, certificateLink(commit.certificate)]);
-  for (const index of step.sent) items.push(["sends ", messageLink(index), ` to ${names(run.messages[index].deliveries.map((delivery) => delivery.to))}`]);
+  for (const index of step.sent) items.push(["sends ", messageLink(index), ` to ${receivers(run.messages[index])}`]);
   for (const timer of step.timers) items.push(timer.delay_s === undefined ? `stops its ${timer.timer} timer` : `sets its ${timer.timer} timer to ${timer.delay_s} s (round ${timer.round})`);
   for (const evidence of step.evidence) items.push(`reports ${evidence}`);
   return [el("h3", {}, "What the node did then"), items.length ? el("ul", {}, items.map((item) => el("li", {}, item))) : el("p", { class: "soft" }, "Nothing.")];
@@ -189,7 +189,7 @@ function certificateDetails(index) {
       ["commits", certificate.commits && certificate.round > 0 ? ["its parent ", blockLink(run.blocks[certificate.block].parent)] : "nothing"],
       ["known to", names(replicaNodes.filter((node) => certificate.known[node] !== NONE)) || "nobody"],
     ]),
-    votes.length ? [el("h3", {}, "Votes sent for it"), el("ul", {}, votes.map((vote) => el("li", {}, messageLink(vote), ` by ${nodeName(run.messages[vote].node)} to ${names(run.messages[vote].deliveries.map((delivery) => delivery.to))}`)))] : null,
+    votes.length ? [el("h3", {}, "Votes sent for it"), el("ul", {}, votes.map((vote) => el("li", {}, messageLink(vote), ` by ${nodeName(run.messages[vote].node)} to ${receivers(run.messages[vote])}`)))] : null,
   ];
 }
 

@@ -3,7 +3,7 @@
 const GUTTER = 92;
 const DETAIL_LIMIT = 1600; // Up to so many arrows in view each is an element of its own; beyond that they are drawn in bulk.
 const diagram = byId("diagram");
-const filter = { families: new Set(Object.keys(FAMILIES)), lost: true, timers: false, first: 0, last: Infinity, nodes: new Set(), story: false };
+const filter = { families: new Set(Object.keys(FAMILIES)), lost: true, timers: false, first: 0, last: Infinity, nodes: new Set(), story: true };
 const shown = { hits: [], marks: [], hovered: null };
 let drawWanted = false;
 
@@ -42,8 +42,13 @@ function geometry() {
 function passes(message) {
   if (!filter.families.has(message.family)) return false;
   if (message.round !== NONE && message.round !== undefined && (message.round < filter.first || message.round > filter.last)) return false;
-  if (filter.story && message.family !== "timeout" && sideOf(message.block) === NONE) return false;
-  return true;
+  return !filter.story || !shownStory || !shownStory.sides.length || toldOf(message);
+}
+
+// Whether a message is about the blocks that conflict, or brings their certificates in a proposal.
+function toldOf(message) {
+  if (message.family === "timeout" || sideOf(message.block) !== NONE) return true;
+  return message.kind === "proposal" && message.qc !== NONE && sideOf(run.certificates[message.qc].block) !== NONE;
 }
 
 function deliveryPasses(message, delivery) {
@@ -155,7 +160,8 @@ function drawHead(g) {
     const leaders = `★ ${band.leaders.map(replicaShort).join(", ")}`;
     if (band.leaders.length && room > 7 * leaders.length) cell.append(text(middle, 27, leaders, "", "middle"));
     if (g.hasSets && band.sets.length) {
-      const sets = band.sets.length > 1 ? setsText(band.sets) : "whole";
+      const lost = lostInRound.get(band.round) ?? 0;
+      const sets = (band.sets.length > 1 ? setsText(band.sets) : "whole") + (lost ? `, ${lost} lost` : "");
       if (room > 6.2 * sets.length) cell.append(text(middle, 42, sets, band.sets.length > 1 ? "bold" : "soft", "middle"));
       else if (room > 34 && band.sets.length > 1) cell.append(text(middle, 42, `${band.sets.length} sets`, "soft", "middle"));
     }
@@ -252,7 +258,7 @@ function drawMessages(g) {
   shown.hits = arrows;
   if (arrows.length > DETAIL_LIMIT) drawInBulk(group, arrows);
   else {
-    const labels = arrows.length < 200 ? [] : null;
+    const labels = [];
     arrows.forEach((item) => group.append(...drawArrow(item, labels)));
   }
   group.setAttribute("data-arrows", arrows.length);
@@ -271,11 +277,13 @@ function drawInBulk(group, arrows) {
   if (crosses.length) group.append(svg("path", { class: "fate thin", d: crosses.join("") }));
 }
 
-// A label, unless it would cover one of those placed before; `placed` is null where there is no room for any.
-function labelAt(placed, x, y, content, style) {
+// A label, unless it would cover one of those placed before, or stand within `apart` of one that says the same.
+function labelAt(placed, x, y, content, style, apart = 0) {
   const width = 6.2 * content.length;
-  if (!placed || placed.some((other) => Math.abs(other.y - y) < 11 && x < other.x + other.width && other.x < x + width)) return [];
-  placed.push({ x, y, width });
+  const covers = (other) => Math.abs(other.y - y) < 11 && x < other.x + other.width && other.x < x + width;
+  const repeats = (other) => other.content === content && Math.hypot(other.x - x, other.y - y) < apart;
+  if (placed.some((other) => covers(other) || repeats(other))) return [];
+  placed.push({ x, y, width, content });
   return [text(x, y, content, style)];
 }
 
@@ -289,8 +297,7 @@ function drawArrow({ message, delivery, index, x1, y1, x2, y2, arrived }, labels
   })];
   if (delivery.fate === "lost") {
     parts.push(cross(x2, y2, 3.5, "fate"));
-    const first = message.deliveries.find((other) => other.fate === "lost" && other.reason === delivery.reason) === delivery;
-    if (first) parts.push(...labelAt(labels, x2 + 6, y2 + 3, delivery.reason, "lost-text haloed"));
+    parts.push(...labelAt(labels, x2 + 6, y2 + 3, delivery.reason, "lost-text haloed", 90));
   } else if (delivery.fate === "rejected") {
     parts.push(svg("circle", { class: "fate", cx: x2, cy: y2, r: 4.5 }), svg("line", { class: "fate", x1: x2 - 3, y1: y2 + 3, x2: x2 + 3, y2: y2 - 3 }));
   }

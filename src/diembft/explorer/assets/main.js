@@ -80,7 +80,6 @@ function setTools() {
 // Which colour stands for which side of the conflict.
 function nameSides() {
   byId("story-focus-group").hidden = !shownStory || !shownStory.sides.length;
-  filter.story &&= !byId("story-focus-group").hidden;
   byId("story-focus").checked = filter.story;
   byId("story-key").replaceChildren(...(shownStory ? shownStory.sides : []).map((side, index) => el("span", { class: "group" },
     svg("svg", { class: "sample", viewBox: "0 0 24 8", "aria-hidden": "true" }, svg("line", { class: `k-proposal s${index % 4}`, x1: 0, y1: 4, x2: 18, y2: 4 }), svg("path", { class: `fs${index % 4}`, d: "M17 1L24 4L17 7Z" })),

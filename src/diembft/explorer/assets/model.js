@@ -78,12 +78,12 @@ function lastAt(list, step) {
 const stateAt = (node, step) => lastAt(statesOf[node], step);
 const statusAt = (node, step) => lastAt(statusOf[node], step) ?? "up";
 
-// The highest round that any node has reached at each step.
+// The highest round that any node has reached at each step. One whose state was tampered with may be anywhere.
 const roundAtStep = [];
 {
   let round = Math.max(run.window.first_round, ...run.start_states.map((state) => (state ? state.round : 0)));
   for (const step of run.steps) {
-    if (step.state) round = Math.max(round, step.state.round);
+    if (step.state && (run.nodes[step.node].correct || run.nodes[step.node].twin)) round = Math.max(round, step.state.round);
     roundAtStep.push(round);
   }
 }
@@ -118,6 +118,12 @@ for (const step of run.steps) {
   if (walls.length && walls[walls.length - 1].end === null) walls[walls.length - 1].end = step.at;
   if (step.sets.length > 1) walls.push({ start: step.at, end: null, sets: step.sets, step: step.index });
 }
+
+// How many deliveries of each round were lost otherwise than by its partition: a scenario's exceptions.
+const lostInRound = new Map();
+for (const message of run.messages)
+  for (const { fate, reason } of message.deliveries)
+    if (fate === "lost" && reason !== "partition") lostInRound.set(message.round, (lostInRound.get(message.round) ?? 0) + 1);
 
 const endTime = Math.max(0, ...run.steps.map((step) => step.at), ...run.bands.map((band) => band.end),
   ...run.messages.map((message) => Math.max(message.at, ...message.deliveries.map((delivery) => delivery.at))));

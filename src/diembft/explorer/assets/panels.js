@@ -72,9 +72,10 @@ function stateRow(node, step) {
 
 const qcBlock = (index) => (index === NONE ? "–" : link(blockName(run.certificates[index].block).replace("genesis", "gen."), () => select("certificate", index)));
 
-// A description of several lines is the script of the run.
+// What a description says beyond the title is the script of the run.
 function scenario() {
-  const script = run.description.split("\n").slice(1).join("\n");
+  const lines = run.description.split("\n");
+  const script = lines.slice(lines[0] === run.title ? 1 : 0).join("\n");
   return script ? [el("h3", {}, "The scenario"), el("pre", { class: "scenario" }, script)] : null;
 }
 

@@ -6,6 +6,7 @@ function buildScale() {
   const times = new Set([0, endTime]);
   for (const step of run.steps) times.add(step.at);
   for (const message of run.messages) times.add(message.at);
+  for (const band of run.bands) times.add(band.start).add(band.end);
   const usual = 2.5 * usualFlight;
   scale.times = [...times].sort((a, b) => a - b);
   if (run.window.first_round > 0 && scale.times[0] === 0) scale.times.shift();
@@ -19,7 +20,20 @@ function buildScale() {
     place += shorten ? usual * (1 + 0.15 * Math.log2(gap / usual)) : gap;
     scale.places.push(place);
   }
-  scale.length = place || 1;
+  if (scale.shortened) widenBands();
+  scale.length = scale.places[scale.places.length - 1] || 1;
+}
+
+// Rounds with a partition or with exceptions to it get room to say so.
+function widenBands() {
+  const least = 5 * usualFlight;
+  for (const band of run.bands) {
+    const width = placeOf(band.end) - placeOf(band.start);
+    const plain = band.sets.length < 2 && !(band.sets.length && lostInRound.has(band.round));
+    if (plain || width <= 0 || width >= least) continue;
+    const factor = least / width, start = placeOf(band.start), more = least - width;
+    scale.places = scale.places.map((place, index) => (scale.times[index] <= band.start ? place : scale.times[index] >= band.end ? place + more : start + (place - start) * factor));
+  }
 }
 
 // Between known times the scale is straight.

@@ -32,10 +32,23 @@ function conflict(it) {
     el("h3", {}, `Blocks that conflict`),
     el("p", {}, `${joined(it.sides.map((side) => blockName(side.block)), " and ").join("")} lie on different branches.${since}`),
     el("div", { class: "sides" }, it.sides.map((side, index) => sideCard(side, index))),
-    el("p", { id: "story-both" }, it.both.length
-      ? [el("b", {}, "Signed on both sides: "), it.both.map((replica) => el("span", { class: "signer both" }, replicaName(replica))), ` ${it.both.map(twinNote).filter(Boolean).join(" ")}`]
-      : "No replica signed certificates on both sides."),
+    el("div", { id: "story-both" }, it.both.length ? [el("b", {}, "Signed on both sides"), el("ul", {}, it.both.map((replica) => bothLine(it, replica)))] : bothVoted(it)),
   ];
+}
+
+// In which rounds a replica signed certificates of both sides: the rules allow different ones.
+function bothLine(it, replica) {
+  const rounds = it.sides.map((side) => [...new Set((side.chain ?? []).filter((block) => run.blocks[block].certificates.some((index) => run.certificates[index].signers.includes(replica))).map((block) => run.blocks[block].round))]);
+  const same = rounds[0].filter((round) => rounds.every((others) => others.includes(round)));
+  const when = same.length ? `in the same round${same.length > 1 ? "s" : ""} ${same.join(", ")}` : `in different rounds: ${rounds.map((of) => of.join(", ")).join(" and ")}`;
+  return el("li", {}, el("span", { class: "signer both" }, replicaName(replica)), ` ${when} ${twinNote(replica)}`);
+}
+
+function bothVoted(it) {
+  const [first, ...others] = it.sides.map((side) => side.voters ?? []);
+  const voted = first.filter((replica) => others.every((voters) => voters.includes(replica)));
+  if (!voted.length) return "No replica signed certificates on both sides.";
+  return [el("b", {}, "Voted on both sides: "), voted.map((replica) => el("span", { class: "signer both" }, replicaName(replica))), ` ${voted.map(twinNote).filter(Boolean).join(" ")}`];
 }
 
 function twinNote(replica) {
@@ -49,7 +62,7 @@ function sideCard(side, index) {
     el("h4", {}, `${SIDE_SIGNS[index % 4]} `, blockLink(side.block)),
     chain.map((block) => el("div", {}, blockLink(block), ": ", run.blocks[block].certificates.length
       ? joined(run.blocks[block].certificates.map((certificate) => el("span", {}, signersOf(run.certificates[certificate]), " ", link("QC", () => select("certificate", certificate)))), " and ")
-      : el("span", { class: "soft" }, "not certified"))),
+      : [el("span", { class: "soft" }, "not certified"), block === side.block && side.voters && side.voters.length ? [", votes of ", side.voters.map((replica) => el("span", { class: "voter" }, replicaName(replica)))] : ""])),
     side.committed_by && side.committed_by.length
       ? el("div", {}, `committed by ${names(side.committed_by)}`, side.commit_certificate === undefined || side.commit_certificate === NONE ? "" : [" by the ", certificateLink(side.commit_certificate)])
       : el("div", { class: "soft" }, "committed by no node"));
@@ -76,13 +89,18 @@ function equivocations(it) {
 function rounds(it) {
   if (!it.rounds.length) return null;
   return [el("h3", {}, "The rounds that made it possible"), el("table", { id: "story-rounds" },
-    el("thead", {}, el("tr", {}, ["round", "leader", "sets", "certified by", "gave up"].map((head) => el("th", {}, head)))),
-    el("tbody", {}, it.rounds.map((one) => el("tr", { "data-round": one.round },
+    el("thead", {}, el("tr", {}, ["round", "leader", "sets", "certified", "gave up"].map((head) => el("th", {}, head)))),
+    el("tbody", {}, it.rounds.map((one) => [el("tr", { "data-round": one.round },
       el("td", {}, link(String(one.round), () => showRounds(one.round - 1, one.round + 1))),
       el("td", {}, one.leaders.map(replicaShort).join(", ")),
       el("td", {}, one.sets.length > 1 ? setsText(one.sets) : one.sets.length ? "whole" : ""),
       el("td", {}, one.certificates.map((index) => el("div", {}, link(blockName(run.certificates[index].block), () => select("certificate", index)), ` ${run.certificates[index].signers.map(replicaShort).join(" ")}`))),
-      el("td", {}, one.timeouts.map(replicaShort).join(" "))))))];
+      el("td", {}, one.timeouts.map(replicaShort).join(" "))),
+    one.lost.length ? el("tr", { class: "lost" }, el("td", {}), el("td", { colspan: 4 }, one.lost.map((lost) => el("div", {}, lostText(lost))))) : null])))];
+}
+
+function lostText({ kind, senders, receivers, reason }) {
+  return `✕ ${KIND_NAMES[kind]}${senders.length > 1 ? "s" : ""} ${setText(senders)} → ${setText(receivers)} (${reason})`;
 }
 
 function showStory(index) {
@@ -100,6 +118,5 @@ function showStoryMoment() {
   const end = placeOf(run.steps[shownStory.moment].at);
   const first = run.bands.find((band) => told.length && band.round >= told[0].round);
   const start = first ? Math.min(placeOf(first.start), end) : end - scale.length / 4;
-  const room = Math.max((end - start) * 0.06, usualFlight);
-  setView(start - room, end + room);
+  setView(start - (end - start) * 0.02, end + Math.max((end - start) * 0.06, usualFlight));
 }

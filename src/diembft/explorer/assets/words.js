@@ -15,6 +15,9 @@ const blockName = (block) => (block === NONE ? "an unknown block" : run.blocks[b
 const setText = (nodes) => nodes.map((node) => run.nodes[node].short).join(" ");
 const setsText = (sets) => sets.map(setText).join(" | ");
 
+// Whom a message went to. What a node sends to itself alone is on no wire.
+const receivers = (message) => names(message.deliveries.map((delivery) => delivery.to)) || "itself";
+
 // A message in a few words, without who sent it.
 function messageText(message) {
   switch (message.kind) {
