@@ -96,6 +96,26 @@ def test_one_scenario_gives_a_trace_and_a_page(capsys: Capture, tmp_path: Path) 
     assert page.read_text().lstrip().lower().startswith("<!doctype html")
 
 
+def test_the_page_of_a_search_is_that_of_the_first_scenario_that_failed(capsys: Capture, tmp_path: Path) -> None:
+    trace, page = tmp_path / "trace.jsonl", tmp_path / "page.html"
+    files = ("--trace", str(trace), "--html", str(page))
+    done = diembft(capsys, "fuzz", "--seed", "1", "--count", "30", "--bug", "one_chain_commit", "--jobs", "1", *files)
+    assert done.status == 1
+    assert done.out.endswith(f"{trace}: shows scenario 24\n{page}: shows scenario 24\n")
+    header = next(iter(read_trace(trace)))
+    assert isinstance(header, Header)
+    assert "--index 24" in header.replay
+    assert header.replay in page.read_text()
+
+
+def test_without_a_failure_there_is_no_page(capsys: Capture, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = diembft(capsys, "fuzz", "--count", "1", "--jobs", "1", "--html", str(page))
+    assert done.status == 0
+    assert f"{page}: not written, for all held" in done.out
+    assert not page.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -108,8 +128,8 @@ def test_one_scenario_gives_a_trace_and_a_page(capsys: Capture, tmp_path: Path) 
         (["--index", "-1"], "--index"),
         (["--index", "1", "--count", "2"], "--count"),
         (["--index", "1", "--time", "2"], "--time"),
-        (["--trace", "file"], "--index"),
-        (["--html", "file"], "--index"),
+        (["--trace", "nowhere/file"], "nowhere"),
+        (["--html", "nowhere/file"], "nowhere"),
         (["--index", "1", "--trace", "nowhere/file"], "nowhere"),
         (["--index", "1", "--html", "nowhere/file"], "nowhere"),
         (["--bug", "nothing"], "nothing"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.main import main
+from tests.cli.test_view import data_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +50,60 @@ def test_a_counterexample_executes_to_the_same_violation(tmp_path: Path, capsys:
     assert "A scenario of 1 rounds violates quorum_progress" in capsys.readouterr().out
     assert main(["twins", "run", str(file), "-j", "1"]) == 0
     assert "1 violated" in capsys.readouterr().out
+
+
+def test_the_page_of_a_counterexample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, page = tmp_path / "found.jsonl", tmp_path / "found.html"
+    options = ["--bug", "small_quorum", "--quorum-filter", "-o", str(found), "--html", str(page), "-j", "1"]
+    assert main(["twins", "explore", *options]) == 0
+    assert f"{page}: shows the counterexample" in capsys.readouterr().out
+    data = data_of(page)
+    assert data["stories"][0]["property"] == "quorum_progress"
+    assert str(found) in data["replay"]
+
+
+def test_without_a_counterexample_there_is_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "found.html"
+    assert main(["twins", "explore", "--quorum-filter", "--rounds", "1", "--html", str(page), "-j", "1"]) == 0
+    assert f"{page}: not written, for there is no counterexample" in capsys.readouterr().out
+    assert not page.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "title"),
+    [
+        (
+            [str(ROOT / "executor_configs" / "gap_commit_bug.py")],
+            "shows scenario 0 with_bug, the first that is violated",
+            "Scenario with_bug, planted: gap_commit",
+        ),
+        (
+            [str(ROOT / "executor_configs" / "gap_commit_bug.py"), "--expect-violation"],
+            "shows scenario 1 without_bug, the first that is not as expected",
+            "Scenario without_bug",
+        ),
+        (["--rounds", "2", "--from", "7", "--count", "3"], "shows scenario 0 rank-7; it holds", "Scenario rank-7"),
+        (
+            ["--rounds", "2", "--bug", "small_quorum", "--count", "40", "--canonical", "--from", "30"],
+            "shows scenario 0 rank-30, the first that is violated",
+            "Scenario rank-30, planted: small_quorum",
+        ),
+        (["--rounds", "1", "--from", "9999999"], "not written, for there is no scenario", None),
+    ],
+)
+def test_the_page_of_scenarios_shows_the_one_that_says_the_most(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], shown: str, title: str | None
+) -> None:
+    page = tmp_path / "page.html"
+    main(["twins", "run", *arguments, "--html", str(page), "-j", "1"])
+    assert f"{page}: {shown}" in capsys.readouterr().out
+    assert (data_of(page)["title"] if page.exists() else None) == title
+
+
+def test_scenarios_on_distalgo_give_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ROOT / "executor_configs" / "gap_commit_bug.py"
+    assert main(["twins", "run", str(file), "--runtime", "distalgo", "--html", str(tmp_path / "page.html")]) == 2
+    assert "--html" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ def trace(tmp_path: Path) -> Path:
     return path
 
 
-def data_of(page: Path) -> dict[str, object]:
+def data_of(page: Path) -> dict[str, Any]:
     text = page.read_text(encoding="utf-8")
-    data: dict[str, object] = json.loads(text.split('type="application/json">')[1].split("</script>")[0])
+    data: dict[str, Any] = json.loads(text.split('type="application/json">')[1].split("</script>")[0])
     return data
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 from rich.text import Text
 
-from diembft.cli import options, output
+from diembft.cli import options, output, view
 from diembft.twins import formats
 from diembft.twins.explore.models import MODELS
 from diembft.twins.explore.replay import scenario_of
@@ -37,6 +38,7 @@ from diembft.twins.workers import LOCAL_CLUSTER, executors
 @click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Save each level to this file; go on with it.")
 @click.option("--output", "-o", "counterexample", type=click.Path(path_type=Path), help="Where a counterexample goes.")
+@view.html
 @options.jobs
 @options.as_json
 def command(
@@ -55,16 +57,19 @@ def command(
     dask: str | None,
     checkpoint: Path | None,
     counterexample: Path | None,
+    html: Path | None,
     jobs: int,
     as_json: bool,
 ) -> int:
     """Decide a whole space of scenarios, of every length, by merging states that behave alike.
 
     Breadth first over distinct global states of the real core, until nothing new appears, a limit is reached, or a
-    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins run`.
+    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins run`, and
+    with --html as a page.
     """
     options.check_writable(checkpoint, "--checkpoint")
     options.check_writable(counterexample, "--output")
+    options.check_writable(html, "--html")
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     if not as_json:
@@ -87,7 +92,7 @@ def command(
             on_level=on_level,
             on_progress=on_progress,
         )
-    written = _write(result, counterexample) if result.found is not None else None
+    written = _write(result, counterexample, html) if result.found is not None else None
     if as_json:
         output.say_json({**result._asdict(), "statement": result.statement(), "counterexample": written})
     else:
@@ -95,7 +100,11 @@ def command(
         if result.found is not None:
             for detail in result.found.details:
                 output.say(f"  {detail}")
-            output.say(f"  again: diembft twins run {written}{'' if bugs else ' --expect-violation'}")
+            output.say(f"  again: {_again(result, written)}")
+        if html is not None:
+            output.say(
+                f"{html}: {'not written, for there is no' if result.found is None else 'shows the'} counterexample"
+            )
     return output.FAILED if result.found is not None and not bugs else output.PASSED
 
 
@@ -108,10 +117,18 @@ def _row(level: Level) -> str:
     )
 
 
-def _write(result: Result, path: Path | None) -> Path:
+def _again(result: Result, file: Path | None) -> str:
+    words = ["diembft", "twins", "run", str(file)]
+    return shlex.join(words if result.question.bugs else [*words, "--expect-violation"])
+
+
+def _write(result: Result, path: Path | None, html: Path | None) -> Path:
     assert result.found is not None, "because there is a counterexample"
     question = result.question
     name = "-".join(["counterexample", question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
-    formats.write_scenarios(target, [scenario_of(question, result.found.path, name)])
+    scenario = scenario_of(question, result.found.path, name)
+    formats.write_scenarios(target, [scenario])
+    if html is not None:
+        view.write_scenario_html(html, scenario, replay=_again(result, target))
     return target

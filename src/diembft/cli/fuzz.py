@@ -94,20 +94,23 @@ def command(
     A scenario is a system of some size, a workload, Byzantine replicas up to f, and a schedule of crashes, partitions,
     losses, delays and skewed clocks, all drawn from the seed. With both --count and --time, whichever is over first
     ends the search. What was reached is counted: a search that never meets a timeout certificate proves little.
+    --trace and --html are about the first scenario that failed, or that of --index.
 
     With --bug, a rule of the protocol is broken on purpose, and the search should fail.
     """
+    options.check_writable(trace, "--trace")
+    options.check_writable(html, "--html")
     if index is not None:
         if count is not None or time_s is not None:
             raise click.UsageError("--index runs one scenario: leave out --count and --time.")
         report = _single(Task(seed, index, bugs, crypto, keep_trace=bool(trace or html)), trace, html)
     else:
-        if trace is not None or html is not None:
-            raise click.UsageError("--trace and --html are about one scenario: name it with --index.")
         total = DEFAULT_COUNT if count is None and time_s is None else count
         indices = count_from() if total is None else range(total)
         tasks = (Task(seed, number, bugs, crypto) for number in indices)
         report = _search(seed, tasks, total, time_s, keep_going, jobs)
+        if report.failures and (trace is not None or html is not None):
+            _write(run(Task(seed, report.failures[0].index, bugs, crypto, keep_trace=True)), trace, html)
     if as_json:
         output.say_json(report)
     else:
@@ -115,6 +118,8 @@ def command(
             for line in scenario.describe(draw_scenario(seed, index)):
                 output.say(line)
         _print(report)
+        if index is None:
+            _say_written(report, trace, html)
     return output.FAILED if report.failures else output.PASSED
 
 
@@ -131,19 +136,29 @@ def run(task: Task) -> FuzzResult:
 
 
 def _single(task: Task, trace: Path | None, html: Path | None) -> Report:
-    options.check_writable(trace, "--trace")
-    options.check_writable(html, "--html")
     began_s = perf_counter()
     result = run(task)
+    _write(result, trace, html)
+    report = _nothing_yet(task.seed)
+    _add(report, task, result)
+    report.real_s = perf_counter() - began_s
+    return report
+
+
+def _write(result: FuzzResult, trace: Path | None, html: Path | None) -> None:
     if trace is not None:
         with output.writing(trace):
             write_trace(trace, result.trace)
     if html is not None:
         view.write_html(html, result.trace)
-    report = _nothing_yet(task.seed)
-    _add(report, task, result)
-    report.real_s = perf_counter() - began_s
-    return report
+
+
+def _say_written(report: Report, trace: Path | None, html: Path | None) -> None:
+    """Which scenario the files show."""
+    for path in (trace, html):
+        if path is not None:
+            failed = f"shows scenario {report.failures[0].index}" if report.failures else "not written, for all held"
+            output.say(f"{path}: {failed}")
 
 
 def _search(

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import click
 from rich.text import Text
 
-from diembft.cli import explore, options, output
+from diembft.cli import explore, options, output, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.errors import InputError
 from diembft.simulation.system import Crypto
 from diembft.twins import formats
-from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Summary, run_campaign
+from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
 from diembft.twins.oracles import ORACLES
+from diembft.twins.scenario import Scenario
 from diembft.twins.space import Space
 from diembft.twins.workers import LOCAL_CLUSTER, executors
 
@@ -105,6 +106,7 @@ def generate(file: Path, **shape: Any) -> int:
     help="What becomes of a message that a partition keeps back.",
 )
 @click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
+@view.html
 @options.runtime
 @options.crypto
 @options.jobs
@@ -115,6 +117,7 @@ def run(
     results: Path | None,
     undelivered: str,
     dask: str | None,
+    html: Path | None,
     runtime: Runtime,
     crypto: Crypto,
     jobs: int,
@@ -124,10 +127,14 @@ def run(
     """Execute and judge the scenarios of FILE, or of a range of a space if no file is given.
 
     FILE is a Python file with test cases, or one of generated scenarios. Expected is that scenarios without planted
-    bugs hold, and that those with planted bugs are violated.
+    bugs hold, and that those with planted bugs are violated. --html is about the first scenario that is not as
+    expected, else the first that is violated, else the first.
     """
     source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(formats.read_scenarios(file)))
+    options.check_writable(html, "--html")
     if runtime == "distalgo":
+        if html is not None:
+            raise InputError("--html: a scenario on DistAlgo leaves no trace of which a page could be made")
         return _run_distalgo(file, source, expect_violation)
     options.check_writable(results, "--results")
     manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
@@ -140,10 +147,14 @@ def run(
         summary = run_campaign(
             source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
         )
+    if html is not None:
+        said = _write_html(html, source, manner, summary)
     if as_json:
         output.say_json(summary)
     else:
         _print(summary)
+        if html is not None:
+            output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
 
 
@@ -156,6 +167,26 @@ def _run_distalgo(file: Path | None, source: Listed | Ranged, expect_violation: 
     for result in done:
         output.say(result.told)
     return output.PASSED if all(result.as_expected for result in done) else output.FAILED
+
+
+def _write_html(html: Path, source: Listed | Ranged, manner: Manner, summary: Summary) -> str:
+    """Write the page of the scenario that says the most; gives the words that say which it is."""
+    result = next(iter(summary.unexpected), summary.first_violated)
+    scenario = next(source.scenarios(0, 1), None) if result is None else _scenario_of(source, result)
+    if scenario is None:
+        return "not written, for there is no scenario"
+    view.write_scenario_html(html, scenario, delayed=manner.delayed, crypto=manner.crypto)
+    if result is None:
+        return f"shows scenario 0 {scenario.name}; it holds, as all others do"
+    return f"shows scenario {result.index} {result.name}, the first that is " + (
+        "violated" if result.as_expected else "not as expected"
+    )
+
+
+def _scenario_of(source: Listed | Ranged, result: Result) -> Scenario:
+    if isinstance(source, Listed):
+        return source.listed[result.index]
+    return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
 def _print(summary: Summary) -> None:

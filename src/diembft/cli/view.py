@@ -13,7 +13,10 @@ from diembft.explorer.page import write_page
 from diembft.explorer.plots import FORMATS, write_plot
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.explorer.results import read_results
+from diembft.simulation.system import Crypto
 from diembft.trace.records import Record
+from diembft.twins.scenario import Scenario
+from diembft.twins.tracing import traced
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -29,6 +32,18 @@ html = click.option(
 def write_html(path: Path, records: Sequence[Record]) -> None:
     """Write the page of a run that is in memory. Raises InputError."""
     write_page(path, prepare(records))
+
+
+def write_scenario_html(
+    path: Path, scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", replay: str = ""
+) -> None:
+    """Execute a scenario, and write the page of its run; `replay` is the command that runs it again.
+
+    `delayed` and `crypto` are for scenarios of the timed model alone. Raises InputError.
+    """
+    timed = scenario.model == "timed"
+    _, records = traced(scenario, delayed=delayed and timed, crypto=crypto if timed else "symbolic", replay=replay)
+    write_html(path, records)
 
 
 def read_rounds(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -112,6 +112,8 @@ class Summary(Struct):
     undecided: Counter[str] = msgspec.field(default_factory=Counter)
     unexpected: list[Result] = msgspec.field(default_factory=list)
     """The first results that are not as expected, by index."""
+    first_violated: Result | None = None
+    """Of those that are violated the one with the lowest index."""
 
     def add(self, result: Result) -> None:
         """Count one result."""
@@ -122,6 +124,8 @@ class Summary(Struct):
         self.endings[result.ending] += 1
         self.oracles.update([violation.oracle for violation in result.violations])
         self.undecided.update(result.undecided)
+        if result.violations and (self.first_violated is None or result.index < self.first_violated.index):
+            self.first_violated = result
         if not result.as_expected:
             self.unexpected.append(result)
             if len(self.unexpected) > 2 * SHOWN_UNEXPECTED:
