@@ -79,6 +79,15 @@ def test_what_a_vote_signs() -> None:
     assert len({DIGESTS.vote(info) for info in infos}) == 6
 
 
+@given(st.lists(st.tuples(st.sampled_from((A, B)), st.sampled_from((None, A, B))), max_size=12))
+def test_what_is_remembered_never_changes_an_answer(asked: list[tuple[bytes, bytes | None]]) -> None:
+    digests = Digests("diembft", 0)
+    for id_, commit in asked:
+        vote_info, info = VoteInfo(id_, 1, A, 0, A), LedgerCommitInfo(commit, id_)
+        assert digests.vote_info(vote_info) == Digests("diembft", 0).vote_info(vote_info)
+        assert digests.vote(info) == Digests("diembft", 0).vote(info)
+
+
 def test_what_a_request_signs() -> None:
     signed = {
         DIGESTS.request(client, number, operation)

@@ -49,6 +49,7 @@ class BlockTree:
         "_config",
         "_digests",
         "_genesis_id",
+        "_kept_commits",
         "_machine",
         "_quorums",
         "committed",
@@ -68,6 +69,7 @@ class BlockTree:
         self._machine = machine
         self._quorums = quorums
         self._genesis_id = genesis.block.id
+        self._kept_commits = config.kept_commits
         self.high_qc = genesis.qc
         self.high_commit_qc = genesis.qc
         self.root = Node(genesis.block, genesis.state_id, machine.genesis(), (), NO_KEYS, 0, 0)
@@ -89,6 +91,7 @@ class BlockTree:
         copy._machine = self._machine
         copy._quorums = self._quorums
         copy._genesis_id = self._genesis_id
+        copy._kept_commits = self._kept_commits
         copy.high_qc = self.high_qc
         copy.high_commit_qc = self.high_commit_qc
         copy.root = self.root
@@ -204,7 +207,7 @@ class BlockTree:
         return path
 
     def _keep_committed(self, block: Block) -> None:
-        if len(self.committed) >= self._config.kept_commits:
+        if len(self.committed) >= self._kept_commits:
             del self.committed[next(iter(self.committed))]
         self.committed[block.id] = block
 

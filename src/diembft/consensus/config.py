@@ -5,6 +5,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from diembft.messages.sizes import REQUEST_OVERHEAD_BYTES
+from diembft.wire.codec import MAX_FRAME_BYTES
+
+MAX_BATCH_BYTES = MAX_FRAME_BYTES // 2
+"""The most that the blocks or requests of one message may be allowed to take: certificates need room as well."""
 
 
 def max_faulty(n: int) -> int:
@@ -65,10 +69,20 @@ class Config(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         assert self.n >= 1, "because a system has at least one validator"
         assert self.delta_s > 0, "because timers are derived from the delay bound"
+        assert self.timer_growth >= 1, "because timers do not shrink without commits"
+        assert self.window >= 1, "because leaders are drawn from the signers in the window"
+        assert min(self.max_block_requests, self.max_relayed_requests, self.sync_batch) >= 1, (
+            "because a limit of nothing would stop everything"
+        )
+        assert min(self.max_rounds_ahead, self.max_pending_blocks) >= 1, "because one round follows another"
         assert self.max_request_bytes <= self.max_block_bytes, "because every request must fit into a block"
         assert self.sync_batch_bytes >= 2 * self.max_block_bytes, "because an answer must hold two blocks"
         assert self.max_relayed_bytes >= self.max_request_bytes + REQUEST_OVERHEAD_BYTES, (
             "because every request must fit into a message"
+        )
+        most_blocks_bytes = 2 * (self.max_block_bytes + self.max_block_requests * REQUEST_OVERHEAD_BYTES)
+        assert max(most_blocks_bytes, self.sync_batch_bytes, self.max_relayed_bytes) <= MAX_BATCH_BYTES, (
+            "because two blocks, an answer and a relay must fit into a message"
         )
         assert self.f <= self.excluded <= 2 * self.f, "because the report allows f <= exclude_size <= 2f"
 

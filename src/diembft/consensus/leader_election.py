@@ -80,7 +80,8 @@ class LeaderElection:
         signatures = qc.signatures
         for steps in range(2 * self._window):
             if steps < self._window:
-                active.update([signer for signer, _ in signatures])
+                if len(active) < self._n:  # else everybody is
+                    active.update([signer for signer, _ in signatures])
             elif len(excluded) >= self._excluded:
                 break
             block = committed.get(block_id)

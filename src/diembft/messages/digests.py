@@ -20,11 +20,14 @@ DIGEST_SIZE = 32
 class Digests:
     """The digests of one chain and epoch.
 
-    Each method takes what the name says and returns 32 bytes (BLAKE2b).
+    Each method takes what the name says and returns 32 bytes (BLAKE2b). What votes sign is asked for time and again in
+    a round, by the votes and the QC of one block: the last answers are remembered.
     """
 
     __slots__ = (
         "_block",
+        "_last_vote",
+        "_last_vote_info",
         "_payload",
         "_proposal",
         "_qc",
@@ -50,6 +53,8 @@ class Digests:
         self._timeout = domain("timeout")
         self._vote = domain("vote")
         self._vote_info = domain("vote-info")
+        self._last_vote_info: tuple[VoteInfo | None, bytes] = (None, b"")
+        self._last_vote: tuple[LedgerCommitInfo | None, bytes] = (None, b"")
         self.genesis = _digest(domain("genesis"))
         self.empty_payload = _digest(self._payload + _encode(()))
 
@@ -63,11 +68,19 @@ class Digests:
 
     def vote_info(self, vote_info: VoteInfo) -> bytes:
         """What LedgerCommitInfo.vote_info_hash holds."""
-        return _digest(self._vote_info + _encode(vote_info))
+        known, digest = self._last_vote_info
+        if vote_info != known:
+            digest = _digest(self._vote_info + _encode(vote_info))
+            self._last_vote_info = vote_info, digest
+        return digest
 
     def vote(self, info: LedgerCommitInfo) -> bytes:
         """What a vote signs."""
-        return _digest(self._vote + _encode(info))
+        known, digest = self._last_vote
+        if info != known:
+            digest = _digest(self._vote + _encode(info))
+            self._last_vote = info, digest
+        return digest
 
     def qc(self, info: LedgerCommitInfo, signatures: Signatures) -> bytes:
         """What the author of a QC signs."""
