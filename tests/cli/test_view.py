@@ -13,6 +13,9 @@ from diembft.trace.files import write_trace
 from tests.cli.running import diembft
 from tests.explorer.traces import fault_free, small_quorum
 
+LEVELS = """{"question": {"model": "barrier", "replicas": 4, "faulty": 1, "sets": 2}, "ending": "fixed point",
+             "levels": [{"round": 1, "states": 5}, {"round": 2, "states": 0}]}"""
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -83,7 +86,7 @@ def test_a_plot_of_a_trace(capsys: Capture, trace: Path) -> None:
 
 
 def test_a_plot_of_levels(capsys: Capture, tmp_path: Path) -> None:
-    (tmp_path / "levels.json").write_text('[{"states": 5}, {"states": 0}]')
+    (tmp_path / "levels.json").write_text(LEVELS)
     assert diembft(capsys, "plot", str(tmp_path / "levels.json"), "-o", str(tmp_path / "levels.png")).status == 0
     assert (tmp_path / "levels.png").stat().st_size > 1000
 
@@ -95,7 +98,7 @@ def test_a_plot_of_what_cannot_be_plotted(capsys: Capture, tmp_path: Path) -> No
 
 
 def test_a_plot_in_an_unknown_format(capsys: Capture, tmp_path: Path) -> None:
-    (tmp_path / "levels.json").write_text('[{"states": 5}]')
+    (tmp_path / "levels.json").write_text(LEVELS)
     assert (
         ".svg, .png" in diembft(capsys, "plot", str(tmp_path / "levels.json"), "-o", str(tmp_path / "o.gif")).complaint
     )

@@ -7,7 +7,18 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.explorer.plots import write_plot
-from diembft.explorer.results import BlockLatency, Kill, Level, Levels, Moment, Plottable, RunLatency, Span
+from diembft.explorer.results import (
+    BlockLatency,
+    Exploration,
+    Kill,
+    KillMatrix,
+    Level,
+    Moment,
+    Plottable,
+    Question,
+    RunLatency,
+    Span,
+)
 
 RUN = RunLatency(
     "costs $5 & more",
@@ -17,12 +28,20 @@ RUN = RunLatency(
     (Moment(2.5, "timeout"), Moment(3.5, "violated")),
     20.0,
 )
-LEVELS = Levels((Level(40, 160), Level(1200, 6000), Level(0, 500)))
-KILLS = (
-    Kill("gap_commit", "agreement", 5, 1200, where="barrier"),
-    Kill("small_quorum", "quorum_progress", 2, None, 31, "barrier"),
-    Kill("late_replay", "execution"),
-    Kill("stale_leader"),
+LEVELS = Exploration(
+    Question("barrier", 4, 1, 2, ("no_vote_lock",)),
+    (Level(1, 40), Level(2, 1200, 6000), Level(3, 0, 500)),
+    "fixed point",
+)
+KILLS = KillMatrix(
+    (
+        Kill("gap_commit", "executor", "agreement", 5, 1200),
+        Kill("small_quorum", "barrier", "quorum_progress", 1, None, 31),
+        Kill("small_quorum", "barrier", "agreement", 3, None, 90),
+        Kill("late_replay", "fuzz", "execution"),
+        Kill("stale_leader+ignore", "executor", scenarios=360, note="whoever checks refuses"),
+        Kill("unsigned_certificates", "executor", scenarios=360, note="twins never forge"),
+    )
 )
 
 
@@ -50,14 +69,24 @@ def test_latency_shows_the_run_with_its_faults(tmp_path: Path) -> None:
 
 def test_levels_show_states_and_that_nothing_new_came(tmp_path: Path) -> None:
     text = drawn_text(tmp_path, LEVELS)
-    assert "1,240 states in 3 levels, closed" in text
+    assert "1,240 states, fixed point after 2 rounds" in text
+    assert "up to 2 sets, planted: no_vote_lock" in text
     assert "transitions tried" in text
 
 
 def test_the_kill_matrix_shows_every_bug(tmp_path: Path) -> None:
     text = drawn_text(tmp_path, KILLS)
-    for word in ("gap_commit", "late_replay", "stale_leader", "5 rounds", "1,200 scen.", "31 states", "not found"):
+    for word in (
+        *("gap_commit", "late_replay", "stale_leader +", "barrier", "fuzz"),
+        *("5 rounds, 1,200 scen.", "1 round, 31 states", "3 rounds, 90 states", "agreement", "execution"),
+        *("nothing (1)", "nothing (2)", "in 360 scen.", "1  whoever checks refuses", "2  twins never forge"),
+    ):
         assert word in text
+
+
+def test_a_kill_matrix_and_an_exploration_of_nothing(tmp_path: Path) -> None:
+    assert "The oracle" in drawn_text(tmp_path, KillMatrix(()))
+    assert "0 states" in drawn_text(tmp_path, Exploration(LEVELS.question, (), "time limit"))
 
 
 def test_the_same_results_give_the_same_picture(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from diembft.cli.main import main
 from diembft.errors import InputError
-from diembft.explorer.results import Kill, Level, Levels, RunLatency, Span, read_results
+from diembft.explorer.results import Exploration, Kill, KillMatrix, Question, RunLatency, Span, read_results
 from diembft.trace.files import write_trace
-from diembft.trace.records import Accepted, Crashed, Partitioned, Paused, Record, Resumed
-from tests.explorer.traces import fault_free, with_faults
+from diembft.trace.records import Accepted, Crashed, Delivered, Header, Partitioned, Paused, Record, Resumed
+from tests.explorer.traces import DELAY_S, fault_free, with_faults
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -17,22 +20,32 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_levels_as_a_list(tmp_path: Path) -> None:
-    path = written(tmp_path, '[{"states": 3, "transitions": 9, "seconds": 1.5}, {"states": 0}]')
-    assert read_results(path) == Levels((Level(3, 9), Level(0)))
+def test_an_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["twins", "explore", "--quorum-filter", "--rounds", "2", "-j", "1", "--json"]) == 0
+    printed = capsys.readouterr().out
+    results = read_results(written(tmp_path, printed))
+    assert isinstance(results, Exploration)
+    assert results.question == Question("barrier", 4, 1, 2)
+    assert results.ending == "depth limit"
+    assert [level.states for level in results.levels] == [level["states"] for level in json.loads(printed)["levels"]]
+    assert results.levels[1].transitions == 4 * 52 / 2
 
 
-def test_levels_in_an_object(tmp_path: Path) -> None:
-    path = written(tmp_path, '{"model": "barrier", "levels": [{"level": 1, "states": 40}]}')
-    assert read_results(path) == Levels((Level(40, None, 1),))
+def test_an_exploration_with_a_counterexample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--bug", "small_quorum", "--quorum-filter", "-o", str(tmp_path / "found.jsonl"), "-j", "1", "--json"]
+    assert main(["twins", "explore", *options]) == 0
+    results = read_results(written(tmp_path, capsys.readouterr().out))
+    assert isinstance(results, Exploration)
+    assert (results.ending, results.question.bugs) == ("violation", ("small_quorum",))
 
 
 def test_a_kill_matrix(tmp_path: Path) -> None:
-    text = """[{"bug": "gap_commit", "oracle": "agreement", "rounds": 5, "scenarios": 12, "model": "barrier"},
-               {"bug": "stale_leader", "oracle": null}]"""
-    assert read_results(written(tmp_path, text)) == (
-        Kill("gap_commit", "agreement", 5, 12, None, "barrier"),
-        Kill("stale_leader"),
+    text = """{"passed": true, "rows": [
+        {"bug": "gap_commit", "where": "executor", "oracle": "agreement", "as_expected": true, "rounds": 5.5,
+         "scenarios": 12, "seeds": "2 of 3"},
+        {"bug": "stale_leader", "where": "barrier", "oracle": null, "as_expected": true, "note": "none"}]}"""
+    assert read_results(written(tmp_path, text)) == KillMatrix(
+        (Kill("gap_commit", "executor", "agreement", 5.5, 12), Kill("stale_leader", "barrier", note="none"))
     )
 
 
@@ -40,11 +53,11 @@ def test_a_kill_matrix(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("{", "neither a trace nor JSON"),
-        ("[]", "expected a trace, a list of levels"),
-        ('[{"a": 1}]', "expected a trace, a list of levels"),
-        ('[{"states": "x"}]', r"Expected `int`, got `str` - at `\$\[0\].states`"),
-        ('{"levels": [{"transitions": 1}]}', "missing required field `states`"),
-        ('[{"bug": 3}]', "Expected `str`"),
+        ("[]", "expected a trace, an exploration"),
+        ('{"a": 1}', "expected a trace, an exploration"),
+        ('{"levels": []}', "missing required field `question`"),
+        ('{"rows": [{"where": "fuzz"}]}', r"missing required field `bug` - at `\$\.rows\[0\]`"),
+        ('{"rows": [{"where": "fuzz", "bug": 3}]}', "Expected `str`"),
     ],
 )
 def test_other_content_is_bad_input(tmp_path: Path, text: str, complaint: str) -> None:
@@ -100,3 +113,12 @@ def test_faults_of_a_run(tmp_path: Path) -> None:
 def test_a_run_without_commits_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no committed block"):
         latency_of(tmp_path, with_faults())
+
+
+def test_messages_that_take_longer_than_the_delay_bound_are_late(tmp_path: Path) -> None:
+    trace = fault_free(rounds=4)
+    header = trace[0]
+    assert isinstance(header, Header)
+    assert latency_of(tmp_path, [structs.replace(header, delta_s=DELAY_S), *trace[1:]]).moments == ()
+    late = latency_of(tmp_path, [structs.replace(header, delta_s=DELAY_S / 2), *trace[1:]]).moments
+    assert len(late) == sum(isinstance(record, Delivered) for record in trace)

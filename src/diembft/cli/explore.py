@@ -94,7 +94,9 @@ def command(
         )
     written = _write(result, counterexample, html) if result.found is not None else None
     if as_json:
-        output.say_json({**result._asdict(), "statement": result.statement(), "counterexample": written})
+        output.say_json(
+            {**result._asdict(), "statement": result.statement(), "counterexample": written and str(written)}
+        )
     else:
         output.say(Text(result.statement()))
         if result.found is not None:

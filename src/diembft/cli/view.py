@@ -95,7 +95,7 @@ def plot(file: Path, picture: Path) -> int:
     """Draw a chart of the results in FILE.
 
     Of a trace: commit latency over time, with the faults of the run. Of an exploration (twins explore --json): states
-    in each level. Of a kill matrix (JSON): which oracle sees which planted bug, and after how much.
+    in each level. Of a kill matrix (twins matrix --json): which oracle sees which planted bug, and after how much.
     """
     options.check_writable(picture, "--output")
     write_plot(picture, read_results(file))

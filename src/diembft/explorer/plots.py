@@ -6,11 +6,12 @@ quality without a display.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from diembft.errors import InputError
-from diembft.explorer.results import Kill, Levels, Plottable, RunLatency
+from diembft.explorer.results import Exploration, Kill, KillMatrix, Plottable, RunLatency
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +23,16 @@ FORMATS = (".svg", ".png", ".pdf")
 # Colours of Okabe and Ito, which remain distinct for the colour-blind.
 _BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6b7280"
 
+_RGB_BLUE = (0.0, 0x72 / 255, 0xB2 / 255)
+
 _SPAN_COLOURS = {"crashed": _VERMILLION, "paused": _ORANGE, "partition": _PURPLE}
 _SPAN_HATCHES = {"crashed": "////", "paused": "....", "partition": "\\\\"}
 _MOMENT_MARKS = {
     "lost": ("message lost", "|", _GREY, 0.02),
+    "late": ("message late", "|", _ORANGE, 0.09),
     "timeout": ("round timer ran out", "|", _VERMILLION, 0.055),
-    "byzantine": ("made Byzantine", "v", _PURPLE, 0.09),
-    "violated": ("violation", "X", "black", 0.09),
+    "byzantine": ("made Byzantine", "v", _PURPLE, 0.13),
+    "violated": ("violation", "X", "black", 0.13),
 }
 """For each kind of moment: its name, mark, colour and height in the chart."""
 
@@ -59,11 +63,11 @@ def write_plot(path: Path, results: Plottable) -> None:
             case RunLatency():
                 figure = Figure(figsize=(9, 4.2), layout="constrained")
                 draw_latency(figure, results)
-            case Levels():
+            case Exploration():
                 figure = Figure(figsize=(8, 4), layout="constrained")
                 draw_levels(figure, results)
-            case tuple():
-                figure = Figure(figsize=_matrix_size(results), layout="constrained")
+            case KillMatrix():
+                figure = Figure(layout="constrained")
                 draw_kill_matrix(figure, results)
             case _:
                 assert_never(results)
@@ -99,7 +103,7 @@ def draw_latency(figure: Figure, run: RunLatency) -> None:
         axes.set_yscale("log")
         _plain_numbers(axes)
     axes.grid(axis="y", alpha=0.25)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, columnspacing=1.2)
 
 
 def _mark_faults(axes: Axes, run: RunLatency) -> None:
@@ -127,28 +131,35 @@ def _mark_faults(axes: Axes, run: RunLatency) -> None:
             )
 
 
-def draw_levels(figure: Figure, exploration: Levels) -> None:
-    """New states of each level, and all states so far; a level without new states is the fixed point."""
+def draw_levels(figure: Figure, exploration: Exploration) -> None:
+    """New states of each level, all states so far, and transitions tried; without new states it is a fixed point."""
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.add_subplot()
-    numbers = [index if level.level is None else level.level for index, level in enumerate(exploration.levels)]
+    rounds = [level.round - 1 for level in exploration.levels]
     states = [level.states for level in exploration.levels]
     total = [sum(states[: index + 1]) for index in range(len(states))]
-    axes.bar(numbers, states, color=_BLUE, label="new states")
-    axes.plot(numbers, total, color=_ORANGE, marker=".", label="all states so far")
-    if any(level.transitions is not None for level in exploration.levels):
-        transitions = [level.transitions or 0 for level in exploration.levels]
-        axes.plot(numbers, transitions, color=_GREY, linestyle="--", marker="x", label="transitions tried")
+    axes.bar(rounds, states, color=_BLUE, label="new states")
+    axes.plot(rounds, total, color=_ORANGE, marker=".", label="all states so far")
+    transitions = [level.transitions for level in exploration.levels]
+    axes.plot(rounds, transitions, color=_GREY, linestyle="--", marker="x", label="transitions tried")
     axes.set_yscale("symlog", linthresh=1)
     _plain_numbers(axes)
     axes.set_ylim(bottom=0)
-    end = f": {total[-1]:,} states in {len(states)} levels" if total else ""
-    closed = ", closed" if states and states[-1] == 0 else ""
-    axes.set(title=_short(exploration.title or f"Exploration{end}{closed}"), xlabel="level (rounds)", ylabel="states")
+    axes.set(title=_title(exploration), xlabel="rounds", ylabel="states")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _title(exploration: Exploration) -> str:
+    asked = exploration.question
+    bugs = f", planted: {', '.join(asked.bugs)}" if asked.bugs else ""
+    states = sum(level.states for level in exploration.levels)
+    return (
+        f"Model {asked.model}: {asked.replicas} replicas, {asked.faulty} with a twin, up to {asked.sets} sets{bugs}\n"
+        f"{states:,} states, {exploration.ending} after {max(0, len(exploration.levels) - 1)} rounds"
+    )
 
 
 def _plain_numbers(axes: Axes) -> None:
@@ -159,64 +170,72 @@ def _plain_numbers(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def draw_kill_matrix(figure: Figure, kills: tuple[Kill, ...]) -> None:
-    """Planted bugs against the oracles that see them: rounds, and scenarios or states until found."""
+def draw_kill_matrix(figure: Figure, matrix: KillMatrix) -> None:
+    """For each planted bug and each place where one looked the oracles that see it, and after how much."""
     from matplotlib.colors import LogNorm
 
+    bugs = list(dict.fromkeys(row.bug for row in matrix.rows))
+    places = list(dict.fromkeys(row.where for row in matrix.rows))
+    notes = list(dict.fromkeys(row.note for row in matrix.rows if row.note))
+    cells: dict[tuple[str, str], list[Kill]] = {}
+    for row in matrix.rows:
+        cells.setdefault((row.bug, row.where), []).append(row)
+    heights = [max(len(_cell_lines(cell, notes)) for (of, _), cell in cells.items() if of == bug) + 0.6 for bug in bugs]
+    tops = [sum(heights[:index]) for index in range(len(bugs) + 1)]
+    figure.set_size_inches(2.3 + 1.62 * len(places), 1.1 + 0.155 * tops[-1] + 0.17 * len(notes))
     axes = figure.add_subplot()
-    bugs = list(dict.fromkeys(kill.bug for kill in kills))
-    columns = list(dict.fromkeys(_column(kill) for kill in kills if kill.oracle))
-    efforts = [effort for kill in kills if kill.oracle and (effort := _effort(kill)) is not None]
-    norm = LogNorm(1, max([10.0, *efforts]))
-    for kill in kills:
-        if not kill.oracle:
-            continue
-        x, y, effort = columns.index(_column(kill)), bugs.index(kill.bug), _effort(kill)
-        strength = 0.15 if effort is None else 0.12 + 0.6 * float(norm(max(1.0, effort)))
-        axes.add_patch(_cell(x, y, strength))
-        axes.text(x, y, _cell_text(kill), ha="center", va="center", fontsize=8)
-    for bug in bugs:
-        if not any(kill.oracle for kill in kills if kill.bug == bug):
-            axes.text(-0.45, bugs.index(bug), "not found", ha="left", va="center", color=_GREY, fontsize=8)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(bugs)), bugs)
+    norm = LogNorm(1, max([10.0, *[effort for row in matrix.rows if (effort := _effort(row)) is not None]]))
+    for (bug, place), cell in cells.items():
+        x, row_of = places.index(place), bugs.index(bug)
+        found = [_effort(row) or 1.0 for row in cell if row.oracle]
+        strength = 0.12 + 0.5 * float(norm(max(1.0, min(found)))) if found else 0.0
+        axes.add_patch(_box(x, tops[row_of], heights[row_of], strength))
+        middle = tops[row_of] + heights[row_of] / 2
+        colour = "black" if found else _GREY
+        lines = "\n".join(_cell_lines(cell, notes))
+        axes.text(x, middle, lines, ha="center", va="center", fontsize=7.5, color=colour, linespacing=1.15)
+    axes.set_xticks(range(len(places)), [place.replace(", ", ",\n") for place in places])
+    middles = [(top + bottom) / 2 for top, bottom in pairwise(tops)]
+    axes.set_yticks(middles, [bug.replace("+", " +\n") for bug in bugs])
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(bugs) - 0.5, -0.5))
+    axes.set(xlim=(-0.5, max(len(places), 1) - 0.5), ylim=(max(tops[-1], 1), 0))
     axes.spines[:].set_visible(False)
-    axes.set_xticks([index - 0.5 for index in range(1, len(columns))], minor=True)
-    axes.set_yticks([index - 0.5 for index in range(1, len(bugs))], minor=True)
-    axes.tick_params(which="minor", length=0)
-    axes.grid(which="minor", alpha=0.3)
-    axes.set_xlabel("rounds, and scenarios or states until found;\nthe darker, the more it took")
+    axes.hlines(tops[1:-1], -0.5, len(places) - 0.5, color=_GREY, alpha=0.25, linewidth=0.8)
+    explained = [f"{number}  {note}" for number, note in enumerate(notes, 1)]
+    legend = "The oracle, and until it is violated: rounds, scenarios or states. The darker, the more it took."
+    axes.set_xlabel("\n".join([legend, *explained]), fontsize=8, loc="left", labelpad=10)
 
 
-def _cell(x: int, y: int, strength: float) -> Rectangle:
+def _box(x: int, top: float, height: float, strength: float) -> Rectangle:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, facecolor=_BLUE, alpha=strength, edgecolor="none")
+    return Rectangle((x - 0.48, top + 0.15), 0.96, height - 0.3, facecolor=(*_RGB_BLUE, strength), edgecolor="none")
 
 
-def _matrix_size(kills: tuple[Kill, ...]) -> tuple[float, float]:
-    columns = len({_column(kill) for kill in kills if kill.oracle})
-    return 2.2 + 1.5 * max(2, columns), 1.3 + 0.42 * len({kill.bug for kill in kills})
+def _cell_lines(cell: list[Kill], notes: list[str]) -> list[str]:
+    lines = []
+    for row in cell:
+        figures = ", ".join(_figures(row))
+        number = f" ({notes.index(row.note) + 1})" if row.note else ""
+        if row.oracle:
+            lines += [row.oracle + number, *([figures] if figures else [])]
+        else:
+            lines += [f"nothing{number}", *([f"in {figures}"] if figures else [])]
+    return lines
 
 
-def _column(kill: Kill) -> str:
-    return f"{kill.oracle}\n{kill.where}" if kill.where else str(kill.oracle)
+def _figures(row: Kill) -> list[str]:
+    parts = [] if row.rounds is None else [f"{row.rounds:g} round{'' if row.rounds == 1 else 's'}"]
+    if row.scenarios is not None:
+        parts.append(f"{row.scenarios:,g} scen.")
+    if row.states is not None:
+        parts.append(f"{row.states:,g} states")
+    return parts
 
 
-def _effort(kill: Kill) -> float | None:
-    return kill.scenarios if kill.scenarios is not None else kill.states
-
-
-def _cell_text(kill: Kill) -> str:
-    parts = [] if kill.rounds is None else [f"{kill.rounds:g} rounds"]
-    if kill.scenarios is not None:
-        parts.append(f"{kill.scenarios:,g} scen.")
-    if kill.states is not None:
-        parts.append(f"{kill.states:,g} states")
-    return "\n".join(parts) or "found"
+def _effort(row: Kill) -> float | None:
+    return row.scenarios if row.scenarios is not None else row.states
 
 
 def _short(title: str) -> str:

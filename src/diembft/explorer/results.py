@@ -16,6 +16,7 @@ from diembft.trace.records import (
     Accepted,
     Committed,
     Crashed,
+    Delivered,
     Dropped,
     Fired,
     Header,
@@ -28,6 +29,9 @@ from diembft.trace.records import (
     SetAttribute,
     Violated,
 )
+
+_ROUNDING_S = 1e-9
+"""By how much a sum of times may be wrong."""
 
 
 class Span(Struct, frozen=True):
@@ -45,7 +49,7 @@ class Moment(Struct, frozen=True):
 
     at_s: float
     kind: str
-    """`lost` (a message), `timeout`, `byzantine` or `violated`."""
+    """`lost` or `late` (a message), `timeout`, `byzantine` or `violated`."""
 
 
 class BlockLatency(Struct, frozen=True):
@@ -70,33 +74,54 @@ class RunLatency(Struct, frozen=True):
 
 
 class Level(Struct, frozen=True):
-    """One level of an exploration: the states that are new in it, and the transitions that were tried."""
+    """One level of an exploration: the states that are new before step `round`, and the transitions that were tried."""
 
+    round: int
     states: int
-    transitions: int | None = None
-    level: int | None = None
+    transitions: int = 0
 
 
-class Levels(Struct, frozen=True):
-    """An exploration, level by level."""
+class Question(Struct, frozen=True):
+    """What an exploration decides."""
 
+    model: str
+    replicas: int
+    faulty: int
+    sets: int
+    bugs: tuple[str, ...] = ()
+
+
+class Exploration(Struct, frozen=True):
+    """An exploration, level by level, as `diembft twins explore --json` prints it."""
+
+    question: Question
     levels: tuple[Level, ...]
-    title: str = ""
+    ending: str
+    """Why it ended: `fixed point`, `violation`, or a limit."""
 
 
 class Kill(Struct, frozen=True):
-    """One cell of a kill matrix: how a planted bug is found. Without `oracle` it is not."""
+    """A row of a kill matrix: what a planted bug, or several, violated, where one looked. Without `oracle` nothing."""
 
     bug: str
+    where: str
+    """The executor, a network model, fuzzing ..."""
     oracle: str | None = None
     rounds: float | None = None
     scenarios: float | None = None
+    """Until it was found, or how many were tried."""
     states: float | None = None
-    where: str | None = None
-    """The executor, generator or model that found it."""
+    note: str = ""
+    """Why nothing is found."""
 
 
-Plottable: TypeAlias = RunLatency | Levels | tuple[Kill, ...]
+class KillMatrix(Struct, frozen=True):
+    """A kill matrix, as `diembft twins matrix --json` prints it."""
+
+    rows: tuple[Kill, ...]
+
+
+Plottable: TypeAlias = RunLatency | Exploration | KillMatrix
 
 
 def read_results(path: Path) -> Plottable:
@@ -117,27 +142,15 @@ def read_results(path: Path) -> Plottable:
         raise InputError(f"{path}: {error}") from None
 
 
-def _interpret(value: Any) -> Levels | tuple[Kill, ...]:
+def _interpret(value: Any) -> Exploration | KillMatrix:
     """Tell results apart by the names of their fields."""
     if isinstance(value, dict) and "levels" in value:
-        return msgspec.convert(value, Levels)
-    rows = value.get("rows", value.get("matrix")) if isinstance(value, dict) else value
-    if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-        if "bug" in rows[0]:
-            return msgspec.convert([_with_where(row) for row in rows], tuple[Kill, ...])
-        if "states" in rows[0]:
-            return Levels(msgspec.convert(rows, tuple[Level, ...]))
+        return msgspec.convert(value, Exploration)
+    if isinstance(value, dict) and "rows" in value:
+        return msgspec.convert(value, KillMatrix)
     raise msgspec.ValidationError(
-        "expected a trace, a list of levels (objects with `states`) or a kill matrix (objects with `bug`)"
+        "expected a trace, an exploration (an object with `levels`) or a kill matrix (`rows`)"
     )
-
-
-def _with_where(row: Any) -> Any:
-    """A row of a kill matrix names in one of several fields where the bug was found."""
-    if not isinstance(row, dict) or "where" in row:
-        return row
-    names = [row[field] for field in ("executor", "model", "generator") if isinstance(row.get(field), str)]
-    return {**row, "where": ", ".join(names)} if names else row
 
 
 def run_latency(trace: Sequence[Record]) -> RunLatency:
@@ -154,7 +167,7 @@ def run_latency(trace: Sequence[Record]) -> RunLatency:
         blocks,
         tuple((record.at, record.latency_s) for record in trace if isinstance(record, Accepted)),
         _spans(trace, end_s),
-        _moments(trace),
+        _moments(trace, header.delta_s),
         end_s,
     )
 
@@ -202,10 +215,15 @@ def _spans(trace: Sequence[Record], end_s: float) -> tuple[Span, ...]:
     return tuple(sorted(spans, key=lambda span: (span.start_s, span.node)))
 
 
-def _moments(trace: Sequence[Record]) -> tuple[Moment, ...]:
+def _moments(trace: Sequence[Record], delta_s: float) -> tuple[Moment, ...]:
     moments = []
+    sent_s: dict[int, float] = {}
     for record in trace:
         match record:
+            case Sent():
+                sent_s[record.number] = record.at
+            case Delivered() if record.at - sent_s.get(record.number, record.at) > delta_s + _ROUNDING_S:
+                moments.append(Moment(record.at, "late"))
             case Fired() if record.timer == "round":
                 moments.append(Moment(record.at, "timeout"))
             case Dropped():
