@@ -6,8 +6,10 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from matplotlib.image import imread
 
 from diembft.consensus.config import Config
 from tests import documents
@@ -25,6 +27,7 @@ EXECUTED = (
 )
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")
 
+_PICTURE = re.compile(r"!\[[^]]*\]\((docs/pictures/[^)]+)\)")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -32,9 +35,36 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 def test_commands_do_what_the_document_says(name: str, tmp_path: Path) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     copy = documents.copy_of_project(tmp_path)
+    pictures = _PICTURE.findall(text)
+    for picture in pictures:
+        (copy / picture).unlink()
     found = list(documents.problems(text, copy, PROGRAMS))
     again = f"If it is right as it is now: python tests/documents.py --update {name}"
     assert not found, "\n\n".join([*found, again])
+    for picture in pictures:
+        assert alike(copy / picture, ROOT / picture), (
+            f"{picture} is not what the commands make: put theirs in its place"
+        )
+
+
+def alike(one: Path, other: Path) -> bool:
+    """Whether pictures show the same, drawn with other fonts or by another version of a program perhaps."""
+    if one.suffix == ".svg":
+        return words(one) == words(other)
+    first, second = coarse(one), coarse(other)
+    return first.shape == second.shape and float(abs(first - second).mean()) < 0.03
+
+
+def words(picture: Path) -> list[str]:
+    """The text in a drawing."""
+    return [text for element in ElementTree.parse(picture).iter() if (text := (element.text or "").strip())]
+
+
+def coarse(picture: Path) -> Any:
+    """The mean colour of each square of 32 pixels."""
+    pixels = imread(picture)[:, :, :3]
+    height, width = pixels.shape[0] // 32, pixels.shape[1] // 32
+    return pixels[: 32 * height, : 32 * width].reshape(height, 32, width, 32, 3).mean(axis=(1, 3))
 
 
 def test_readme_sets_up_and_runs_the_main_case() -> None:
