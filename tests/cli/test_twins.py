@@ -25,9 +25,9 @@ def test_what_is_generated_is_executed(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["twins", "generate", str(file), *shape]) == 0
     assert "52 choices a round, 140,608 scenarios" in capsys.readouterr().out
     assert main(["twins", "run", str(file), "-j", "1"]) == 0
-    of_the_file = capsys.readouterr().out
+    of_the_file = capsys.readouterr().out.partition(" in ")[0]
     assert main(["twins", "run", *shape, "-j", "1"]) == 0
-    assert capsys.readouterr().out == of_the_file
+    assert capsys.readouterr().out.partition(" in ")[0] == of_the_file
     assert "PASS 20 of 20 scenarios as expected, 0 violated" in of_the_file
 
 

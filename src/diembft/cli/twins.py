@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 from rich.text import Text
 
-from diembft.cli import explore, options, output, view
+from diembft.cli import explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.errors import InputError
@@ -19,6 +22,7 @@ from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Result, Sum
 from diembft.twins.oracles import ORACLES
 from diembft.twins.scenario import Scenario
 from diembft.twins.space import Space
+from diembft.twins.text import format_scenario
 from diembft.twins.workers import LOCAL_CLUSTER, executors
 
 DEFAULT_COUNT = 1000
@@ -31,6 +35,9 @@ def group() -> None:
 
 
 group.add_command(explore.command)
+group.add_command(matrix.command)
+group.add_command(replay.replay)
+group.add_command(replay.shrink)
 
 
 def _shape(command: Command) -> Command:
@@ -98,13 +105,7 @@ def generate(file: Path, **shape: Any) -> int:
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Write a line of JSON for each; go on with what it has."
 )
-@click.option(
-    "--undelivered",
-    type=click.Choice(["drop", "delay"]),
-    default="drop",
-    show_default=True,
-    help="What becomes of a message that a partition keeps back.",
-)
+@replay.undelivered
 @click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
 @view.html
 @options.runtime
@@ -130,7 +131,7 @@ def run(
     bugs hold, and that those with planted bugs are violated. --html is about the first scenario that is not as
     expected, else the first that is violated, else the first.
     """
-    source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(formats.read_scenarios(file)))
+    source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file)))
     options.check_writable(html, "--html")
     if runtime == "distalgo":
         if html is not None:
@@ -142,17 +143,19 @@ def run(
         shown = bar.add_task("scenarios", total=source.count)
 
         def watch(progress: Progress) -> None:
-            bar.update(shown, completed=progress.done)
+            bar.update(shown, completed=progress.done, description=described(progress))
 
+        began = time.monotonic()
         summary = run_campaign(
             source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
         )
+        seconds = time.monotonic() - began
     if html is not None:
         said = _write_html(html, source, manner, summary)
     if as_json:
-        output.say_json(summary)
+        output.say_json({**msgspec.structs.asdict(summary), "passed": summary.passed, "seconds": seconds})
     else:
-        _print(summary)
+        _print(summary, seconds, lambda result: _again(result, file, source, manner))
         if html is not None:
             output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
@@ -189,7 +192,24 @@ def _scenario_of(source: Listed | Ranged, result: Result) -> Scenario:
     return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
-def _print(summary: Summary) -> None:
+def _again(result: Result, file: Path | None, source: Listed | Ranged, manner: Manner) -> str:
+    """The command that replays the scenario of a result."""
+    undelivered = "delay" if manner.delayed else "drop"
+    if file is not None:
+        index = result.index if source.count > 1 else None
+        return replay.again(str(file), index, undelivered, manner.crypto, manner.expect_violation)
+    text = format_scenario(_scenario_of(source, result), one_line=True)
+    return replay.again(text, None, undelivered, manner.crypto, manner.expect_violation)
+
+
+def described(progress: Progress) -> str:
+    """How far a campaign is, in words."""
+    left = "" if progress.remaining_s is None else f", {timedelta(seconds=round(progress.remaining_s))} left"
+    unexpected = f", {progress.unexpected:,} not as expected" if progress.unexpected else ""
+    return f"{progress.violated:,} violated{unexpected}, {progress.rate:,.0f} a second{left}"
+
+
+def _print(summary: Summary, seconds: float, again: Callable[[Result], str]) -> None:
     rows = [(name, f"{summary.oracles[name]:,}", f"{summary.undecided[name]:,}") for name in ORACLES]
     output.table([Column("oracle"), Column("violated", True), Column("undecided", True)], rows)
     for result in summary.unexpected[:10]:
@@ -197,6 +217,7 @@ def _print(summary: Summary) -> None:
         if not what:
             what = "liveness is undecided, though promised" if result.unkept else "nothing was violated, unexpectedly"
         output.say(f"scenario {result.index} {result.name}: {what}")
+        output.say(f"  again: {again(result)}")
     endings = ", ".join([f"{count:,} {ending}" for ending, count in sorted(summary.endings.items())])
     output.say(
         Text(" ").join(
@@ -204,7 +225,8 @@ def _print(summary: Summary) -> None:
                 output.verdict_word(summary.passed),
                 Text(
                     f"{summary.as_expected:,} of {summary.scenarios:,} scenarios as expected, "
-                    f"{summary.violated:,} violated ({endings})"
+                    f"{summary.violated:,} violated ({endings}) in {seconds:.1f} s "
+                    f"({summary.scenarios / max(seconds, 1e-3):,.0f} a second)"
                 ),
             ]
         )

@@ -226,7 +226,7 @@ class Manner(Struct, frozen=True):
     expect_violation: bool = False
     """Every scenario must be violated, with planted bugs or without."""
     share: bool = True
-    """Execute what neighbours have in common once. The results are the same."""
+    """Execute what neighbours have in common once, where there are any. The results are the same."""
     delayed: bool = False
     """What partitions keep apart arrives when the receiver leaves the round; then nothing is shared."""
     crypto: Crypto = "symbolic"
@@ -249,7 +249,7 @@ _mine = local()
 def execute_chunk(chunk: Chunk) -> bytes:
     """The results of a chunk as lines of JSON. Workers keep what their chunks share."""
     sharing = None
-    if chunk.manner.share and not chunk.manner.delayed and chunk.manner.crypto == "symbolic":
+    if chunk.manner.share and _is_shareable(chunk):
         if not hasattr(_mine, "sharing"):
             _mine.sharing = Sharing()
         sharing = _mine.sharing
@@ -264,6 +264,14 @@ def execute_chunk(chunk: Chunk) -> bytes:
         if collects:
             gc.enable()
     return b"".join([_encoder.encode(result) + b"\n" for result in results])
+
+
+def _is_shareable(chunk: Chunk) -> bool:
+    """Whether sharing is possible, and worth what it costs: scenarios of a sample have little in common."""
+    manner, source = chunk.manner, chunk.source
+    if manner.delayed or manner.crypto != "symbolic":
+        return False
+    return neighbourly(source.listed) if isinstance(source, Listed) else source.seed is None
 
 
 def _judge(scenario: Scenario, manner: Manner, sharing: Sharing | None) -> Judgement:

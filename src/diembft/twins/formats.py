@@ -12,8 +12,8 @@ written together. A protocol that does not come with the tester is ``module:attr
 that module, if it is installed or in the current folder.
 
 A file may be compressed (``.zst``, with the optional ``zstandard``). The seed's Python files are read through
-``python_files``. Input is read and checked as a whole before anything is returned; output appears under its name only
-when it is complete.
+``python_files``, files that end in ``.txt`` hold the text form (see ``text``). Input is read and checked as a whole
+before anything is returned; output appears under its name only when it is complete.
 """
 
 import json
@@ -39,6 +39,7 @@ from diembft.twins.scenario import (
     Scenario,
     default_gst,
 )
+from diembft.twins.text import parse_scenarios
 
 FORMAT: Final = "diembft-scenarios"
 VERSION: Final = 1
@@ -101,7 +102,13 @@ def read_scenarios(path: Path, *, known_bugs: Collection[str] | None = None) -> 
     With ``known_bugs`` a bug of another name is wrong too. A scenario of a generated file is named after the file
     and its place there, counted from 0: ``all_random_config#17``.
     """
-    scenarios = python_files.read_test_cases(path) if path.suffix == ".py" else _read_lines(path)
+    match path.suffix:
+        case ".py":
+            scenarios = python_files.read_test_cases(path)
+        case ".txt":
+            scenarios = _read_text(path)
+        case _:
+            scenarios = _read_lines(path)
     if known_bugs is not None:
         for scenario in scenarios:
             for bug in scenario.bugs:
@@ -150,6 +157,18 @@ def _read_lines(path: Path) -> list[Scenario]:
             scenarios.append(_scenario(header, given, f"{header.name or _stem(path)}#{index}"))
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
+    return scenarios
+
+
+def _read_text(path: Path) -> list[Scenario]:
+    try:
+        scenarios = parse_scenarios(read_bytes(path).decode())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {error}") from None
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+    if not scenarios:
+        raise InputError(f"{path}: holds no scenario")
     return scenarios
 
 

@@ -56,8 +56,10 @@ class Shape(NamedTuple):
 
 def shape_of(scenario: Scenario) -> Shape | None:
     """The shape of a scenario; None if it must be executed alone: in another network model, if a round has extras, or
-    if its protocol cannot share."""
-    if scenario.model != "timed" or not scenario.rounds or protocol_of(scenario.protocol).sharing is None:
+    if its protocol cannot share, or if it cannot be executed at all."""
+    if scenario.model != "timed" or not scenario.rounds or len(scenario.replicas) < 2:
+        return None
+    if protocol_of(scenario.protocol).sharing is None:
         return None
     if any(round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds):
         return None

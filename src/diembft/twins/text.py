@@ -8,6 +8,8 @@ It parses back to the same value, also on one line with ``;`` for the line break
 bound of 0.8 s (``bound``), a timeout of 30 s (``timeout``), the seed 0, the model ``timed``, the protocol
 ``diembft``. A round may also have
 ``timeouts=a,b|c,d,d'``, ``timers``, ``order``, ``undelivered``, ``crash`` and ``restart``, see ``scenario.Extras``.
+
+A text may hold several scenarios, one after the other, and lines that begin with ``#``, which tell their story.
 """
 
 import json
@@ -132,6 +134,24 @@ def parse_scenario(text: str) -> Scenario:
             case _:
                 raise InputError(f"scenario: {key!r} is no setting")
     return Scenario(**settings)  # type: ignore[arg-type]  # each value was made for its key above
+
+
+def parse_scenarios(text: str) -> list[Scenario]:
+    """All scenarios of a text; ``InputError`` names the line at which one begins, and what cannot be read."""
+    begun: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        if _HEADER.match(line) or not begun:
+            begun.append((number, []))
+        begun[-1][1].append(line)
+    scenarios = []
+    for number, lines in begun:
+        try:
+            scenarios.append(parse_scenario("\n".join(lines)))
+        except InputError as error:
+            raise InputError(f"line {number}: {error}") from None
+    return scenarios
 
 
 def _parse_settings(where: str, words: Iterable[str]) -> dict[str, str]:

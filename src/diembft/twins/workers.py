@@ -14,6 +14,9 @@ from diembft.errors import InputError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CONNECT_S = 10.0
+"""How long to wait for a scheduler."""
+
 LOCAL_CLUSTER = "local"
 """In place of a scheduler's address: a Dask cluster of processes of this machine."""
 
@@ -80,7 +83,7 @@ def _client(address: str, jobs: int) -> Iterator[Any]:
                 cluster = library.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
                 client = library.Client(stack.enter_context(cluster))
             else:
-                client = library.Client(address, timeout="10s")
+                client = library.Client(address, timeout=CONNECT_S)
             stack.enter_context(client)
         except (OSError, ValueError) as error:
             raise InputError(f"--dask: no scheduler at {address!r}: {' '.join(str(error).split())}") from error

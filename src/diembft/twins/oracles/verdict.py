@@ -112,7 +112,8 @@ def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Te
         system.signed,
         protocol_of(scenario.protocol),
     )
-    promises = tolerable and quorumless is None and not crashes and not silencing and bool(judged_rounds(terms))
+    everywhere = all(round_.has_quorum for round_ in routes)  # what is delayed lets nobody leave a round either
+    promises = tolerable and everywhere and not crashes and not silencing and bool(judged_rounds(terms))
     return terms._replace(promises_liveness=promises)
 
 

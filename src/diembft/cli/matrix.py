@@ -1,0 +1,69 @@
+"""`diembft twins matrix`: which oracle sees which planted bug."""
+
+from __future__ import annotations
+
+import click
+from rich.text import Text
+
+from diembft.cli import options, output
+from diembft.cli.output import Column
+from diembft.twins.matrix import FULL, QUICK, Row, cells, matrix
+from diembft.twins.workers import executors
+
+
+@click.command("matrix")
+@click.option("--quick", is_flag=True, help="Look for seconds, not minutes: fewer places, scenarios and states.")
+@options.bugs
+@options.jobs
+@options.as_json
+def command(quick: bool, bugs: tuple[str, ...], jobs: int, as_json: bool) -> int:
+    """The kill matrix: look for each planted bug, and tell which oracle sees it, where, and after how much.
+
+    Figures of samples are medians over seeds; found scenarios are made smaller, which says how many rounds it takes.
+    What nothing sees is listed with the reason. Fails if anything that must be found is not, or the other way round.
+    """
+    asked = [cell for cell in cells(quick=quick) if not bugs or set(bugs) & set(cell.bugs)]
+    rows: list[Row] = []
+    with output.progress() as bar, executors(jobs) as (make_executor, _), make_executor() as executor:
+        shown = bar.add_task("cells", total=len(asked))
+        for row in matrix(asked, QUICK if quick else FULL, executor):
+            rows.append(row)
+            bar.update(shown, advance=1)
+    passed = all(row.as_expected for row in rows)
+    if as_json:
+        output.say_json({"rows": rows, "passed": passed})
+    else:
+        _print(rows, passed)
+    return output.PASSED if passed else output.FAILED
+
+
+def _print(rows: list[Row], passed: bool) -> None:
+    output.table(
+        [
+            Column("bug"),
+            Column("where"),
+            Column("oracle"),
+            Column("rounds", True),
+            Column("scenarios", True),
+            Column("states", True),
+            Column("seeds", True),
+        ],
+        [_cells(row) for row in rows],
+    )
+    for row in rows:
+        if row.note:
+            output.say(f"{row.bug}, {row.where}: {row.note}")
+    wrong = sum(not row.as_expected for row in rows)
+    output.say(Text.assemble(output.verdict_word(passed), f" {len(rows) - wrong} of {len(rows)} cells as expected"))
+
+
+def _cells(row: Row) -> list[str | Text]:
+    figures = [_figure(row.rounds), _figure(row.scenarios), _figure(row.states)]
+    oracle = Text("nothing", "dim") if row.oracle is None else Text(row.oracle)
+    if not row.as_expected:
+        oracle = Text.assemble(oracle, (" !", "bold red"))
+    return [row.bug, row.where, oracle, *figures, row.seeds]
+
+
+def _figure(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:,g}"

@@ -1,0 +1,180 @@
+"""`diembft twins replay` and `diembft twins shrink`: one scenario explained, or made as small as it can be."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import click
+from rich.text import Text
+
+from diembft.cli import options, output
+from diembft.errors import InputError
+from diembft.protocols.interface import Crypto
+from diembft.trace.files import write_trace
+from diembft.twins import formats
+from diembft.twins.account import account
+from diembft.twins.campaign import Manner, result_of
+from diembft.twins.oracles import ORACLES
+from diembft.twins.scenario import Scenario
+from diembft.twins.shrink import shrink as minimise
+from diembft.twins.system import system_of
+from diembft.twins.text import format_scenario, parse_scenario
+from diembft.twins.tracing import traced
+
+Undelivered: TypeAlias = Literal["drop", "delay"]
+
+undelivered = click.option(
+    "--undelivered",
+    type=click.Choice(["drop", "delay"]),
+    default="drop",
+    show_default=True,
+    help="What becomes of a message that a partition keeps back.",
+)
+_index = click.option("--index", type=click.IntRange(0), help="Which scenario of the file, counted from 0.")
+_scenario = click.argument("given", metavar="SCENARIO")
+
+
+def read_scenario(given: str, index: int | None) -> Scenario:
+    """The scenario that a command line names: a file, with an index if it holds several; or the text form itself.
+
+    Raises InputError.
+    """
+    path = Path(given)
+    if given.lstrip().startswith("scenario") and ":" in given and not path.suffix:
+        if index is not None:
+            raise InputError("--index: is for files, and SCENARIO is a text")
+        return parse_scenario(given)
+    scenarios = read_executable(path)
+    if index is None and len(scenarios) > 1:
+        raise InputError(f"{path}: holds {len(scenarios)} scenarios: choose one with --index")
+    index = index or 0
+    if index >= len(scenarios):
+        raise InputError(f"--index: {index}, but {path} holds {len(scenarios)} scenarios, counted from 0")
+    return scenarios[index]
+
+
+def read_executable(path: Path) -> list[Scenario]:
+    """The scenarios of a file, whose protocols, bugs and nodes there are. Raises InputError, naming the file."""
+    scenarios = formats.read_scenarios(path)
+    systems = {
+        (scenario.protocol, scenario.bugs, scenario.replicas, scenario.twins): scenario for scenario in scenarios
+    }
+    for scenario in systems.values():
+        try:
+            system_of(scenario)
+        except InputError as error:
+            raise InputError(f"{path}: {scenario.name}: {error}") from None
+    return scenarios
+
+
+def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, expect_violation: bool = False) -> str:
+    """The command that replays a scenario, which is a file or a text."""
+    words = ["diembft", "twins", "replay", scenario]
+    words += [] if index is None else ["--index", str(index)]
+    words += [] if undelivered == "drop" else ["--undelivered", undelivered]
+    words += ["--expect-violation"] if expect_violation else []
+    return shlex.join([*words, *options.as_given(crypto, ())])
+
+
+@click.command("replay")
+@_scenario
+@_index
+@click.option("--expect-violation", is_flag=True, help="It must be violated, with planted bugs or without.")
+@undelivered
+@options.crypto
+@options.trace
+@options.as_json
+def replay(
+    given: str,
+    index: int | None,
+    expect_violation: bool,
+    undelivered: Undelivered,
+    crypto: Crypto,
+    trace: Path | None,
+    as_json: bool,
+) -> int:
+    """Execute one SCENARIO, and tell it round by round: who heard whom, which votes and certificates formed, and what
+    conflicted.
+
+    SCENARIO is a file (with --index, if it holds several), or the text form itself.
+    """
+    scenario = read_scenario(given, index)
+    options.check_writable(trace, "--trace")
+    command = again(given, index, undelivered, crypto, expect_violation)
+    judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
+    result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
+    if trace is not None:
+        write_trace(trace, records)
+    if as_json:
+        output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
+    else:
+        for line in account(scenario, judgement, records):
+            output.say(line)
+        expected = "as expected" if result.as_expected else "not as expected"
+        violated = ", ".join([violation.oracle for violation in result.violations])
+        what = f"violates {violated}" if violated else "nothing is violated"
+        output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
+    return output.PASSED if result.as_expected else output.FAILED
+
+
+@click.command("shrink")
+@_scenario
+@_index
+@click.option(
+    "--oracle",
+    type=click.Choice(list(ORACLES)),
+    metavar="NAME",
+    help=f"Keep the violation of this oracle [default: the first that is violated]: {', '.join(ORACLES)}.",
+)
+@click.option("--output", "-o", "file", type=click.Path(path_type=Path), help="Write the smallest scenario to a file.")
+@undelivered
+@options.crypto
+@options.as_json
+def shrink(
+    given: str,
+    index: int | None,
+    oracle: str | None,
+    file: Path | None,
+    undelivered: Undelivered,
+    crypto: Crypto,
+    as_json: bool,
+) -> int:
+    """Make a violating SCENARIO smaller, by executing it again and again, until nothing can go.
+
+    What goes: rounds, planted bugs, nodes, what richer network models decide, exceptions, sets. SCENARIO is a file
+    (with --index, if it holds several), or the text form itself.
+    """
+    scenario = read_scenario(given, index)
+    options.check_writable(file, "--output")
+    shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto)
+    smallest = shrunk.scenario
+    if file is not None:
+        _write(file, smallest)
+    text = format_scenario(smallest)
+    if as_json:
+        output.say_json(
+            {
+                "scenario": text,
+                "finding": shrunk.finding,
+                "rounds": len(smallest.rounds),
+                "rounds_before": len(scenario.rounds),
+                "executions": shrunk.executions,
+            }
+        )
+        return output.PASSED
+    output.say(text)
+    output.say(f"violates {shrunk.finding.oracle}: {shrunk.finding.detail}")
+    output.say(f"{shrunk.executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
+    named = format_scenario(smallest, one_line=True) if file is None else str(file)
+    output.say(f"again: {again(named, None, undelivered, crypto, not smallest.bugs)}")
+    return output.PASSED
+
+
+def _write(file: Path, scenario: Scenario) -> None:
+    if file.suffix == ".txt":
+        with output.writing(file):
+            file.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
+    else:
+        formats.write_scenarios(file, [scenario])
