@@ -4,8 +4,8 @@ import pytest
 from msgspec import structs
 
 from diembft.errors import InputError
-from diembft.explorer.survey import choose_window, span, survey
-from diembft.trace.records import SetAttribute, State, Violated
+from diembft.explorer.survey import MARK, choose_window, span, survey
+from diembft.trace.records import Fired, Record, SetAttribute, State, Violated
 from tests.explorer.traces import fault_free, small_quorum
 
 
@@ -81,3 +81,26 @@ def test_a_violation_that_is_noted_at_the_end_is_shown_where_it_happened() -> No
     assert found.violated == 8
     window = choose_window(found, max_bytes=sum(found.sizes[round_] for round_ in range(4, 9)))
     assert (window.first_round, window.last_round) == (4, 8)
+
+
+def endless_round(events: int) -> list[Record]:
+    """Three rounds, the last of which never ends: its timer fires again and again."""
+    return [*fault_free(rounds=2), *(Fired(1.0 + 0.01 * number, "replica0", "round", 3) for number in range(events))]
+
+
+def test_of_a_round_that_is_too_large_the_beginning_is_shown() -> None:
+    found = survey(endless_round(20_000))
+    window = choose_window(found, max_bytes=5 * MARK)
+    assert (window.first_round, window.last_round, window.whole) == (0, 3, False)
+    assert window.cut_s is not None
+    assert span(found, window)[1] == window.cut_s
+    of_an_event = found.sizes[3] / 20_000
+    assert 3.9 * MARK < (window.cut_s - 1.0) / 0.01 * of_an_event < 5 * MARK
+    assert choose_window(found, (3, 3), max_bytes=1).cut_s == found.marks[3][0]
+
+
+def test_a_violation_in_a_round_that_is_too_large() -> None:
+    found = survey([*endless_round(20_000), Violated(300.0, "liveness_commit", "", (), 3)])
+    window = choose_window(found, max_bytes=2 * MARK)
+    assert (window.first_round, window.last_round) == (3, 3)
+    assert window.cut_s is not None

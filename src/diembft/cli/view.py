@@ -76,7 +76,8 @@ def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
     write_page(page, shown)
     part = shown.window
     if not part.whole:
-        output.say(f"{page}: rounds {part.first_round} to {part.last_round} of {part.all_rounds}")
+        cut = "" if part.cut_s is None else f", the last one up to {part.cut_s:.3f} s"
+        output.say(f"{page}: rounds {part.first_round} to {part.last_round} of {part.all_rounds}{cut}")
     return output.PASSED
 
 

@@ -294,6 +294,8 @@ class Window(Struct):
     steps_before: int
     steps_after: int
     whole: bool
+    cut_s: float | None
+    """When the page ends within its last round, which is too large; None if the whole round is shown."""
 
 
 class PageData(Struct):

@@ -26,6 +26,9 @@ from diembft.trace.records import (
 MAX_BYTES = 4_000_000
 """What the data of one page may come to (estimated; a page stays under 5 MB)."""
 
+MARK = 200_000
+"""A round that does not fit is cut where its records come to a multiple of so many bytes."""
+
 ROUNDS_TO_COMMIT = 3
 """How many rounds after that of its block a commit is usually seen everywhere."""
 
@@ -41,6 +44,8 @@ class Survey(Struct):
     """For each round when the first node entered it."""
     sizes: dict[int, int]
     """For each round what the records from its first entry to the next round's add to a page, in bytes."""
+    marks: dict[int, list[float]]
+    """For each round the times at which that passed `MARK` bytes, twice as many, and so on."""
     byzantine: set[str]
     """Nodes whose state was set to something else: what they do afterwards begins no round."""
     violated: int | None
@@ -59,6 +64,7 @@ def survey(trace: Iterable[Record]) -> Survey:
     header: Header | None = None
     entries: dict[int, float] = {}
     sizes: dict[int, int] = {}
+    marks: dict[int, list[float]] = {}
     byzantine: set[str] = set()
     violated: int | None = None
     ended: Ended | None = None
@@ -94,41 +100,53 @@ def survey(trace: Iterable[Record]) -> Survey:
                 ended = record
             case _:
                 size = _OTHER
-        sizes[current] = sizes.get(current, 0) + size
+        before = sizes.get(current, 0)
+        sizes[current] = before + size
+        if before // MARK < (before + size) // MARK:
+            marks.setdefault(current, []).append(record.at)
     if header is None:
         raise InputError("the trace is empty")
-    return Survey(header, entries, sizes, byzantine, violated, ended, until)
+    return Survey(header, entries, sizes, marks, byzantine, violated, ended, until)
 
 
 def choose_window(found: Survey, rounds: tuple[int, int] | None = None, max_bytes: int = MAX_BYTES) -> data.Window:
     """Which rounds to show: those asked for, or as many as fit around the first violation, or else from the beginning.
 
-    Rounds asked for that do not fit are cut at their end. Raises InputError if none of those asked for was entered.
+    Rounds asked for that do not fit are cut at their end. Of a round that is too large for a page its beginning is
+    shown. Raises InputError if none of those asked for was entered.
     """
     entered = sorted(found.entries)
     last = entered[-1]
+    wanted = entered
     if rounds is not None:
         wanted = [round_ for round_ in entered if rounds[0] <= round_ <= rounds[1]]
         if not wanted:
             raise InputError(f"rounds {rounds[0]}-{rounds[1]}: the trace has rounds {entered[0]} to {last}")
-        chosen = _fitting(wanted, found.sizes, max_bytes)
-    elif found.violated is None:
-        chosen = _fitting(entered, found.sizes, max_bytes)
-    else:
+    elif found.violated is not None:
         until = [round_ for round_ in entered if round_ <= found.violated]
-        after = [round_ for round_ in entered if round_ > found.violated]
-        shown = _fitting(until[::-1], found.sizes, max_bytes)
-        left = max_bytes - sum(found.sizes.get(round_, 0) for round_ in shown)
-        chosen = shown + (_fitting(after, found.sizes, left, at_least=0) if len(shown) == len(until) else [])
-    first_round, last_round = min(chosen), max(chosen)
-    return data.Window(first_round, last_round, last, 0, 0, first_round == entered[0] and last_round == last)
+        before = _fitting(until[::-1], found.sizes, max_bytes)
+        wanted = entered[len(until) - max(1, len(before)) :]
+    chosen = _fitting(wanted, found.sizes, max_bytes)
+    cut_s = None
+    if len(chosen) < len(wanted):
+        too_large = wanted[len(chosen)]
+        marks = found.marks.get(too_large, [])
+        left = max_bytes - sum([found.sizes.get(round_, 0) for round_ in chosen])
+        fitting = min(left // MARK, len(marks))
+        if fitting or not chosen:
+            chosen = [*chosen, too_large]
+            cut_s = marks[max(fitting, 1) - 1] if marks else None
+    first_round, last_round = chosen[0], chosen[-1]
+    whole = first_round == entered[0] and last_round == last and cut_s is None
+    return data.Window(first_round, last_round, last, 0, 0, whole, cut_s)
 
 
-def _fitting(rounds: list[int], sizes: dict[int, int], max_bytes: int, at_least: int = 1) -> list[int]:
+def _fitting(rounds: list[int], sizes: dict[int, int], max_bytes: int) -> list[int]:
+    """The first of the rounds, as many as fit."""
     total = 0
     for count, round_ in enumerate(rounds):
         total += sizes.get(round_, 0)
-        if total > max_bytes and count >= at_least:
+        if total > max_bytes:
             return rounds[:count]
     return rounds
 
@@ -137,4 +155,5 @@ def span(found: Survey, window: data.Window) -> tuple[float, float]:
     """The time from which and before which records belong to the window."""
     later = [round_ for round_ in sorted(found.entries) if round_ > window.last_round]
     start = float("-inf") if window.first_round == 0 else found.entries[window.first_round]
-    return start, found.entries[later[0]] if later else float("inf")
+    end = found.entries[later[0]] if later else float("inf")
+    return start, end if window.cut_s is None else window.cut_s

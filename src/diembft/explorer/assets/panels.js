@@ -95,7 +95,7 @@ function aboutRun() {
   return [
     el("p", { class: "lead" }, run.title),
     scenario(),
-    part.whole ? null : el("p", { class: "hint", id: "window" }, `This page shows rounds ${part.first_round} to ${part.last_round} of ${part.all_rounds} (${part.steps_before} events before, ${part.steps_after} after). Other rounds: diembft view TRACE -o PAGE --rounds FIRST-LAST`),
+    part.whole ? null : el("p", { class: "hint", id: "window" }, `This page shows rounds ${part.first_round} to ${part.last_round} of ${part.all_rounds}${part.cut_s === null ? "" : `, the last one up to ${seconds(part.cut_s)}`} (${part.steps_before} events before, ${part.steps_after} after). Other rounds: diembft view TRACE -o PAGE --rounds FIRST-LAST`),
     run.reasons.length ? [el("h3", {}, "Why it failed"), el("ul", {}, run.reasons.map((reason) => el("li", { class: "bad" }, reason)))] : null,
     pairList([
       ["replicas", `${run.n}, a quorum is ${run.quorum}` + (replicaNodes.length > run.n ? `; ${replicaNodes.length} nodes with twins` : "")],
