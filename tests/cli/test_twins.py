@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,15 @@ def test_the_page_of_a_counterexample(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"{page}: shows the counterexample" in capsys.readouterr().out
     data = data_of(page)
     assert data["stories"][0]["property"] == "quorum_progress"
-    assert str(found) in data["replay"]
+    assert data["replay"] == f"diembft twins replay {found}"
+    assert_replay_gives_the_same_page(page)
+
+
+def assert_replay_gives_the_same_page(page: Path) -> None:
+    """What a page says of how to run it again is true."""
+    again = page.with_name("again.html")
+    main([*shlex.split(data_of(page)["replay"])[1:], "--html", str(again)])
+    assert again.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
 
 
 def test_without_a_counterexample_there_is_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +107,8 @@ def test_the_page_of_scenarios_shows_the_one_that_says_the_most(
     main(["twins", "run", *arguments, "--html", str(page), "-j", "1"])
     assert f"{page}: {shown}" in capsys.readouterr().out
     assert (data_of(page)["title"] if page.exists() else None) == title
+    if title is not None:
+        assert_replay_gives_the_same_page(page)
 
 
 def test_scenarios_on_distalgo_give_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 from rich.text import Text
 
-from diembft.cli import options, output, view
+from diembft.cli import options, output, replay, view
 from diembft.twins import formats
 from diembft.twins.explore.models import MODELS
 from diembft.twins.explore.replay import scenario_of
@@ -64,7 +63,7 @@ def command(
     """Decide a whole space of scenarios, of every length, by merging states that behave alike.
 
     Breadth first over distinct global states of the real core, until nothing new appears, a limit is reached, or a
-    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins run`, and
+    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins replay`, and
     with --html as a page.
     """
     options.check_writable(checkpoint, "--checkpoint")
@@ -120,8 +119,7 @@ def _row(level: Level) -> str:
 
 
 def _again(result: Result, file: Path | None) -> str:
-    words = ["diembft", "twins", "run", str(file)]
-    return shlex.join(words if result.question.bugs else [*words, "--expect-violation"])
+    return replay.again(str(file), None, "drop", "symbolic", expect_violation=not result.question.bugs)
 
 
 def _write(result: Result, path: Path | None, html: Path | None) -> Path:

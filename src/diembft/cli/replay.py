@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import click
 from rich.text import Text
 
-from diembft.cli import options, output
+from diembft.cli import options, output, view
 from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.trace.files import write_trace
@@ -85,6 +85,7 @@ def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, ex
 @undelivered
 @options.crypto
 @options.trace
+@view.html
 @options.as_json
 def replay(
     given: str,
@@ -93,6 +94,7 @@ def replay(
     undelivered: Undelivered,
     crypto: Crypto,
     trace: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Execute one SCENARIO, and tell it round by round: who heard whom, which votes and certificates formed, and what
@@ -102,11 +104,14 @@ def replay(
     """
     scenario = read_scenario(given, index)
     options.check_writable(trace, "--trace")
+    options.check_writable(html, "--html")
     command = again(given, index, undelivered, crypto, expect_violation)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
     result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
     if trace is not None:
         write_trace(trace, records)
+    if html is not None:
+        view.write_html(html, records)
     if as_json:
         output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
     else:

@@ -151,11 +151,11 @@ def run(
         )
         seconds = time.monotonic() - began
     if html is not None:
-        said = _write_html(html, source, manner, summary)
+        said = _write_html(html, file, source, manner, summary)
     if as_json:
         output.say_json({**msgspec.structs.asdict(summary), "passed": summary.passed, "seconds": seconds})
     else:
-        _print(summary, seconds, lambda result: _again(result, file, source, manner))
+        _print(summary, seconds, lambda one: _again(one.index, _scenario_of(source, one), file, source, manner))
         if html is not None:
             output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
@@ -172,13 +172,14 @@ def _run_distalgo(file: Path | None, source: Listed | Ranged, expect_violation: 
     return output.PASSED if all(result.as_expected for result in done) else output.FAILED
 
 
-def _write_html(html: Path, source: Listed | Ranged, manner: Manner, summary: Summary) -> str:
+def _write_html(html: Path, file: Path | None, source: Listed | Ranged, manner: Manner, summary: Summary) -> str:
     """Write the page of the scenario that says the most; gives the words that say which it is."""
     result = next(iter(summary.unexpected), summary.first_violated)
     scenario = next(source.scenarios(0, 1), None) if result is None else _scenario_of(source, result)
     if scenario is None:
         return "not written, for there is no scenario"
-    view.write_scenario_html(html, scenario, delayed=manner.delayed, crypto=manner.crypto)
+    again = _again(result.index if result else 0, scenario, file, source, manner)
+    view.write_scenario_html(html, scenario, delayed=manner.delayed, crypto=manner.crypto, replay=again)
     if result is None:
         return f"shows scenario 0 {scenario.name}; it holds, as all others do"
     return f"shows scenario {result.index} {result.name}, the first that is " + (
@@ -192,13 +193,13 @@ def _scenario_of(source: Listed | Ranged, result: Result) -> Scenario:
     return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
-def _again(result: Result, file: Path | None, source: Listed | Ranged, manner: Manner) -> str:
-    """The command that replays the scenario of a result."""
+def _again(index: int, scenario: Scenario, file: Path | None, source: Listed | Ranged, manner: Manner) -> str:
+    """The command that replays a scenario."""
     undelivered = "delay" if manner.delayed else "drop"
     if file is not None:
-        index = result.index if source.count > 1 else None
-        return replay.again(str(file), index, undelivered, manner.crypto, manner.expect_violation)
-    text = format_scenario(_scenario_of(source, result), one_line=True)
+        of_several = index if source.count > 1 else None
+        return replay.again(str(file), of_several, undelivered, manner.crypto, manner.expect_violation)
+    text = format_scenario(scenario, one_line=True)
     return replay.again(text, None, undelivered, manner.crypto, manner.expect_violation)
 
 

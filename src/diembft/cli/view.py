@@ -13,7 +13,7 @@ from diembft.explorer.page import write_page
 from diembft.explorer.plots import FORMATS, write_plot
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.explorer.results import read_results
-from diembft.simulation.system import Crypto
+from diembft.protocols.interface import Crypto
 from diembft.trace.records import Record
 from diembft.twins.scenario import Scenario
 from diembft.twins.tracing import traced
