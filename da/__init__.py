@@ -14,5 +14,6 @@ try:
 except ImportError as error:
     if sys.argv[:1] != ["-m"]:  # imported by a program, which may want to know
         raise
-    print(f"python -m da: {error}", file=sys.stderr)
+    hint = ": is its environment active?" if error.name == "diembft" else ""
+    print(f"python -m da: {error}{hint}", file=sys.stderr)
     sys.exit(2)

@@ -52,6 +52,22 @@ def test_scenarios(tmp_path: Path) -> None:
     assert without.told == "PASS without_bug: held as expected"
 
 
+def test_scenarios_by_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    distalgo = ["twins", "run", str(CONFLICTING), "--runtime", "distalgo"]
+    outcome = diembft(capsys, *distalgo, "--json", "--undelivered", "delay", "--expect-violation")
+    assert outcome.status == 1
+    assert outcome.json["passed"] is False
+    assert [(result["name"], result["as_expected"]) for result in outcome.json["scenarios"]] == [
+        ("with_bug", True),
+        ("without_bug", False),
+    ]
+    refused = diembft(capsys, *distalgo, "--results", "results.jsonl")
+    assert refused.complaint == "--results, --dask: are for campaigns in the simulator"
+
+
 @pytest.mark.parametrize(
     ("run", "error", "text"),
     [
@@ -74,3 +90,5 @@ def test_a_run_without_a_verdict(
     with pytest.raises(error, match=text) as raised:
         run_case(str(case), load(str(case)), runs=tmp_path)
     assert "\n" not in str(raised.value)
+    # Where nothing ran, nothing is left.
+    assert len(list(tmp_path.glob("quick-*"))) == (0 if error is InputError else 1)

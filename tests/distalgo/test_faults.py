@@ -211,11 +211,12 @@ CASES = [
     ("message lost before the start", LOST_BEFORE_START, "it waits in the list of early messages"),
     ("lock held over a fork", LOCK_HELD, "the child waits for a lock that nobody holds"),
 ]
-"""The repair, the program, and what it says without the repair. Two more are seen from outside, see below."""
+"""The repair, the program, and what it says without the repair. Three more are seen from outside, see below."""
 
 
 def test_every_repair_is_tried() -> None:
-    assert {*(name for name, _, _ in CASES), "orphans", "import as"} == {repair.name for repair in faults.REPAIRS}
+    outside = {"orphans", "unseen interrupt", "import as"}
+    assert {*(name for name, _, _ in CASES), *outside} == {repair.name for repair in faults.REPAIRS}
 
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code, _ in CASES])
@@ -245,18 +246,24 @@ def main():
 """
 
 
-@pytest.mark.parametrize("with_repair", [True, False])
-def test_children_end_with_a_killed_parent(with_repair: bool, tmp_path: Path) -> None:
-    program = tmp_path / "program.da"
-    program.write_text(WAITING)
-    without = "nothing" if with_repair else "orphans"
-    code = BEGIN.partition("import da\n")[0] + "from da.__main__ import libmain; sys.argv[1:] = sys.argv[2:]; libmain()"
-    with subprocess.Popen(
+def started(program: Path, without: str) -> subprocess.Popen[bytes]:
+    """A program without the repair of this name."""
+    code = BEGIN.partition("import da\n")[0] + (
+        "from da.__main__ import libmain; sys.argv[1:] = sys.argv[2:]; sys.exit(libmain())"
+    )
+    return subprocess.Popen(
         [sys.executable, "-c", code, without, "--no-log", str(program)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as process:
+    )
+
+
+@pytest.mark.parametrize("with_repair", [True, False])
+def test_children_end_with_a_killed_parent(with_repair: bool, tmp_path: Path) -> None:
+    program = tmp_path / "program.da"
+    program.write_text(WAITING)
+    with started(program, "nothing" if with_repair else "orphans") as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"started\n"
@@ -265,6 +272,24 @@ def test_children_end_with_a_killed_parent(with_repair: bool, tmp_path: Path) ->
             process.wait()
             left = wait_until_gone(process.pid, 5.0 if with_repair else 0.5)
             assert len(left) == (0 if with_repair else 3)
+        finally:
+            end_session(process.pid)
+
+
+@pytest.mark.parametrize("with_repair", [True, False])
+def test_an_interrupt_that_another_thread_gets(with_repair: bool, tmp_path: Path) -> None:
+    program = tmp_path / "program.da"
+    heard_aside = "import signal, threading; signal.pthread_kill(threading.get_ident(), signal.SIGINT)"
+    program.write_text(WAITING.replace('print("started", flush=True)', f'print("started", flush=True); {heard_aside}'))
+    with started(program, "nothing" if with_repair else "unseen interrupt") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"started\n"
+            if with_repair:  # and the children, who have heard nothing, end with it
+                assert process.wait(20) == 1
+                assert wait_until_gone(process.pid, 2.0) == ()
+            else:
+                assert len(wait_until_gone(process.pid, 2.0)) == 4
         finally:
             end_session(process.pid)
 

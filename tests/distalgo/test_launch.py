@@ -1,10 +1,12 @@
 """Runs that end, that do not, and that leave something behind."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from diembft.distalgo.launch import launch, processes_of
+from diembft.distalgo.launch import end_session, launch, processes_of, wait_until_gone
 
 LEAVES_A_CHILD = """
 import os, time
@@ -56,6 +58,31 @@ def test_what_a_run_leaves_is_named_and_ended() -> None:
     assert len(outcome.left) == 1
     assert not outcome.in_time
     assert not is_alive(outcome.left[0])
+
+
+LAUNCHES = """
+import sys
+from diembft.distalgo.launch import launch
+told = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(60)"
+launch([sys.argv[1]], front=["-c", told], timeout_s=60)
+"""
+
+
+def test_a_run_ends_with_whoever_launched_it(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with subprocess.Popen([sys.executable, "-c", LAUNCHES, str(told)]) as launcher:
+        until = time.monotonic() + 30
+        while not told.exists() or not told.read_text():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        run = int(told.read_text())
+        try:
+            assert processes_of(run) == (run,)
+            launcher.kill()
+            launcher.wait()
+            assert wait_until_gone(run, 5.0) == ()
+        finally:
+            end_session(run)
 
 
 def test_processes_are_found_by_their_session() -> None:

@@ -1,8 +1,10 @@
 """Twins scenarios by asking nodes: the same execution as anywhere else. Without the processes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from diembft.consensus.effects import Broadcast, CancelTimer, Effect, SetTimer
 from diembft.consensus.events import Received, Started, Timer, TimerFired
@@ -18,7 +20,7 @@ from diembft.distalgo.stepping import Answer, decode_effects, decode_event, enco
 from diembft.errors import InputError
 from diembft.messages.types import Relay
 from diembft.twins import verdict
-from diembft.twins.formats import read_scenarios
+from diembft.twins.formats import read_scenarios, write_scenarios
 from diembft.twins.scenario import Scenario
 
 CONFIGS = Path("executor_configs")
@@ -126,6 +128,23 @@ def test_the_command_line(tmp_path: Path) -> None:
         ("equivocation_with_bug", ("gap_commit",)),
     ]
     assert job.terms.delayed
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"model": "barrier"}, "model: 'barrier' is for the simulator alone: processes have messages and timers"),
+        ({"bugs": ("nothing",)}, "bugs: 'nothing' is none of conflicting_votes, "),
+    ],
+)
+def test_what_does_not_run_here_is_refused(changes: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    (_, scenario) = read_scenarios(CONFIGS / "conflicting_votes_bug.py")
+    file = tmp_path / "some.jsonl"
+    write_scenarios(file, [structs.replace(scenario, **changes)])
+    with pytest.raises(InputError) as refusal:
+        read_job([str(file), "--runs", str(tmp_path / "runs")])
+    assert str(refusal.value).startswith(f"{file}: without_bug: {complaint}")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

@@ -133,12 +133,15 @@ def run(
     """
     source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file)))
     options.check_writable(html, "--html")
+    crypto = options.crypto_of(runtime, crypto)
+    manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
     if runtime == "distalgo":
         if html is not None:
             raise InputError("--html: a scenario on DistAlgo leaves no trace of which a page could be made")
-        return _run_distalgo(file, source, expect_violation)
+        if results is not None or dask is not None:
+            raise InputError("--results, --dask: are for campaigns in the simulator")
+        return _run_distalgo(file, source, manner, as_json)
     options.check_writable(results, "--results")
-    manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
     with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
         shown = bar.add_task("scenarios", total=source.count)
 
@@ -161,15 +164,22 @@ def run(
     return output.PASSED if summary.passed else output.FAILED
 
 
-def _run_distalgo(file: Path | None, source: Listed | Ranged, expect_violation: bool) -> int:
+def _run_distalgo(file: Path | None, source: Listed | Ranged, manner: Manner, as_json: bool) -> int:
     from diembft.distalgo.command import run_scenarios
 
     if file is None or not isinstance(source, Listed):
         raise InputError("--runtime distalgo: needs a file of scenarios")
-    done = run_scenarios(file, source.listed, ["--expect-violation"] if expect_violation else [])
-    for result in done:
-        output.say(result.told)
-    return output.PASSED if all(result.as_expected for result in done) else output.FAILED
+    arguments = ["--crypto", manner.crypto, "--undelivered", "delay" if manner.delayed else "drop"]
+    done = run_scenarios(
+        file, source.listed, [*arguments, *(["--expect-violation"] if manner.expect_violation else [])]
+    )
+    passed = all(result.as_expected for result in done)
+    if as_json:
+        output.say_json({"passed": passed, "scenarios": done})
+    else:
+        for result in done:
+            output.say(result.told)
+    return output.PASSED if passed else output.FAILED
 
 
 def _write_html(html: Path, file: Path | None, source: Listed | Ranged, manner: Manner, summary: Summary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -91,6 +92,8 @@ def _launch(program: str, arguments: Sequence[str], bound_s: float, verdict: Pat
     """Run one of the programs of this package; what stands in the file that it writes when it is done."""
     done = launch([*OPTIONS, "-m", f"diembft.distalgo.{program}", *arguments], timeout_s=bound_s)
     if done.status == BAD_INPUT:
+        with contextlib.suppress(OSError):
+            verdict.parent.rmdir()  # nothing ran, and so nothing is in it
         raise InputError(_last_line(done))
     if done.status is None:
         raise ChildProcessError(f"DistAlgo: the run did not end in {bound_s:.0f} s")

@@ -9,17 +9,28 @@ import ast
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
+
+from diembft.distalgo import program
 
 PORT_TRIES: Final = 100
 """How many ports are tried: with 99 of 100 ports taken, still two runs in three would find one."""
 
 BACKLOG: Final = 128
 """How many connections may wait to be accepted: Linux's own limit for long, and more than processes in a run."""
+
+LOOK_S: Final = 0.2
+"""How often the main thread looks whether it was interrupted."""
+
+INTERRUPTED_STATUS: Final = 1
+"""What pyDistAlgo ends with after an interrupt."""
 
 ORPHAN_STATUS: Final = 1
 """What a process ends with whose parent is gone; nobody is left to read it."""
@@ -145,6 +156,60 @@ def _lock_held_over_fork(da: Modules) -> None:
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
+def _unseen_interrupt(da: Modules) -> None:
+    container = da.sim.OSThreadContainer
+    start, run, join = container.start, container.run, container.join
+
+    def start_and_listen(self: Any) -> None:
+        self.ended = threading.Event()
+        self.interrupted = False
+        if threading.current_thread() is threading.main_thread():
+            _note_interrupts(self)
+        start(self)
+
+    def run_to_end(self: Any) -> Any:
+        try:
+            return run(self)
+        finally:
+            self.ended.set()
+
+    def join_and_look(self: Any, timeout: float | None = None) -> None:
+        if timeout is None:
+            while not self.ended.wait(LOOK_S):
+                if self.interrupted:
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    _end_interrupted(self)
+                    raise KeyboardInterrupt
+        join(self, timeout)
+
+    container.start, container.run, container.join = start_and_listen, run_to_end, join_and_look
+
+
+def _note_interrupts(container: Any) -> None:
+    """An interrupt is noted in this process, whatever it does just now; children are interrupted as ever."""
+    here = os.getpid()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != here:
+            signal.default_int_handler(number, frame)
+        container.interrupted = True
+
+    signal.signal(signal.SIGINT, note)
+
+
+def _end_interrupted(container: Any) -> None:
+    """End the program's thread, and what is left of its children then. Does not return if the thread goes on."""
+    try:
+        until = time.monotonic() + program.GRACE_S
+        container.end()
+        while not container.ended.wait(LOOK_S) and time.monotonic() < until:
+            container.end()  # before, it may not have been ready to hear that
+    finally:
+        program.end_children(program.GRACE_AFTER_ERROR_S)
+        if not container.ended.is_set():
+            os._exit(INTERRUPTED_STATUS)
+
+
 def _orphans(da: Modules) -> None:
     container = da.sim.OSProcessContainer
     initialize = container.__init__
@@ -225,6 +290,13 @@ REPAIRS: Final = (
         "A process forked while the router unpickles the id of a named process inherits a lock that nobody will "
         "release, and stops at the first named id that it sees.",
         _lock_held_over_fork,
+    ),
+    Repair(
+        "unseen interrupt",
+        "The main thread waits for the program's thread without a limit. The system may hand the signal of Ctrl-C "
+        "to another thread, above all while that forks; then the main thread sleeps on, and the program goes on. "
+        "If a child does not hear it, or the program's thread is just beginning, the main process waits for ever.",
+        _unseen_interrupt,
     ),
     Repair(
         "orphans",

@@ -1,10 +1,12 @@
 """Run a DistAlgo program as a command of its own, bounded in time, and see that nothing of it stays behind.
 
 A DistAlgo run is a main process and one process for each `new`. They are put into a session of their own, so that
-they can be counted after the run, and ended together when they take too long. Counting reads `/proc`: Linux only.
+they can be counted after the run, and ended together when they take too long; and they end when the process that
+launched them does, however it ends. Counting reads `/proc`: Linux only.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -23,6 +25,9 @@ GRACE_S: Final = 2.0
 """Seconds for the processes of a run to be gone after the main process: those that notice its end need a moment."""
 
 _POLL_S: Final = 0.01
+
+_PR_SET_PDEATHSIG: Final = 1
+"""What `prctl` calls the signal that a process gets when its parent has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def launch(
 
     The environment is this process's with `env` laid over it.
     """
+    libc = ctypes.CDLL(None)
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         # Files rather than pipes: reading a pipe would wait for whoever has inherited it.
         began = time.monotonic()
@@ -69,6 +75,8 @@ def launch(
             cwd=cwd,
             env={**os.environ, **(env or {})},
             start_new_session=True,
+            # If this process is killed, nobody is left to end the session; the main process's children follow it.
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )
         status: int | None
         try:

@@ -100,7 +100,7 @@ def read_job(arguments: Sequence[str]) -> Job:
     asked = parser.parse_args(arguments)
     if asked.first < 0 or (asked.count is not None and asked.count < 1):
         raise InputError("testexec.da: --first, --count: must not be negative, and count at least 1")
-    scenarios = read_scenarios(asked.file, known_bugs=BUGS)
+    scenarios = read_scenarios(asked.file)
     last = len(scenarios) if asked.count is None else asked.first + asked.count
     chosen = tuple(scenarios[asked.first : last])
     if not chosen:
@@ -108,10 +108,22 @@ def read_job(arguments: Sequence[str]) -> Job:
     if asked.bug is not None:
         bugs = tuple(asked.bug)
         chosen = tuple([structs.replace(scenario, bugs=bugs) for scenario in chosen])
+    for scenario in chosen:
+        try:
+            _check(scenario, asked.crypto)
+        except InputError as error:
+            raise InputError(f"{asked.file}: {scenario.name}: {error}") from None
     folder = asked.folder or new_folder(asked.runs, asked.file.name.partition(".")[0])
     bound_s = sum([bound_of(scenario) for scenario in chosen]) + SLACK_S
     delayed = asked.undelivered == "delay"
     return Job(chosen, Terms(asked.expect_violation, delayed, asked.crypto, folder.absolute(), bound_s))
+
+
+def _check(scenario: Scenario, crypto: Crypto) -> None:
+    """Raises InputError, before any process is made, for what does not run here."""
+    if scenario.model != "timed":
+        raise InputError(f"model: {scenario.model!r} is for the simulator alone: processes have messages and timers")
+    _system_of(scenario, crypto)
 
 
 def bound_of(scenario: Scenario) -> float:
@@ -168,10 +180,10 @@ def decode_scenario(data: bytes) -> Scenario:
 
 
 def _system_of(scenario: Scenario, crypto: Crypto) -> DiemBftSystem:
-    """The nodes of a scenario. Raises InputError if it is of another protocol."""
+    """The nodes of a scenario. Raises InputError if it is of another protocol, or names a bug that there is not."""
     system = system_of(scenario, crypto)
     if not isinstance(system, DiemBftSystem):
-        raise InputError(f"{scenario.name}: protocol: {scenario.protocol!r} does not run on DistAlgo")
+        raise InputError(f"protocol: {scenario.protocol!r} is for the simulator alone")
     return system
 
 
