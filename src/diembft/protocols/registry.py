@@ -13,6 +13,8 @@ from diembft.protocols.interface import UnderTest
 
 BUILT_IN = {
     "diembft": "diembft.protocols.diembft.protocol:DIEMBFT",
+    "hotstuff": "diembft.protocols.hotstuff.protocol:HOTSTUFF",
+    "fast-hotstuff": "diembft.protocols.hotstuff.protocol:FAST_HOTSTUFF",
 }
 """Those that come with the tester: where they are, by their short names."""
 
