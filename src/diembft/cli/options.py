@@ -12,7 +12,9 @@ import click
 from click.core import ParameterSource
 
 from diembft.cli.parallel import default_jobs
+from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.protocols.registry import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 from diembft.simulation.system import Crypto
 
 MAX_JOBS = 256
@@ -72,6 +74,21 @@ bugs = click.option(
     metavar="NAME",
     help=f"Plant a bug in all replicas; may be repeated. NAME is one of {', '.join(BUGS)}.",
 )
+bugs_of_protocol = click.option(
+    "--bug",
+    "bugs",
+    multiple=True,
+    metavar="NAME",
+    help="Plant a bug in all replicas; may be repeated. NAME is one of those of the protocol: in diembft "
+    f"{', '.join(BUGS)}.",
+)
+protocol = click.option(
+    "--protocol",
+    default=DEFAULT_PROTOCOL,
+    show_default=True,
+    metavar="NAME",
+    help=f"The protocol under test: {', '.join(BUILT_IN)}, or module:name for one of your own (docs/protocols.md).",
+)
 trace = click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
@@ -84,6 +101,14 @@ def as_given(crypto: Crypto, bugs: Sequence[str]) -> list[str]:
     for bug in bugs:
         words += ["--bug", bug]
     return words
+
+
+def check_bugs(protocol: str, bugs: Sequence[str]) -> None:
+    """Complain about a protocol that there is not, and about bugs that it has not."""
+    known = protocol_of(protocol).bugs
+    for bug in bugs:
+        if bug not in known:
+            raise InputError(f"--bug: {bug!r} is none of those of {protocol}: {', '.join(known) or 'it has none'}")
 
 
 def crypto_of(runtime: Runtime, crypto: Crypto) -> Crypto:

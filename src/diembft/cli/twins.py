@@ -47,7 +47,8 @@ def _shape(command: Command) -> Command:
         click.option("--seed", type=int, help="Take a sample without replacement, which this number fixes."),
         click.option("--count", type=click.IntRange(1), help=f"How many [default: {DEFAULT_COUNT}, or all if fewer]."),
         click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first number."),
-        options.bugs,
+        options.bugs_of_protocol,
+        options.protocol,
         click.option(
             "--model",
             type=click.Choice(["timed", "barrier", "two-phase"]),
@@ -77,6 +78,7 @@ def _shape(command: Command) -> Command:
 
 
 def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool, **shape: Any) -> Ranged:
+    options.check_bugs(shape["protocol"], shape["bugs"])
     space = Space(**shape)
     left = max(0, space.count - first)
     return Ranged(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)

@@ -300,16 +300,16 @@ class Showing(Protocol):
         """Fields of the header: `chain_id`, `epoch`, `public_keys`."""
         ...
 
-    def message(self, message: Any) -> Message:
-        """A message."""
+    def message(self, message: Any, sender: int) -> Message:
+        """A message of this replica."""
         ...
 
     def certificate(self, certificate: Any) -> QC | None:
         """A certificate; None for one that a round was given up."""
         ...
 
-    def vote(self, message: Any) -> VoteMsg | None:
-        """A vote; None for another message."""
+    def vote(self, message: Any, sender: int) -> VoteMsg | None:
+        """A vote of this replica; None for another message."""
         ...
 
     def refusals(self, effects: Sequence[Any]) -> tuple[str | None, str | None]:
@@ -320,8 +320,8 @@ class Showing(Protocol):
         """The record of an effect, if there is one; sending and timers are recorded without being asked for."""
         ...
 
-    def state(self, replica: Any) -> tuple[Any, ...]:
-        """A replica's state: the fields of `records.State` from `current_round` on."""
+    def state(self, node: str, replica: Any) -> tuple[Any, ...]:
+        """A node's state: the fields of `records.State` from `current_round` on."""
         ...
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
-from diembft.protocols.interface import Crypto, Replica, Showing, System
+from diembft.protocols.interface import Crypto, Replica, Showing, System, UnderTest
 from diembft.protocols.registry import protocol_of
+from diembft.protocols.showing import Shown
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.executor import Observer, execute
@@ -26,9 +27,10 @@ RUNTIME = "twins"
 class TraceObserver(Observer):
     """Writes down all that happens; times become seconds."""
 
-    def __init__(self, scenario: Scenario, system: System) -> None:
+    def __init__(self, scenario: Scenario, system: System, showing: Showing) -> None:
         self.records: list[Record] = []
-        self._showing = showing_of(scenario)
+        self._showing = showing
+        self._identity = system.cast.identity
         self._names = system.cast.names
         self._tick_s = scenario.delay_bound_s / TICKS_PER_BOUND
         self._states: list[tuple[object, ...]] = [() for _ in self._names]
@@ -41,7 +43,7 @@ class TraceObserver(Observer):
 
     def sent(self, tick: int, node: int, number: int, to: int, message: Any) -> None:
         """See Observer."""
-        shown = self._showing.message(message)
+        shown = self._showing.message(message, self._identity[node])
         self.records.append(records.Sent(self._at(tick), self._names[node], number, self._members(to), shown))
 
     def dropped(self, tick: int, number: int, receivers: int, reason: str) -> None:
@@ -65,7 +67,7 @@ class TraceObserver(Observer):
             record = self._effect(at, name, effect)
             if record is not None:
                 self.records.append(record)
-        state = self._showing.state(replica)
+        state = self._showing.state(name, replica)
         if state != self._states[node]:
             self._states[node] = state
             self.records.append(records.State(at, name, *state))
@@ -90,11 +92,9 @@ class TraceObserver(Observer):
                 return self._showing.effect(at, name, effect)
 
 
-def showing_of(scenario: Scenario) -> Showing:
-    """How traces show the protocol of a scenario."""
-    protocol = protocol_of(scenario.protocol)
-    assert protocol.showing is not None
-    return protocol.showing
+def showing_of(protocol: UnderTest, system: System) -> Showing:
+    """How a trace shows an execution of this protocol."""
+    return Shown(protocol, system) if protocol.showing is None else protocol.showing
 
 
 def _at(record: Record) -> float:
@@ -114,8 +114,8 @@ def traced(
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)
     system = system_of(scenario, crypto)
-    cast, showing = system.cast, showing_of(scenario)
-    observer = TraceObserver(scenario, system)
+    cast, showing = system.cast, showing_of(protocol_of(scenario.protocol), system)
+    observer = TraceObserver(scenario, system, showing)
     if timed:
         record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
     else:
@@ -137,6 +137,10 @@ def traced(
         **showing.header(system),
     )
     at = judgement.end * scenario.delay_bound_s / TICKS_PER_BOUND
+
+    def signer(message: Any) -> int:
+        return next(cast.identity[node] for _, node, sent in record.sent if sent == message)
+
     violated = [
         records.Violated(
             at,
@@ -145,7 +149,7 @@ def traced(
             finding.nodes,
             finding.round,
             tuple([qc for value in finding.certificates if (qc := showing.certificate(value)) is not None]),
-            tuple([vote for value in finding.signed if (vote := showing.vote(value)) is not None]),
+            tuple([vote for value in finding.signed if (vote := showing.vote(value, signer(value))) is not None]),
         )
         for finding in judgement.violations
     ]

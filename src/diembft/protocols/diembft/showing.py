@@ -22,7 +22,7 @@ class DiemBftShowing(Showing):
         config = system.config
         return {"chain_id": config.chain_id, "epoch": config.epoch, "public_keys": system.public_keys}
 
-    def message(self, message: Message) -> Message:
+    def message(self, message: Message, sender: int) -> Message:
         """See Showing."""
         return message
 
@@ -30,7 +30,7 @@ class DiemBftShowing(Showing):
         """See Showing."""
         return certificate if isinstance(certificate, QC) else None
 
-    def vote(self, message: VoteMsg | TimeoutMsg) -> VoteMsg | None:
+    def vote(self, message: VoteMsg | TimeoutMsg, sender: int) -> VoteMsg | None:
         """See Showing."""
         return message if isinstance(message, VoteMsg) else None
 
@@ -66,7 +66,7 @@ class DiemBftShowing(Showing):
             case _:
                 return None
 
-    def state(self, replica: Replica) -> tuple[Any, ...]:
+    def state(self, node: str, replica: Replica) -> tuple[Any, ...]:
         """See Showing."""
         tree, safety, round_ = replica.tree, replica.safety, replica.current_round
         return (
