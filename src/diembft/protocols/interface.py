@@ -343,6 +343,13 @@ class UnderTest(Protocol):
     """How many blocks of consecutive rounds, each certified by the next, commit the first one when the last is
     certified: 2 in DiemBFT, 3 in HotStuff."""
 
+    commit_bounds: int | None = None
+    """In how many delay bounds after the first correct replica entered its round a block of a correct leader must be
+    committed by all, once the network is whole; None: 7, and two more for each block that `chain` is longer than 2."""
+
+    timed_rounds: bool = False
+    """Whether a round just takes its time, so that replicas leave it though no set of nodes held a quorum."""
+
     accountable: bool = False
     """Whether two votes in a round, or a vote for a block on a parent of round p and a later timeout that knows nothing
     as high as p, are what a violation of agreement can be pinned on."""

@@ -77,7 +77,8 @@ class Terms(NamedTuple):
     @property
     def bounds(self) -> int:
         """The same in delay bounds."""
-        return LIVENESS_BOUNDS + 2 * (self.protocol.chain - 2)
+        own = self.protocol.commit_bounds
+        return LIVENESS_BOUNDS + 2 * (self.protocol.chain - 2) if own is None else own
 
 
 def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Terms:
@@ -90,8 +91,9 @@ def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Te
         down = (down | round_.crash) & ~round_.restart
         if round_.crash or round_.restart:
             gst = max(gst, index + 1)
+    protocol = protocol_of(scenario.protocol)
     quorumless = None
-    for index, round_ in enumerate(routes):
+    for index, round_ in enumerate(() if protocol.timed_rounds else routes):
         if not round_.has_quorum and not (delayed if round_.delayed is None else round_.delayed):
             quorumless = index + 1
             break
@@ -110,7 +112,7 @@ def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Te
         bool(scenario.bugs),
         False,
         system.signed,
-        protocol_of(scenario.protocol),
+        protocol,
     )
     everywhere = all(round_.has_quorum for round_ in routes)  # what is delayed lets nobody leave a round either
     promises = tolerable and everywhere and not crashes and not silencing and bool(judged_rounds(terms))
