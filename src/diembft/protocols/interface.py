@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from msgspec import Struct
 
-from diembft.messages.types import QC, Message, VoteMsg
+from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
 from diembft.trace.records import Record
 
@@ -304,12 +304,8 @@ class Showing(Protocol):
         """A message of this replica."""
         ...
 
-    def certificate(self, certificate: Any) -> QC | None:
-        """A certificate; None for one that a round was given up."""
-        ...
-
-    def vote(self, message: Any, sender: int) -> VoteMsg | None:
-        """A vote of this replica; None for another message."""
+    def certificate(self, certificate: Any) -> QC | TC:
+        """A certificate."""
         ...
 
     def refusals(self, effects: Sequence[Any]) -> tuple[str | None, str | None]:

@@ -71,14 +71,10 @@ class Shown(Showing):
             return types.BlockResponse(round_, tuple([self._block(block) for block in told.blocks]))
         return types.BlockRequest(round_, NOTHING, NOTHING, 1)
 
-    def certificate(self, certificate: Any) -> QC | None:
+    def certificate(self, certificate: Any) -> QC | TC:
         """See Showing."""
-        return None if self._reading.certificate(certificate).block is None else self._qc(certificate)
-
-    def vote(self, message: Any, sender: int) -> VoteMsg | None:
-        """See Showing."""
-        shown = self.message(message, sender)
-        return shown if isinstance(shown, VoteMsg) else None
+        says = self._reading.certificate(certificate)
+        return self._tc(certificate, ()) if says.block is None else self._qc(certificate)
 
     def refusals(self, effects: Sequence[Any]) -> tuple[str | None, str | None]:
         """See Showing: nothing is said of them."""

@@ -31,7 +31,6 @@ from diembft.trace.records import Record
 from diembft.twins.oracles.verdict import Finding, Outcome
 from diembft.twins.scenario import Scenario
 from diembft.twins.text import format_round, format_scenario
-from diembft.twins.tracing import showing_of
 from diembft.twins.verdict import Judgement
 
 LOST = "red"
@@ -248,13 +247,10 @@ class _Teller:
             return []
         style = {Outcome.HELD: HEARD, Outcome.VIOLATED: VIOLATED, Outcome.UNDECIDED: QUIET}[finding.outcome]
         lines = [Text.assemble((f"{finding.outcome.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
-        showing = showing_of(self.scenario)
-        for value in finding.certificates:
-            certificate = value if isinstance(value, QC | TC) else showing.certificate(value)
-            if certificate is not None:
+        for certificate in finding.certificates:
+            if isinstance(certificate, QC | TC):
                 lines.append(Text.assemble("    ", *self.certificate(certificate)))
-        for value in finding.signed:
-            message = showing.message(value)
+        for message in finding.signed:
             if not isinstance(message, VoteMsg | TimeoutMsg):
                 continue
             sender = message.sender if isinstance(message, VoteMsg) else message.tmo_info.sender

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
+
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
+from diembft.messages.types import QC, VoteMsg
+from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Crypto, Replica, Showing, System, UnderTest
 from diembft.protocols.registry import protocol_of
 from diembft.protocols.showing import Shown
@@ -15,7 +19,9 @@ from diembft.trace.records import Record
 from diembft.twins.executor import Observer, execute
 from diembft.twins.explore.execution import check_options, in_order
 from diembft.twins.explore.execution import execute as execute_model
+from diembft.twins.oracles.verdict import Finding
 from diembft.twins.record import TICKS_PER_BOUND
+from diembft.twins.record import Record as Executed
 from diembft.twins.scenario import Scenario
 from diembft.twins.system import system_of
 from diembft.twins.text import format_scenario
@@ -102,12 +108,26 @@ def _at(record: Record) -> float:
     return record.at
 
 
+def _shown(judgement: Judgement, record: Executed, cast: Cast, showing: Showing) -> Judgement:
+    """The findings in the terms of a trace."""
+
+    def signer(message: Any) -> int:
+        return next(cast.identity[node] for _, node, sent in record.sent if sent == message)
+
+    def shown(finding: Finding) -> Finding:
+        certificates = tuple([showing.certificate(certificate) for certificate in finding.certificates])
+        signed = tuple([showing.message(message, signer(message)) for message in finding.signed])
+        return structs.replace(finding, certificates=certificates, signed=signed)
+
+    return judgement._replace(findings=tuple([shown(finding) for finding in judgement.findings]))
+
+
 def traced(
     scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", replay: str = ""
 ) -> tuple[Judgement, list[Record]]:
     """Execute and judge a scenario, and give the whole trace: header, records, what was violated, and the end.
 
-    `replay` is the command that runs the same again.
+    Findings show certificates and messages as the trace does. `replay` is the command that runs the same again.
     """
     timed = scenario.model == "timed"
     if not timed:
@@ -121,7 +141,7 @@ def traced(
     else:
         record = execute_model(scenario, observer=observer)
         observer.records.sort(key=_at)
-    judgement = judge(record, terms(scenario, delayed=delayed, crypto=crypto))
+    judgement = _shown(judge(record, terms(scenario, delayed=delayed, crypto=crypto)), record, cast, showing)
     header = records.Header(
         runtime=RUNTIME,
         nodes=tuple(
@@ -137,10 +157,6 @@ def traced(
         **showing.header(system),
     )
     at = judgement.end * scenario.delay_bound_s / TICKS_PER_BOUND
-
-    def signer(message: Any) -> int:
-        return next(cast.identity[node] for _, node, sent in record.sent if sent == message)
-
     violated = [
         records.Violated(
             at,
@@ -148,8 +164,8 @@ def traced(
             finding.detail,
             finding.nodes,
             finding.round,
-            tuple([qc for value in finding.certificates if (qc := showing.certificate(value)) is not None]),
-            tuple([vote for value in finding.signed if (vote := showing.vote(value, signer(value))) is not None]),
+            tuple([certificate for certificate in finding.certificates if isinstance(certificate, QC)]),
+            tuple([message for message in finding.signed if isinstance(message, VoteMsg)]),
         )
         for finding in judgement.violations
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
 from diembft.consensus.replica import Replica
-from diembft.messages.types import QC, TC, Message, TimeoutMsg, VoteMsg
+from diembft.messages.types import QC, TC, Message
 from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.protocols.interface import Showing
 from diembft.trace import records
@@ -26,13 +26,9 @@ class DiemBftShowing(Showing):
         """See Showing."""
         return message
 
-    def certificate(self, certificate: QC | TC) -> QC | None:
+    def certificate(self, certificate: QC | TC) -> QC | TC:
         """See Showing."""
-        return certificate if isinstance(certificate, QC) else None
-
-    def vote(self, message: VoteMsg | TimeoutMsg, sender: int) -> VoteMsg | None:
-        """See Showing."""
-        return message if isinstance(message, VoteMsg) else None
+        return certificate
 
     def refusals(self, effects: Sequence[Effect]) -> tuple[str | None, str | None]:
         """See Showing."""
