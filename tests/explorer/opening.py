@@ -87,6 +87,30 @@ class Shown:
         """The step of replay, from 0."""
         return int(self.page.input_value("#slider"))
 
+    def click_lane(self, node: int, x: float) -> None:
+        """Click on a node's lane: at `x`, or the first place from there that is not near an arrow or a mark."""
+        place = self.page.evaluate(
+            """([node, wanted]) => {
+                const lane = document.querySelector(`[data-lane="${node}"] rect`).getBoundingClientRect();
+                const y = lane.top + lane.height / 2;
+                const drawn = [...document.querySelectorAll("#marks *")].map((one) => one.getBoundingClientRect());
+                const marks = drawn.filter((box) => box.top - 9 <= y && y <= box.bottom + 9);
+                const svg = document.getElementById("diagram").getBoundingClientRect();
+                const crossings = [...document.querySelectorAll("line[data-message]")].flatMap((line) => {
+                    const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((name) => Number(line.getAttribute(name)));
+                    const share = (y - svg.top - y1) / (y2 - y1);
+                    return -0.3 < share && share < 1.3 ? [svg.left + x1 + share * (x2 - x1)] : [];
+                });
+                const crossed = (x) => crossings.some((other) => Math.abs(other - x) < 12);
+                const marked = (x) => marks.some((box) => box.left - 9 <= x && x <= box.right + 9);
+                let x = wanted;
+                while (x < svg.right && (crossed(x) || marked(x))) x++;
+                return [x, y];
+            }""",
+            [node, x],
+        )
+        self.page.mouse.click(*place)
+
     def click_arrow(self, message: int, delivery: int) -> None:
         """Click on an arrow, a third of its way from its beginning."""
         box = self.page.evaluate(

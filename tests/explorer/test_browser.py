@@ -234,6 +234,45 @@ def test_a_click_on_a_message_shows_its_content_and_fate(opened: Opener, to: int
     assert fate in shown.text("#panel tr.current")
 
 
+def test_a_click_on_a_lane_shows_the_state_of_its_node(opened: Opener) -> None:
+    shown = opened(fault_free(rounds=6))
+    shown.page.keyboard.press("0")
+    shown.settle()
+    for x in (300, 500, 800):
+        shown.click_lane(2, x)
+        step = shown.step()
+        states = [one.state for one in shown.data.steps[: step + 1] if one.node == 2 and one.state is not None]
+        panel = shown.text("#panel")
+        assert panel.startswith("State of replica2 at ")
+        assert f"current round\n{states[-1].round}\n" in panel
+        assert f"highest_vote_round\n{states[-1].highest_vote_round}\n" in panel
+        assert (f"committed\n{states[-1].height} blocks, the last one B{states[-1].height}" in panel) is (
+            states[-1].height > 0
+        )
+        assert "How it came to this" in panel
+    assert states[-1].round > 4
+
+
+def test_a_state_can_be_reached_by_keys(opened: Opener) -> None:
+    shown = opened(fault_free(rounds=6))
+    shown.page.keyboard.press("2")
+    shown.page.focus("#state-table [data-node='1'] button >> nth=0")
+    shown.page.keyboard.press("Enter")
+    assert shown.text("#panel").startswith("State of replica1 at ")
+    shown.page.keyboard.press("ArrowLeft")
+    assert shown.text("#panel").startswith(f"Step {shown.step() + 1}, ")
+
+
+def test_a_click_on_a_mark_shows_what_happened(opened: Opener) -> None:
+    shown = opened(small_quorum())
+    assert shown.text("#panel").startswith("✖ agreement")
+    shown.settle()
+    box = shown.page.locator("#marks .commit").first.bounding_box()
+    assert box is not None
+    shown.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert "commits B1" in shown.text("#panel")
+
+
 def test_lost_messages_say_why_where_they_break_off(opened: Opener) -> None:
     shown = opened(with_faults())
     assert sorted(set(shown.texts("#messages .lost-text"))) == ["crashed", "loss"]

@@ -9,7 +9,7 @@ from diembft.errors import InputError
 from diembft.explorer.data import NONE, PageData
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.trace.files import write_trace
-from diembft.trace.records import Crashed, Delivered, Header, Record, Sent, SetAttribute, State, Violated
+from diembft.trace.records import Crashed, Delivered, Header, Partitioned, Record, Sent, SetAttribute, State, Violated
 from tests.explorer.traces import fault_free, replicas, small_quorum, with_faults
 
 
@@ -72,6 +72,13 @@ def test_faults_are_steps() -> None:
     assert page.reasons == ["replica1 committed nothing"]
     cut = next(step for step in page.steps if step.kind == "partitioned")
     assert cut.sets == [[0, 1], [2, 3]]
+
+
+def test_a_node_in_no_set_of_a_partition_is_alone() -> None:
+    trace = fault_free(rounds=1)
+    trace.insert(-1, Partitioned(0.1, (("replica0", "replica3"), (), ("replica2",))))
+    cut = next(step for step in prepare(trace).steps if step.kind == "partitioned")
+    assert cut.sets == [[0, 3], [2], [1]]
 
 
 def test_twins_are_a_pair_and_scripted_sets_belong_to_rounds() -> None:

@@ -96,7 +96,7 @@ def test_faults_of_a_run(tmp_path: Path) -> None:
             Paused(2.0, "replica2"),
             Resumed(2.5, "replica2"),
             Crashed(3.0, "replica3"),
-            Partitioned(3.5, (("replica0",), ("replica1", "replica2", "replica3"))),
+            Partitioned(3.5, (("replica1", "replica2", "replica3"),)),
             Accepted(4.0, "client0", 1, "ok", 1.0),
         ],
     )

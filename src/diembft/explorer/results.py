@@ -166,7 +166,7 @@ def run_latency(trace: Sequence[Record]) -> RunLatency:
         header.description or f"A run of {header.n} replicas",
         blocks,
         tuple((record.at, record.latency_s) for record in trace if isinstance(record, Accepted)),
-        _spans(trace, end_s),
+        _spans(trace, frozenset([node.name for node in header.nodes]), end_s),
         _moments(trace, header.delta_s),
         end_s,
     )
@@ -189,7 +189,7 @@ def _block_latencies(trace: Sequence[Record]) -> tuple[BlockLatency, ...]:
     return tuple(sorted(latencies, key=lambda latency: latency.proposed_s))
 
 
-def _spans(trace: Sequence[Record], end_s: float) -> tuple[Span, ...]:
+def _spans(trace: Sequence[Record], names: frozenset[str], end_s: float) -> tuple[Span, ...]:
     spans: list[Span] = []
     down: dict[str, tuple[float, str]] = {}
     cut_s: float | None = None
@@ -206,7 +206,7 @@ def _spans(trace: Sequence[Record], end_s: float) -> tuple[Span, ...]:
             case Partitioned() if record.round is None:
                 if cut_s is not None:
                     spans.append(Span(cut_s, record.at, "partition"))
-                cut_s = record.at if len(record.sets) > 1 else None
+                cut_s = None if any(names <= set(members) for members in record.sets) else record.at
             case _:
                 pass
     spans += [Span(start_s, end_s, kind, node) for node, (start_s, kind) in down.items()]

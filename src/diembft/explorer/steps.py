@@ -265,7 +265,9 @@ class Reader:
         self.violations.append((step, record))
 
     def _partition(self, record: Partitioned, at: float) -> None:
-        sets = [[self.index[name] for name in nodes] for nodes in record.sets]
+        sets = [[self.index[name] for name in nodes] for nodes in record.sets if nodes]
+        in_sets = {node for members in sets for node in members}
+        sets += [[node] for node in range(self.node_count) if node not in in_sets]
         if record.round is None:
             self._new_step(data.Step(moment(at), "partitioned", sets=sets))
         else:

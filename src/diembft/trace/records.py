@@ -223,7 +223,7 @@ class Resumed(Struct, frozen=True, gc=False, tag_field="type", tag="resumed"):
 class Partitioned(Struct, frozen=True, gc=False, tag_field="type", tag="partitioned"):
     """From now on (or, with `round`, for the messages of that round) nodes hear only those of their set.
 
-    One set of all nodes: the network is whole.
+    A node in no set hears nobody. One set of all nodes: the network is whole.
     """
 
     at: float

@@ -155,6 +155,35 @@ function stepDetails(index) {
   ];
 }
 
+// What a node knows and holds after a step, and how it came to that.
+function stateDetails(node, index) {
+  const list = statesOf[node], at = run.steps[index].at, entry = lastIndexAt(list, index);
+  const state = list.states[entry], changed = list.steps[entry], next = list.steps[entry + 1];
+  const certificate = (held) => (held === NONE ? "none" : [certificateLink(held), " ", signersOf(run.certificates[held])]);
+  const committed = run.blocks.map((_, block) => block).filter((block) => run.blocks[block].committed[node] !== NONE && run.blocks[block].committed[node] <= index);
+  const last = committed.reduce((best, block) => (best === NONE || run.blocks[block].round > run.blocks[best].round ? block : best), NONE);
+  const timer = timerSpans.find((span) => span.node === node && span.start <= at && at < span.end);
+  const status = statusAt(node, index);
+  return [
+    el("p", { class: "lead" }, `State of ${nodeName(node)} at ${seconds(at)}`),
+    status === "up" ? null : el("p", { class: "bad" }, status),
+    pairList([
+      ["current round", String(state.round)],
+      ["its leader", state.leader === run.nodes[node].replica ? `${replicaName(state.leader)}, itself` : replicaName(state.leader)],
+      ["highest_vote_round", String(state.highest_vote_round)],
+      ["highest_qc_round", String(state.highest_qc_round)],
+      ["high_qc", certificate(state.high_qc)],
+      ["high_commit_qc", certificate(state.high_commit_qc)],
+      ["last_round_tc", tcParts(state.tc)],
+      ["committed", state.height ? [`${state.height} blocks, the last one `, blockLink(last)] : "nothing"],
+      ["round timer", timer ? `${timer.delay} s, since ${seconds(timer.start)}` : "not set"],
+    ]),
+    el("h3", {}, "How it came to this"),
+    el("p", {}, changed === NONE ? "It was so before this window." : [stepText(run.steps[changed]), " (", stepLink(changed, seconds(run.steps[changed].at)), ")"]),
+    next === undefined ? null : el("p", { class: "soft" }, "It changes next in ", stepLink(next, `step ${next + 1}, ${seconds(run.steps[next].at)}`), "."),
+  ];
+}
+
 function blockDetails(index) {
   const block = run.blocks[index];
   const proposals = run.messages.filter((message) => message.kind === "proposal" && message.block === index);
@@ -197,6 +226,7 @@ function details() {
   if (!run.steps.length) return [el("p", { class: "soft" }, "Nothing happens in this trace.")];
   switch (selection.type) {
     case "message": return messageDetails(selection.index, selection.delivery);
+    case "state": return stateDetails(selection.delivery, selection.index);
     case "block": return blockDetails(selection.index);
     case "certificate": return certificateDetails(selection.index);
     default: return stepDetails(replay.step);

@@ -199,10 +199,12 @@ function drawWalls(g) {
   return group;
 }
 
+const laneThickness = (g) => Math.min(14, g.gap * 0.4);
+
 // Each lane in segments, one for each round that the node was in.
 function drawLanes(g) {
   const group = svg("g", { id: "lanes" });
-  const thick = Math.min(14, g.gap * 0.4);
+  const thick = laneThickness(g);
   for (const node of g.order) {
     const y = g.y(node);
     group.append(svg("line", { class: "lane", x1: GUTTER, x2: g.width, y1: y, y2: y }));
@@ -442,6 +444,7 @@ function drawCursor(g = geometry()) {
     if (g.rowOf.has(step.node)) parts.push(svg("circle", { class: "ring", cx: x, cy: g.y(step.node), r: 9 }));
     if (step.message !== NONE) parts.push(...highlight(g, run.messages[step.message], step.delivery, "now"));
   }
+  if (selection.type === "state" && g.rowOf.has(selection.delivery)) parts.push(svg("circle", { class: "ring", cx: g.x(run.steps[selection.index].at), cy: g.y(selection.delivery), r: 6 }));
   if (selection.type === "message") parts.push(...highlight(g, run.messages[selection.index], selection.delivery));
   if (selection.type === "block")
     for (const message of run.messages) if (message.block === selection.index && (message.kind === "proposal" || message.kind === "vote") && passes(message)) parts.push(...highlight(g, message, NONE));
@@ -473,12 +476,22 @@ function hit(x, y) {
     if (distance < least) [best, least] = [{ type: "step", index: mark.step }, distance];
   }
   if (best) return best;
-  least = 6;
+  const lane = hitLane(x, y);
+  least = lane ? 2.5 : 6; // An arrow that crosses a lane must be hit well.
   for (const item of shown.hits) {
     const distance = toSegment(x, y, item);
     if (distance < least) [best, least] = [{ type: "message", index: item.message.index, delivery: item.index }, distance];
   }
-  return best;
+  return best ?? lane;
+}
+
+// The state of a node at a moment.
+function hitLane(x, y) {
+  const g = geometry(), at = timeOfX(x), thick = laneThickness(g);
+  const node = g.order.find((candidate) => Math.abs(g.y(candidate) - y) <= thick / 2 && run.nodes[candidate].replica !== NONE);
+  if (node === undefined || at > endTime) return null;
+  const step = stepAtTime(at);
+  return stateAt(node, step) ? { type: "state", index: step, delivery: node } : null;
 }
 
 function toSegment(x, y, { x1, y1, x2, y2 }) {
@@ -489,6 +502,7 @@ function toSegment(x, y, { x1, y1, x2, y2 }) {
 
 function tipText(found) {
   if (found.type === "step") return stepText(run.steps[found.index]);
+  if (found.type === "state") return `${nodeName(found.delivery)} in round ${stateAt(found.delivery, found.index).round}; click for its state`;
   const message = run.messages[found.index], delivery = message.deliveries[found.delivery];
   const lines = [`${messageText(message)}`, `${nodeName(message.node)} → ${nodeName(delivery.to)}, sent ${seconds(message.at)}`];
   const late = delivery.fate === "in flight" ? "" : ` at ${seconds(delivery.at)}`;

@@ -114,7 +114,7 @@ const toggleTheme = () => setTheme(document.documentElement.dataset.theme !== "d
 function showKeys() {
   const dialog = byId("keys");
   dialog.replaceChildren(el("h2", {}, "Keys"), el("table", {}, el("tbody", {}, KEYS.map(([key, what]) => el("tr", {}, el("td", {}, key.split(" ").map((one) => [el("kbd", {}, one), " "])), el("td", {}, what))))),
-    el("p", { class: "soft" }, "Click a message, mark or block for its content; click a lane's name to see only its messages; drag to move, turn the wheel to zoom. Tab reaches every control."),
+    el("p", { class: "soft" }, "Click a message, a mark, a lane (for the state of its node) or a block for its content; click a lane's name to see only its messages; drag to move, turn the wheel to zoom. Tab reaches every control."),
     el("button", { type: "button", onclick: () => dialog.close() }, "Close"));
   dialog.showModal();
 }
@@ -203,7 +203,7 @@ function begin() {
     showStoryMoment();
     const side = shownStory.sides[0];
     const block = !side ? newestBlock() : shownStory.fork === NONE ? side.block : shownStory.fork;
-    if (block !== NONE) revealBlock(block);
+    if (block !== NONE) beginTreeAt(block);
   } else {
     goTo(run.steps.length - 1, false);
     showAll();

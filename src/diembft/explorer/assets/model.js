@@ -64,16 +64,18 @@ function push(list, step, state) {
   list.states.push(state);
 }
 
-// The last entry of a list at or before a step; null if there is none.
-function lastAt(list, step) {
+// Where the last entry of a list at or before a step is; NONE if there is none.
+function lastIndexAt(list, step) {
   let low = 0, high = list.steps.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (list.steps[middle] <= step) low = middle + 1;
     else high = middle;
   }
-  return low ? list.states[low - 1] : null;
+  return low - 1;
 }
+
+const lastAt = (list, step) => list.states[lastIndexAt(list, step)] ?? null;
 
 const stateAt = (node, step) => lastAt(statesOf[node], step);
 const statusAt = (node, step) => lastAt(statusOf[node], step) ?? "up";

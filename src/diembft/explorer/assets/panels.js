@@ -32,12 +32,14 @@ function openTab(id) {
   byId("panel").scrollTop = 0;
 }
 
-// Choose something: its details are shown and it is marked in the pictures.
+// Choose something: its details are shown and it is marked in the pictures. Of a state `index` is the step after which it
+// holds, and `delivery` the node.
 function select(type, index, delivery = NONE) {
   if (type === "moment") return goTo(index, true);
   Object.assign(selection, { type, index, delivery: delivery ?? NONE });
-  if (type === "step") return goTo(index, true);
+  if (type === "step" || type === "state") goTo(index, true);
   openTab("details");
+  if (type === "step") return;
   drawTree();
   drawCursor();
   if (type === "block") revealBlock(index);
@@ -67,7 +69,7 @@ function stateRow(node, step) {
     : [String(state.round), state.leader === run.nodes[node].replica ? "★ self" : replicaShort(state.leader), String(state.highest_vote_round), String(state.highest_qc_round),
       qcBlock(state.high_qc), qcBlock(state.high_commit_qc), state.tc === NONE ? "–" : String(run.timeout_certificates[state.tc].round), String(state.height)].map((content) => el("td", {}, content));
   return el("tr", { class: acted ? "changed current" : "", "data-node": node },
-    el("td", {}, el("b", {}, nodeName(node)), status === "up" ? "" : el("div", { class: "bad" }, status)), cells);
+    el("td", {}, el("b", {}, state ? link(nodeName(node), () => select("state", replay.step, node)) : nodeName(node)), status === "up" ? "" : el("div", { class: "bad" }, status)), cells);
 }
 
 const qcBlock = (index) => (index === NONE ? "–" : link(blockName(run.certificates[index].block).replace("genesis", "gen."), () => select("certificate", index)));

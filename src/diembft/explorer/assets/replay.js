@@ -4,7 +4,7 @@ const replay = { step: Math.max(0, run.steps.length - 1), timer: null };
 
 function goTo(step, follow) {
   replay.step = Math.max(0, Math.min(run.steps.length - 1, step));
-  if (selection.type !== "block" && selection.type !== "certificate") Object.assign(selection, { type: "step", index: replay.step, delivery: NONE });
+  if (!["block", "certificate", "state"].includes(selection.type)) Object.assign(selection, { type: "step", index: replay.step, delivery: NONE });
   const now = run.steps[replay.step];
   byId("slider").value = replay.step;
   byId("slider").setAttribute("aria-valuetext", now ? stepText(now) : "");

@@ -110,6 +110,11 @@ function blockSummary(block, signers, committers) {
   return parts.join("\n");
 }
 
+// The first view: the tree from a block on, at once.
+function beginTreeAt(index) {
+  treeScroll.scrollTo({ left: boxX(run.blocks[index]) - BOX.left, top: 0, behavior: "instant" });
+}
+
 // Scroll to a block, if it is not in view.
 function revealBlock(index) {
   const block = run.blocks[index];
