@@ -11,6 +11,7 @@ from diembft.faults.registry import BUGS
 from diembft.messages.types import QC, Block, ProposalMsg, kind_of, round_of
 from diembft.trace.records import Committed, Delivered, Dropped, Header, Record, Sent, Violated
 from diembft.twins.formats import read_scenarios
+from diembft.twins.regressions import regression
 from diembft.twins.scenario import Scenario, replica_of
 from diembft.twins.tracing import traced
 from tests.explorer.opening import Opener, Shown
@@ -76,6 +77,12 @@ def equivocal_proposals(trace: list[Record]) -> dict[tuple[int, str], set[str]]:
     }
 
 
+def last_round(trace: list[Record]) -> int:
+    """The last round of the story: that of the certificates by which the blocks that conflict were committed."""
+    commits = conflicting_commits(trace, first_violation(trace).nodes)
+    return max(one.certificate.round for one in commits.values())
+
+
 def short_id(shown: Shown, name: str) -> str:
     return next(block.id for block in shown.data.blocks if block.name == name)
 
@@ -133,12 +140,12 @@ def test_who_equivocated_to_whom(opened: Opener, file: str, name: str) -> None:
     assert told
 
 
-@pytest.mark.parametrize(("file", "name"), [*AGREEMENT, VOTES])
+@pytest.mark.parametrize(("file", "name"), AGREEMENT)
 def test_the_rounds_their_leaders_and_sets_are_those_of_the_scenario(opened: Opener, file: str, name: str) -> None:
     scenario, trace = counterexample(file, name)
     shown = opened(trace)
     rows = [row.split("\t") for row in shown.texts("#story-rounds tr[data-round]")]
-    assert rows
+    assert [int(row[0]) for row in rows] == list(range(1, last_round(trace) + 1))
     for row in rows:
         round_ = scenario.rounds[int(row[0]) - 1]
         assert row[1] == replica_of(round_.leader)
@@ -233,6 +240,34 @@ def test_the_picture_alone_shows_the_conflict(opened: Opener, file: str, name: s
         assert signed in certificates(trace, block)
 
 
+CAUSES = {
+    "conflicting_votes": "vote_once",
+    "count_messages": "quorum",
+    "forgets_on_restart": "vote_once",
+    "gap_commit": "two_chain",
+    "long_commit_chain": "commit_order",
+    "no_timeout_lock": "vote_after_timeout",
+    "no_vote_lock": "vote_once",
+    "one_chain_commit": "one_chain",
+    "small_quorum": "quorum",
+    "small_quorum_of_three": "quorum",
+    "stale_leader_unchecked": "safe_to_extend",
+    "vote_leader_current_round": "vote_recipient",
+}
+"""What the smallest counterexample of each bug shows against the rules."""
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_the_smallest_counterexamples_show_their_cause(opened: Opener, name: str) -> None:
+    trace = traced(regression(name))[1]
+    shown = opened(trace)
+    assert shown.text("#story-property") == f"✖ {first_violation(trace).property} is violated"
+    assert shown.text("#story-detail") == first_violation(trace).detail
+    assert shown.count(f"#panel .note[data-rule='{CAUSES[name]}']") > 0
+    shown.page.click(f"#panel .note[data-rule='{CAUSES[name]}'] button >> nth=0")
+    assert shown.step() <= shown.data.stories[0].moment
+
+
 def test_the_cause_is_among_what_the_rules_do_not_allow(opened: Opener) -> None:
     for (file, name), rule in zip([*AGREEMENT, VOTES], ("quorum", "two_chain", "vote_once"), strict=True):
         shown = opened(counterexample(file, name)[1])
@@ -240,8 +275,10 @@ def test_the_cause_is_among_what_the_rules_do_not_allow(opened: Opener) -> None:
 
 
 def test_two_votes_in_a_round(opened: Opener) -> None:
-    _, trace = counterexample(*VOTES)
+    scenario, trace = counterexample(*VOTES)
     shown = opened(trace)
+    first = shown.texts("#story-rounds tr[data-round]")[0].split("\t")
+    assert first[:3] == ["1", replica_of(scenario.rounds[0].leader), "whole"]
     shown.page.select_option("#panel select", index=1)
     violated = [record for record in trace if isinstance(record, Violated)][1]
     assert violated.property == "honest_vote_once"

@@ -109,7 +109,21 @@ def test_a_block_committed_twice() -> None:
     second_qc = certificate_of(block_on(FIRST_QC, 2, 1), (0, 1, 2))
     made.commit(0.1, "replica0", 1, FIRST, second_qc)
     made.commit(0.2, "replica0", 2, FIRST, second_qc)
-    assert observed(made.records()) == [("commit_order", "replica0 committed B1 after B1, which is not its parent.")]
+    assert observed(made.records()) == [("commit_order", "replica0 committed B1 a second time.")]
+
+
+def test_a_vote_that_went_to_the_leader_of_its_own_round() -> None:
+    block = block_on(GENESIS.qc, 1, 0)
+    for to, seen in (("replica0", True), ("replica1", False), ("replica3", False)):
+        made = script()
+        for name in made.nodes:
+            made.state(0.0, name, 1, 0)
+            made.state(0.5, name, 2, 1)
+        made.send(0.1, "replica0", ["replica2"], proposal(block))
+        made.send(0.2, "replica2", [to], vote(block, 2))
+        text = "replica2 sent its vote for B1 to replica0, the leader of round 1, and not to that of the next one, "
+        found = [("vote_recipient", f"{text}replica1.")] if seen else []
+        assert observed(made.records()) == found
 
 
 def test_of_many_the_first_are_shown_and_the_others_counted() -> None:

@@ -109,6 +109,7 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
                 yield Observation("vote_after_timeout", text, message.step, message.block)
             highest[node] = max(highest.get(node, 0), message.round)
             yield from _extension(page, message, proposals.get(message.block))
+            yield from _recipients(page, message)
 
 
 def _extension(page: PageData, vote: Message, proposal: Message | None) -> Iterator[Observation]:
@@ -129,15 +130,32 @@ def _extension(page: PageData, vote: Message, proposal: Message | None) -> Itera
         yield Observation("safe_to_extend", text, vote.step, vote.block)
 
 
+def _recipients(page: PageData, vote: Message) -> Iterator[Observation]:
+    """Whether a vote went to the leader of the next round; only where leaders are scripted, and so the same for all."""
+    leaders = {band.round: band.leaders for band in page.bands} if page.runtime == "twins" else {}
+    to = {page.nodes[delivery.to].replica for delivery in vote.deliveries}
+    following = leaders.get(vote.round + 1, [])
+    if to and following and not to & set(following) and to <= set(leaders.get(vote.round, [])):
+        text = (
+            f"{page.nodes[vote.node].name} sent its vote for {page.blocks[vote.block].name} to "
+            f"{_replicas(page, sorted(to))}, the leader of round {vote.round}, and not to that of the next one, "
+            f"{_replicas(page, following)}."
+        )
+        yield Observation("vote_recipient", text, vote.step, vote.block)
+
+
 def _commits(page: PageData, until: int) -> Iterator[Observation]:
     last: dict[int, int] = {}
     """The block that a node committed last."""
+    seen: set[tuple[int, int]] = set()
     for number, step in enumerate(page.steps[: until + 1]):
         for commit in step.commits:
             block, name = page.blocks[commit.block], page.nodes[step.node].name
             certificate = page.certificates[commit.certificate]
             before = last.get(step.node)
-            if before is not None and block.parent != before:
+            if (step.node, commit.block) in seen:
+                yield Observation("commit_order", f"{name} committed {block.name} a second time.", number, commit.block)
+            elif before is not None and block.parent != before:
                 text = f"{name} committed {block.name} after {page.blocks[before].name}, which is not its parent."
                 yield Observation("commit_order", text, number, commit.block)
             if certificate.block == commit.block:
@@ -147,6 +165,7 @@ def _commits(page: PageData, until: int) -> Iterator[Observation]:
                 text = f"{name} committed {block.name} by a certificate that commits nothing."
                 yield Observation("commit_rule", text, number, commit.block)
             last[step.node] = commit.block
+            seen.add((step.node, commit.block))
 
 
 def _replicas(page: PageData, replicas: list[int]) -> str:

@@ -92,7 +92,9 @@ def _title(header: Header) -> str:
     if scenario is None:
         return first or f"A run of {header.n} replicas"
     name, planted = scenario[1], _PLANTED.search(first)
-    return (f"Scenario {name}" if name else "A scenario") + (f", planted: {planted[1]}" if planted else "")
+    return (f"Scenario {name}" if name else "A scenario") + (
+        f", planted: {planted[1].replace(',', ', ')}" if planted else ""
+    )
 
 
 def _nodes(found: Survey) -> list[data.Node]:

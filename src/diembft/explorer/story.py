@@ -9,13 +9,14 @@ from diembft.explorer.data import (
     Equivocation,
     Lost,
     Message,
+    Observation,
     PageData,
     Side,
     Story,
     StoryRound,
     Told,
 )
-from diembft.explorer.layout import ancestors
+from diembft.explorer.layout import ancestors, parent_of
 from diembft.explorer.observations import observe
 from diembft.trace.records import Violated
 
@@ -57,13 +58,15 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
     """The story of one violation; `certificates` and `votes` are those of its record, as the page knows them."""
     nodes = {node.name: index for index, node in enumerate(page.nodes)}
     concerned = [nodes[name] for name in violated.nodes if name in nodes]
-    blocks = _conflict(page, step, violated.property, concerned, certificates, votes)
-    fork, sides = _sides(page, step, blocks)
+    certificates = [index for index in certificates if page.certificates[index].round > 0]
+    tips = _conflict(page, step, violated.property, concerned, certificates, votes)
+    fork, sides = _sides(page, step, tips)
+    observations = observe(page, step, frozenset(block for side in sides for block in side.chain))
     rounds = _rounds(page, fork, sides, certificates, violated.round)
     first, last = (rounds[0].round, rounds[-1].round) if rounds else (0, -1)
     return Story(
         step=step,
-        moment=_moment(page, step, sides, concerned, certificates, votes, violated.round),
+        moment=min(step, _moment(page, step, sides, concerned, certificates, votes, violated, observations)),
         property=violated.property,
         meaning=MEANINGS.get(violated.property, ""),
         detail=violated.detail,
@@ -75,15 +78,18 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
         fork=fork,
         both=_both(page, sides),
         equivocations=_equivocations(page, step, first, last),
-        observations=observe(page, step, frozenset(block for side in sides for block in side.chain)),
+        observations=observations,
         rounds=rounds,
     )
 
 
 def _conflict(
     page: PageData, until: int, name: str, nodes: list[int], certificates: list[int], votes: list[list[int]]
-) -> list[int]:
-    """The blocks that conflict: by commits, certificates or votes, whichever the property is about."""
+) -> dict[int, int]:
+    """The blocks that conflict: by commits, certificates or votes, whichever the property is about.
+
+    Each with the newest block that shows it: itself, unless votes for its child do.
+    """
     by_commits = _committed_apart(page, until, nodes)
     certified = [page.certificates[index].block for index in certificates]
     by_certificates = _apart(page, certified)
@@ -92,7 +98,11 @@ def _conflict(
     if name == "agreement":
         candidates.insert(0, by_commits)
     found = next((blocks for blocks in candidates if len(blocks) > 1), [])
-    return sorted(found, key=lambda index: (page.blocks[index].round, index))
+    tips = {block: block for block in found}
+    if name == "commit_chain":  # votes for a child of the next round commit its parent
+        parents = {parent_of(page.blocks, block): block for block in found}
+        tips = parents if len(_apart(page, parents)) == len(found) else tips
+    return dict(sorted(tips.items(), key=lambda tip: (page.blocks[tip[0]].round, tip[0])))
 
 
 def _committed_apart(page: PageData, until: int, nodes: list[int]) -> list[int]:
@@ -117,22 +127,21 @@ def _apart(page: PageData, blocks: Iterable[int]) -> list[int]:
     return tips if len(tips) > 1 else []
 
 
-def _sides(page: PageData, until: int, blocks: list[int]) -> tuple[int, list[Side]]:
-    if not blocks:
+def _sides(page: PageData, until: int, tips: dict[int, int]) -> tuple[int, list[Side]]:
+    if not tips:
         return NONE, []
-    chains = [ancestors(page.blocks, block) for block in blocks]
+    chains = [ancestors(page.blocks, block) for block in tips]
     fork = next((index for index in chains[0] if all(index in chain for chain in chains[1:])), NONE)
-    return fork, [_side(page, until, block, fork) for block in blocks]
+    return fork, [_side(page, until, block, tip, fork) for block, tip in tips.items()]
 
 
-def _side(page: PageData, until: int, block: int, fork: int) -> Side:
+def _side(page: PageData, until: int, block: int, tip: int, fork: int) -> Side:
     certificates = [
         index
         for index, certificate in enumerate(page.certificates)
         if certificate.block == block and any(NONE < step <= until for step in certificate.known)
     ]
     side = Side(block, certificates)
-    tip = block
     for step in page.steps[: until + 1]:
         for commit in step.commits:
             if commit.block == block and step.node not in side.committed_by:
@@ -161,20 +170,34 @@ def _moment(
     concerned: list[int],
     certificates: list[int],
     votes: list[list[int]],
-    round_: int | None,
+    violated: Violated,
+    observations: list[Observation],
 ) -> int:
     """The step by which what shows the violation had happened: commits, certificates, votes, or the end of a round."""
-    if all(side.committed_by for side in sides) and sides:
+    wrong = [one.step for one in observations if one.rule == "commit_order" and page.steps[one.step].node in concerned]
+    if violated.property in ("commit_order", "execution") and wrong:
+        happened = [min(wrong)]
+    elif all(side.committed_by for side in sides) and sides:
         happened = [_first_commit(page, side, concerned) for side in sides]
     elif certificates:
         happened = [_first(page.certificates[index].known) for index in certificates]
     elif votes:
         voted = {(message.sender, message.round, message.block): message.step for message in reversed(page.messages)}
         happened = [voted.get((sender, of_round, block), NONE) for sender, of_round, block in votes]
+    elif violated.property == "quorum_progress":
+        happened = [_left(page, concerned, violated.round)]
     else:
-        end = next((band.end for band in page.bands if band.round == round_), None)
+        end = next((band.end for band in page.bands if band.round == violated.round), None)
         happened = [index for index, step in enumerate(page.steps[:noted]) if end is not None and step.at < end]
     return min(noted, max(happened)) if happened and NONE not in happened else noted
+
+
+def _left(page: PageData, concerned: list[int], round_: int | None) -> int:
+    """The first step by which one of these nodes has left a round."""
+    for index, step in enumerate(page.steps):
+        if step.node in concerned and step.state is not None and round_ is not None and step.state.round > round_:
+            return index
+    return NONE
 
 
 def _first_commit(page: PageData, side: Side, concerned: list[int]) -> int:

@@ -83,7 +83,12 @@ function equivocations(it) {
   if (!it.equivocations.length) return null;
   return [el("h3", {}, "Who said different things to whom"), el("ul", { id: "story-equivocations" }, it.equivocations.map((one) => el("li", {},
     `${replicaName(one.replica)}, round ${one.round}: `,
-    joined(one.told.map((told) => [`${nodeName(told.node)} ${one.kind === "vote" ? "voted for" : "proposed"} `, messageLink(told.message, blockName(told.block)), told.heard.length ? `, heard by ${names(told.heard)}` : ", heard by nobody"]), "; "))))];
+    joined(one.told.map((told) => [`${nodeName(told.node)} ${one.kind === "vote" ? "voted for" : "proposed"} `, messageLink(told.message, blockName(told.block)), heardText(told)]), "; "))))];
+}
+
+function heardText({ heard, message }) {
+  if (heard.length) return `, heard by ${names(heard)}`;
+  return run.messages[message].deliveries.length ? ", heard by nobody" : ", to itself alone";
 }
 
 function rounds(it) {
