@@ -15,7 +15,7 @@ import gc
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +32,7 @@ from diembft.twins.scenario import Scenario
 from diembft.twins.sharing import Sharing
 from diembft.twins.space import Space
 from diembft.twins.verdict import Judgement, run
+from diembft.twins.workers import is_breakdown
 
 FORMAT = "diembft-twins-results"
 VERSION = 1
@@ -403,7 +404,9 @@ def _completed(
                     lines = future.result()
                     breakdowns = 0
                     yield running.pop(future), lines
-        except BrokenExecutor as error:
+        except Exception as error:
+            if not is_breakdown(error):
+                raise
             breakdowns += 1
             lost.extendleft(sorted([*running.values(), *([] if taken is None else [taken])], reverse=True))
             if breakdowns > ATTEMPTS:

@@ -49,6 +49,8 @@ class Shape(NamedTuple):
     gst: int
     synchronous: tuple[Round, ...]
     """The rounds after gst."""
+    leader: str
+    """Of the last round, and of all after it."""
     delay_bound_s: float
     timeout_s: float
     protocol: str
@@ -71,6 +73,7 @@ def shape_of(scenario: Scenario) -> Shape | None:
         len(scenario.rounds),
         gst,
         scenario.rounds[gst:],
+        scenario.rounds[-1].leader,
         scenario.delay_bound_s,
         scenario.timeout_s,
         scenario.protocol,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +19,14 @@ CONNECT_S = 10.0
 
 LOCAL_CLUSTER = "local"
 """In place of a scheduler's address: a Dask cluster of processes of this machine."""
+
+
+_DASK_BREAKDOWNS = ("KilledWorker", "FutureCancelledError", "CommClosedError")
+
+
+def is_breakdown(error: Exception) -> bool:
+    """Whether workers died, rather than that their work failed: in the words of the standard library, or of Dask."""
+    return isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ in _DASK_BREAKDOWNS
 
 
 class Inline(Executor):
