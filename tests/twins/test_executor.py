@@ -351,6 +351,19 @@ def test_a_node_that_crashed_goes_on_with_what_it_had_persisted() -> None:
     assert not run(parse_scenario(CRASHING)).violations
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(" crash=b", " restart=b"), (" crash=b restart=b", ""), (" crash=a,b restart=a", " restart=b")],
+)
+def test_in_the_first_round_nodes_crash_when_all_have_started(first: str, second: str) -> None:
+    rounds = f"1: a leads a,b,c,d,d'{first}; 2: a leads a,b,c,d,d'{second}; 3-9: a leads a,b,c,d,d'"
+    scenario = parse_scenario(f"scenario: replicas=a,b,c,d twins=d'; {rounds}")
+    judgement, trace = traced(scenario)
+    assert judgement.ending is Ending.COMPLETE
+    assert not judgement.violations
+    assert {record.node for record in of_kind(trace, records.State) if record.at == 0} == set(scenario.nodes)
+
+
 def test_a_node_that_stays_down_is_not_waited_for() -> None:
     scenario = parse_scenario(
         "scenario: replicas=a,b,c,d; 1: a leads a,b,c,d; 2: a leads a,b,c,d crash=d; 3-9: a leads a,b,c,d"

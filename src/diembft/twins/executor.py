@@ -9,7 +9,8 @@ has taken effect inside its step.
   round the network is whole, and led as that round was.
 - A timeout that an exception drops passes on its third sending. What a *partition* keeps apart is lost, or, with
   `delayed`, arrives when its receiver leaves the round.
-- Nodes crash and restart as a round begins: when the first node enters it, after what that node did in this step.
+- Nodes crash and restart as a round begins: when the first node enters it, after what that node did in this step; in
+  round 1 when all have started.
 - The end: every running node has passed the last round, and every correct one has committed a block of it or of a
   later round, or 7 delay bounds have gone by; or nobody changed its round while every timer fired several times; or a
   limit on virtual time.
@@ -189,6 +190,8 @@ class Execution:
         while self._started < len(self.replicas):
             self._started += 1
             self._step(self._started - 1, Started(), -1)
+        if self._incidents:
+            self._befall()
         while True:
             arrivals = self._arrivals
             while self._handled < len(arrivals):
@@ -265,7 +268,7 @@ class Execution:
             elif kind is CancelTimer:
                 dues = self.fetch_due if effect.timer is Timer.FETCH else self.round_due
                 dues[node] = NEVER
-        if self._incidents:
+        if self._incidents and self._started == len(self.replicas):
             self._befall()
 
     def _commit(self, node: int, effect: Commit) -> None:

@@ -53,7 +53,8 @@ def run(
     if scenario.model != "timed":
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)
-        return judge(execute_model(scenario, observer=observer), terms(scenario))
+        by = terms(scenario)  # first, for it looks whether there is such a system
+        return judge(execute_model(scenario, observer=observer), by)
     record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
     return judge(record, terms(scenario, delayed=delayed, crypto=crypto))
 
