@@ -144,6 +144,7 @@ def test_what_is_remembered_changes_no_answer_and_is_bounded() -> None:
             assert [election.leader(round_, tree) for _ in range(2)] == [expected] * 2
             assert election.fork().leader(round_, tree) == expected
         assert len(election._drawn) <= REMEMBERED_LEADERS
+        assert len(election._signers) <= 2 * craft.config.window
     fork = election.fork()
     fork._drawn.clear()
     assert election._drawn != {}

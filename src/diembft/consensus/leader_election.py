@@ -2,8 +2,7 @@
 
 The report updates a table of leaders when certificates are processed; here the leader of a round is a function of the
 chain that is held (docs/protocol.md, "Deviations"), so that all that hold the same QC draw the same leader, however
-they
-entered the round.
+they entered the round.
 """
 
 from __future__ import annotations
@@ -21,16 +20,19 @@ REMEMBERED_LEADERS = 4
 class LeaderElection:
     """Who leads a round, given the blocks that a replica holds.
 
-    The last answers are remembered beside the QC that they were drawn from; this never changes an answer.
+    The last answers are remembered beside the QC that they were drawn from, and the signers of the QCs that the walk
+    met by the block that holds each; this never changes an answer. Sets of validators are numbers with one bit for
+    each: they are many, and joined all the time.
     """
 
-    __slots__ = ("_drawn", "_excluded", "_n", "_window")
+    __slots__ = ("_drawn", "_excluded", "_n", "_signers", "_window")
 
     def __init__(self, config: Config) -> None:
         self._n = config.n
         self._window = config.window
         self._excluded = config.excluded
         self._drawn: dict[QC, int] = {}
+        self._signers: dict[bytes, int] = {}
 
     def fork(self) -> LeaderElection:
         """An independent copy."""
@@ -39,6 +41,7 @@ class LeaderElection:
         copy._window = self._window
         copy._excluded = self._excluded
         copy._drawn = self._drawn.copy()
+        copy._signers = self._signers.copy()
         return copy
 
     def leader(self, round_: int, tree: BlockTree) -> int:
@@ -69,31 +72,45 @@ class LeaderElection:
         """Report, `elect_reputation_leader(qc)`: drawn, seeded by the QC's round, from the active validators.
 
         Active are the signers of the first `window_size` QCs met on the way back from `qc` over the committed blocks,
-        less
-        the authors of the last blocks until `exclude_size` distinct ones are left out. None if the walk meets genesis
-        or a
-        block that is not held. The walk ends after twice the window.
+        less the authors of the last blocks until `exclude_size` distinct ones are left out. None if the walk meets
+        genesis or a block that is not held. The walk ends after twice the window.
         """
-        active: set[int] = set()
-        excluded: set[int] = set()
+        active = excluded = 0
+        to_exclude = self._excluded
         block_id = qc.vote_info.parent_id
-        signatures = qc.signatures
+        signers = _signers(qc)
         for steps in range(2 * self._window):
             if steps < self._window:
-                if len(active) < self._n:  # else everybody is
-                    active.update([signer for signer, _ in signatures])
-            elif len(excluded) >= self._excluded:
+                active |= signers
+            elif not to_exclude:
                 break
             block = committed.get(block_id)
             if block is None:
                 return None
-            if len(excluded) < self._excluded:
-                excluded.add(block.author)
+            if to_exclude and not excluded >> block.author & 1:
+                excluded |= 1 << block.author
+                to_exclude -= 1
             block_id = block.qc.vote_info.id
-            signatures = block.qc.signatures
-        candidates = sorted(active - excluded)
+            signers = self._signers.get(block.id) or self._remember_signers(block)
+        left = active & ~excluded
+        candidates = [validator for validator in range(self._n) if left >> validator & 1]
         assert candidates, "because a quorum signed and at most 2f authors are left out"
         return candidates[draw(qc.vote_info.round, len(candidates))]
+
+    def _remember_signers(self, block: Block) -> int:
+        """Who signed the QC inside a block."""
+        if len(self._signers) >= 2 * self._window:
+            del self._signers[next(iter(self._signers))]
+        signers = self._signers[block.id] = _signers(block.qc)
+        return signers
+
+
+def _signers(qc: QC) -> int:
+    """Who signed a QC."""
+    signers = 0
+    for signer, _ in qc.signatures:
+        signers |= 1 << signer
+    return signers
 
 
 def draw(seed: int, choices: int) -> int:

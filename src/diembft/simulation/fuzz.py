@@ -73,6 +73,8 @@ class Reached(Struct):
     """Answers with blocks that a correct replica took."""
     equivocations: int = 0
     """Reported by correct replicas, with both messages as evidence."""
+    leader_changes: int = 0
+    """Rounds led by somebody else than the round before."""
     reputation_leaders: int = 0
     """Rounds led by somebody else than round robin would have."""
     commits_after_heal: int = 0
@@ -282,6 +284,7 @@ class _Counter:
         self._answers: dict[int, None] = {}
         """Messages that carry blocks."""
         self._round = 0
+        self._leader: int | None = None
         self._tc_round = 0
         self._height = 0
         self._parted = self._healed = False
@@ -320,4 +323,6 @@ class _Counter:
             self.reached.timeout_certificates += 1
         if record.current_round > self._round:
             self._round = record.current_round
+            self.reached.leader_changes += self._leader not in (None, record.leader)
+            self._leader = record.leader
             self.reached.reputation_leaders += record.leader != (self._round // 2) % self._n
