@@ -36,12 +36,6 @@ def _ask(command: str, env: dict[str, str]) -> str | None:
     return _output([command, "-c", "import sys; print(sys.executable)"], env)
 
 
-def has_distalgo(python: str) -> bool:
-    """Whether pyDistAlgo is installed for this executable."""
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('da') is None)"
-    return _output([python, "-P", "-c", code], {}) is not None
-
-
 def _output(command: list[str], env: dict[str, str]) -> str | None:
     done = subprocess.run(
         command, env={**os.environ, **env}, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
