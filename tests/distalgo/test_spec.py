@@ -36,6 +36,9 @@ Chains: TypeAlias = list[list[tuple[int, int]]]
 
 DEAF = [("proposal", round_, sender, 3) for round_, sender in product((5, 6, 7), range(4))]
 SLOW_VOTER = [("vote", round_, 1, receiver) for round_, receiver in product(range(1, 20), range(4))]
+FEW_VOTES = [  # two of four votes in each of two rounds; in round 7 also that of who collects them, whose own counts
+    ("vote", round_, sender, receiver) for round_, sender in [(7, 0), (7, 1), (9, 0), (9, 2)] for receiver in range(4)
+]
 FAINT_TIMEOUTS = [("timeout", 4, 0, receiver) for receiver in (1, 2)]
 
 SCHEDULES: dict[str, tuple[int, int, float, list[Loss]]] = {
@@ -48,6 +51,7 @@ SCHEDULES: dict[str, tuple[int, int, float, list[Loss]]] = {
     "lost_proposals": (4, 14, 0.3, [("proposal", 4), ("proposal", 8)]),
     "lost_votes": (4, 13, 0.3, [("vote", 3), ("vote", 4), ("vote", 9)]),
     "lost_timeouts": (4, 12, 0.3, [("proposal", 4), *FAINT_TIMEOUTS, ("vote", 7), *DEAF]),
+    "few_votes": (4, 13, 0.3, [*FEW_VOTES]),
     "quorum_of_four": (5, 12, 0.3, [("proposal", 2), ("vote", 6), *[("vote", 8, 2, to) for to in range(5)]]),
 }
 
@@ -146,5 +150,6 @@ def test_schedules_lose_blocks() -> None:
         "lost_proposals": [4, 8],
         "lost_votes": [3, 4, 9],
         "lost_timeouts": [4, 7],
+        "few_votes": [9],
         "quorum_of_four": [2, 6],
     }
