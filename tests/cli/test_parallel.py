@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from diembft.cli.parallel import default_jobs, results_of
+from diembft.distalgo.launch import end_session, wait_until_gone
 
 
 def square(number: int) -> tuple[int, int]:
@@ -59,6 +64,26 @@ def test_a_worker_that_dies_is_an_error_and_leaves_no_process() -> None:
     with pytest.raises(ChildProcessError, match="worker process died"):
         list(results_of(die, [3], 2))
     assert multiprocessing.active_children() == []
+
+
+KILLED_AT_WORK = """
+import os, signal
+from diembft.cli.parallel import results_of
+if __name__ == "__main__":
+    for _ in results_of(abs, range(1000), 2):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(KILLED_AT_WORK)
+    with subprocess.Popen([sys.executable, str(script)], start_new_session=True) as process:
+        try:
+            assert process.wait(30) == -signal.SIGKILL
+            assert wait_until_gone(process.pid, 10.0) == ()
+        finally:
+            end_session(process.pid)
 
 
 def test_there_is_at_least_one_job() -> None:

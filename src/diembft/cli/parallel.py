@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -72,7 +73,18 @@ def _interrupt_held() -> Iterator[None]:
 
 
 def _leave_quietly() -> None:
-    """In a worker: Ctrl-C reaches every process of the terminal, and only the first has something to say about it."""
+    """In a worker: Ctrl-C reaches every process of the terminal, and only the first has something to say about it.
+
+    If that one is killed, a worker would wait for work for ever, and what it has launched would go on.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "because this runs in a worker alone"
+    parent.join()
+    os._exit(1)
