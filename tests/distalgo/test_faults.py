@@ -294,6 +294,24 @@ def test_an_interrupt_that_another_thread_gets(with_repair: bool, tmp_path: Path
             end_session(process.pid)
 
 
+def test_an_interrupt_after_main_has_returned(tmp_path: Path) -> None:
+    program = tmp_path / "program.da"
+    program.write_text(WAITING.rpartition("    await(False)\n")[0])
+    with started(program, "nothing") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"started\n"
+            until = time.monotonic() + 20
+            while len(processes_of(process.pid)) == 4:  # the first may come before `main` has returned
+                process.send_signal(signal.SIGINT)
+                assert time.monotonic() < until
+                time.sleep(0.5)
+            process.wait(20)
+            assert wait_until_gone(process.pid, 5.0) == ()
+        finally:
+            end_session(process.pid)
+
+
 def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     # As a terminal does it: every process of the foreground gets the signal.
     program = tmp_path / "program.da"

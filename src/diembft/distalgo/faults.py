@@ -163,7 +163,10 @@ def _unseen_interrupt(da: Modules) -> None:
     def start_and_listen(self: Any) -> None:
         self.ended = threading.Event()
         self.interrupted = False
-        if threading.current_thread() is threading.main_thread():
+        # Not where interrupts are ignored, or somebody else's affair.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self.listens = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self.listens:
             _note_interrupts(self)
         start(self)
 
@@ -174,12 +177,13 @@ def _unseen_interrupt(da: Modules) -> None:
             self.ended.set()
 
     def join_and_look(self: Any, timeout: float | None = None) -> None:
-        if timeout is None:
-            while not self.ended.wait(LOOK_S):
-                if self.interrupted:
-                    signal.signal(signal.SIGINT, signal.default_int_handler)
-                    _end_interrupted(self)
-                    raise KeyboardInterrupt
+        if timeout is None and self.listens:
+            while not self.ended.wait(LOOK_S) and not self.interrupted:
+                pass
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.interrupted:
+                _end_interrupted(self)
+                raise KeyboardInterrupt
         join(self, timeout)
 
     container.start, container.run, container.join = start_and_listen, run_to_end, join_and_look
