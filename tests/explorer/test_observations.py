@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from diembft.explorer.observations import observe
 from diembft.explorer.prepare import prepare
 from diembft.messages.types import QC, TC
-from diembft.trace.records import Record, State
+from diembft.trace.records import Header, Record, State
 from tests.explorer.traces import (
     GENESIS,
     Script,
@@ -124,6 +125,19 @@ def test_a_vote_that_went_to_the_leader_of_its_own_round() -> None:
         text = "replica2 sent its vote for B1 to replica0, the leader of round 1, and not to that of the next one, "
         found = [("vote_recipient", f"{text}replica1.")] if seen else []
         assert observed(made.records()) == found
+
+
+def test_of_another_protocol_only_what_is_forbidden_anywhere() -> None:
+    made = script()
+    made.commit(0.1, "replica0", 1, FIRST, FIRST_QC)
+    made.commit(0.2, "replica0", 2, FIRST, FIRST_QC)
+    trace = made.records()
+    assert {rule for rule, _ in observed(trace)} == {"one_chain", "commit_order"}
+    header = trace[0]
+    assert isinstance(header, Header)
+    trace[0] = structs.replace(header, description="scenario x: replicas=a,b gst=0 protocol=hotstuff")
+    assert prepare(trace).protocol == "hotstuff"
+    assert {rule for rule, _ in observed(trace)} == {"commit_order"}
 
 
 def test_of_many_the_first_are_shown_and_the_others_counted() -> None:

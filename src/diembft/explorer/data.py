@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+DIEMBFT = "diembft"
+"""The protocol whose rules pages know."""
 NONE = -1
 """The index of nothing."""
 
@@ -303,6 +305,8 @@ class PageData(Struct):
 
     title: str
     description: str
+    protocol: str
+    """Another than DiemBFT has rules of its own, which a page does not know."""
     runtime: str
     n: int
     quorum: int

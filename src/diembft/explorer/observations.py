@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Set
 
-from diembft.explorer.data import NONE, Message, Observation, PageData
+from diembft.explorer.data import DIEMBFT, NONE, Message, Observation, PageData
 
+ANYWHERE = frozenset({"quorum", "vote_once", "commit_order"})
+"""The rules of every protocol with certificates and one vote in a round."""
 _SHOWN = 3
 """How many observations of one rule are shown."""
 
 
 def observe(page: PageData, until: int, blocks: Set[int] = frozenset()) -> list[Observation]:
     """All observations up to a step, the first few of each rule, in the order of the rules below.
+
+    Of another protocol than DiemBFT only those that every protocol of certificates forbids.
 
     Those about one of `blocks` come first.
     """
@@ -26,6 +30,8 @@ def observe(page: PageData, until: int, blocks: Set[int] = frozenset()) -> list[
         *_votes(page, until),
         *_commits(page, until),
     ]
+    if page.protocol != DIEMBFT:
+        found = [observation for observation in found if observation.rule in ANYWHERE]
     found.sort(key=lambda observation: observation.block not in blocks)
     seen: Counter[str] = Counter()
     shown = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diembft.consensus.config import quorum_size
 from diembft.explorer import data
-from diembft.explorer.data import NONE
+from diembft.explorer.data import DIEMBFT, NONE
 from diembft.explorer.layout import lay_out
 from diembft.explorer.steps import Reader, clients_of
 from diembft.explorer.story import tell
@@ -17,6 +17,7 @@ from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Record
 
 _SCENARIO = re.compile(r"scenario(?: (\S+))?: replicas=")
+_PROTOCOL = re.compile(r" protocol=(\S+)")
 _PLANTED = re.compile(r" bugs=([\w,]+)")
 """The first line of a scenario's text form (see `twins.text`)."""
 
@@ -61,6 +62,7 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
     return data.PageData(
         title=_title(header),
         description=header.description,
+        protocol=_protocol(header),
         runtime=header.runtime,
         n=header.n,
         quorum=quorum_size(header.n),
@@ -95,6 +97,12 @@ def _title(header: Header) -> str:
     return (f"Scenario {name}" if name else "A scenario") + (
         f", planted: {planted[1].replace(',', ', ')}" if planted else ""
     )
+
+
+def _protocol(header: Header) -> str:
+    first = header.description.partition("\n")[0]
+    named = _PROTOCOL.search(first) if _SCENARIO.match(first) else None
+    return named[1] if named else DIEMBFT
 
 
 def _nodes(found: Survey) -> list[data.Node]:

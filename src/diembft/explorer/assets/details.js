@@ -66,7 +66,7 @@ function messageContent(message) {
 // The rules that decide about a delivered message, with the numbers that the receiver had.
 function checksOf(message, delivery) {
   const before = delivery.step === NONE ? null : stateAt(delivery.to, delivery.step - 1);
-  if (!before) return [];
+  if (!before || run.protocol !== "diembft") return [];
   const step = run.steps[delivery.step];
   const after = step.state ?? before;
   const checks = [];

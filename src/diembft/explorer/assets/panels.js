@@ -101,6 +101,7 @@ function aboutRun() {
     run.reasons.length ? [el("h3", {}, "Why it failed"), el("ul", {}, run.reasons.map((reason) => el("li", { class: "bad" }, reason)))] : null,
     pairList([
       ["replicas", `${run.n}, a quorum is ${run.quorum}` + (replicaNodes.length > run.n ? `; ${replicaNodes.length} nodes with twins` : "")],
+      run.protocol !== "diembft" && ["protocol", run.protocol],
       ["runtime", `${run.runtime}, ${run.crypto} signatures`],
       ["delay bound", `${run.delta_s} s`],
       run.seed && ["seed", run.seed],
