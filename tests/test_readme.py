@@ -22,12 +22,13 @@ EXECUTED = (
     "docs/architecture.md",
     "docs/distalgo.md",
     "docs/drivers.md",
+    "docs/explorer.md",
     "docs/protocol.md",
     "docs/testcases.md",
 )
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")
 
-_PICTURE = re.compile(r"!\[[^]]*\]\((docs/pictures/[^)]+)\)")
+_PICTURE = re.compile(r"!\[[^]]*\]\(((?:docs/)?pictures/[^)]+)\)")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -35,7 +36,7 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 def test_commands_do_what_the_document_says(name: str, tmp_path: Path) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     copy = documents.copy_of_project(tmp_path)
-    pictures = _PICTURE.findall(text)
+    pictures = [Path(name).parent / picture for picture in _PICTURE.findall(text)]
     for picture in pictures:
         (copy / picture).unlink()
     found = list(documents.problems(text, copy, PROGRAMS))

@@ -29,7 +29,7 @@ RUN = RunLatency(
     20.0,
 )
 LEVELS = Exploration(
-    Question("barrier", 4, 1, 2, ("no_vote_lock",)),
+    Question("barrier", 4, 1, 2, twins_lead=True, quorum_filter=True, bugs=("no_vote_lock",)),
     (Level(1, 40), Level(2, 1200, 6000), Level(3, 0, 500)),
     "fixed point",
 )
@@ -70,7 +70,7 @@ def test_latency_shows_the_run_with_its_faults(tmp_path: Path) -> None:
 def test_levels_show_states_and_that_nothing_new_came(tmp_path: Path) -> None:
     text = drawn_text(tmp_path, LEVELS)
     assert "1,240 states, fixed point after 2 rounds" in text
-    assert "up to 2 sets, planted: no_vote_lock" in text
+    assert "up to 2 sets, one with a quorum, twins lead, planted: no_vote_lock" in text
     assert "transitions tried" in text
 
 

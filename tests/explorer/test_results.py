@@ -25,7 +25,7 @@ def test_an_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     results = read_results(written(tmp_path, printed))
     assert isinstance(results, Exploration)
-    assert results.question == Question("barrier", 4, 1, 2)
+    assert results.question == Question("barrier", 4, 1, 2, quorum_filter=True)
     assert results.ending == "depth limit"
     assert [level.states for level in results.levels] == [level["states"] for level in json.loads(printed)["levels"]]
     assert results.levels[1].transitions == 4 * 52 / 2

@@ -154,11 +154,15 @@ def draw_levels(figure: Figure, exploration: Exploration) -> None:
 
 def _title(exploration: Exploration) -> str:
     asked = exploration.question
+    quorum = ", one with a quorum" if asked.quorum_filter else ""
+    leaders = ", twins lead" if asked.twins_lead else ""
     bugs = f", planted: {', '.join(asked.bugs)}" if asked.bugs else ""
     states = sum(level.states for level in exploration.levels)
+    rounds = max(0, len(exploration.levels) - 1)
     return (
-        f"Model {asked.model}: {asked.replicas} replicas, {asked.faulty} with a twin, up to {asked.sets} sets{bugs}\n"
-        f"{states:,} states, {exploration.ending} after {max(0, len(exploration.levels) - 1)} rounds"
+        f"Model {asked.model}: {asked.replicas} replicas, {asked.faulty} with a twin, "
+        f"up to {asked.sets} sets{quorum}{leaders}{bugs}\n"
+        f"{states:,} states, {exploration.ending} after {rounds} rounds"
     )
 
 

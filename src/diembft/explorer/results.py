@@ -88,6 +88,10 @@ class Question(Struct, frozen=True):
     replicas: int
     faulty: int
     sets: int
+    twins_lead: bool = False
+    """Only replicas with twins lead."""
+    quorum_filter: bool = False
+    """Some set of each partition holds a quorum."""
     bugs: tuple[str, ...] = ()
 
 
