@@ -20,6 +20,14 @@ def test_a_file_of_the_seed_s_kind_is_executed_and_judged(capsys: pytest.Capture
     assert "PASS 2 of 2 scenarios as expected, 1 violated" in printed
 
 
+def test_bugs_in_place_of_those_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(ROOT / "executor_configs" / "conflicting_votes_bug.py")
+    assert main(["twins", "run", file, "--bug", "conflicting_votes", "-j", "1"]) == 0
+    assert "PASS 2 of 2 scenarios as expected, 2 violated" in capsys.readouterr().out
+    assert main(["twins", "run", file, "--bug", "nothing"]) == 2
+    assert "bugs: 'nothing' is none of conflicting_votes, " in capsys.readouterr().err
+
+
 def test_what_is_generated_is_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "some.jsonl"
     shape = ["--rounds", "3", "--quorum-filter", "--count", "20", "--seed", "7"]

@@ -64,6 +64,9 @@ def test_scenarios_by_the_command_line(
         ("with_bug", True),
         ("without_bug", False),
     ]
+    both = diembft(capsys, *distalgo, "--bug", "conflicting_votes")
+    assert both.status == 0
+    assert "PASS without_bug: violated as expected" in both.out.splitlines()
     refused = diembft(capsys, *distalgo, "--results", "results.jsonl")
     assert refused.complaint == "--results, --dask: are for campaigns in the simulator"
 

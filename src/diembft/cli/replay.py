@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import click
+from msgspec import structs
 from rich.text import Text
 
 from diembft.cli import options, output, view
@@ -55,9 +56,14 @@ def read_scenario(given: str, index: int | None) -> Scenario:
     return scenarios[index]
 
 
-def read_executable(path: Path) -> list[Scenario]:
-    """The scenarios of a file, whose protocols, bugs and nodes there are. Raises InputError, naming the file."""
+def read_executable(path: Path, *, bugs: tuple[str, ...] = ()) -> list[Scenario]:
+    """The scenarios of a file, whose protocols, bugs and nodes there are. Raises InputError, naming the file.
+
+    `bugs`, if there are any, are planted in place of those that the file names.
+    """
     scenarios = formats.read_scenarios(path)
+    if bugs:
+        scenarios = [structs.replace(scenario, bugs=bugs) for scenario in scenarios]
     systems = {
         (scenario.protocol, scenario.bugs, scenario.replicas, scenario.twins): scenario for scenario in scenarios
     }

@@ -130,10 +130,13 @@ def run(
     """Execute and judge the scenarios of FILE, or of a range of a space if no file is given.
 
     FILE is a Python file with test cases, or one of generated scenarios. Expected is that scenarios without planted
-    bugs hold, and that those with planted bugs are violated. --html is about the first scenario that is not as
-    expected, else the first that is violated, else the first.
+    bugs hold, and that those with planted bugs are violated; --bug plants others than FILE names. --html is about the
+    first scenario that is not as expected, else the first that is violated, else the first.
     """
-    source: Listed | Ranged = _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file)))
+    bugs: tuple[str, ...] = shape["bugs"]
+    source: Listed | Ranged = (
+        _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file, bugs=bugs)))
+    )
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
@@ -142,7 +145,7 @@ def run(
             raise InputError("--html: a scenario on DistAlgo leaves no trace of which a page could be made")
         if results is not None or dask is not None:
             raise InputError("--results, --dask: are for campaigns in the simulator")
-        return _run_distalgo(file, source, manner, as_json)
+        return _run_distalgo(file, source, manner, bugs, as_json)
     options.check_writable(results, "--results")
     with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
         shown = bar.add_task("scenarios", total=source.count)
@@ -166,15 +169,19 @@ def run(
     return output.PASSED if summary.passed else output.FAILED
 
 
-def _run_distalgo(file: Path | None, source: Listed | Ranged, manner: Manner, as_json: bool) -> int:
+def _run_distalgo(
+    file: Path | None, source: Listed | Ranged, manner: Manner, bugs: tuple[str, ...], as_json: bool
+) -> int:
     from diembft.distalgo.command import run_scenarios
 
     if file is None or not isinstance(source, Listed):
         raise InputError("--runtime distalgo: needs a file of scenarios")
     arguments = ["--crypto", manner.crypto, "--undelivered", "delay" if manner.delayed else "drop"]
-    done = run_scenarios(
-        file, source.listed, [*arguments, *(["--expect-violation"] if manner.expect_violation else [])]
-    )
+    for bug in bugs:
+        arguments += ["--bug", bug]
+    if manner.expect_violation:
+        arguments.append("--expect-violation")
+    done = run_scenarios(file, source.listed, arguments)
     passed = all(result.as_expected for result in done)
     if as_json:
         output.say_json({"passed": passed, "scenarios": done})
