@@ -30,6 +30,9 @@ def test_two_validators_are_told_of_two_chains_that_nobody_voted_for() -> None:
         assert len(told) % 2 == 0
         assert {to for to, _ in told} <= {0, 1, 3}
         assert len({info.high_qc.vote_info.id for _, info in told}) == len(told)
+        assert len({info.high_qc.vote_info.parent_id for _, info in told}) == len(told), (
+            "they would commit other blocks"
+        )
         for to, info in told:
             assert info.high_qc.commits
             assert info.high_qc == info.high_commit_qc
