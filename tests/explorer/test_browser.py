@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from diembft.explorer.data import NONE
 from diembft.simulation.api import Settings, simulate
 from diembft.simulation.network import Conditions, Uniform
 from diembft.simulation.run_case import run_case
@@ -147,6 +148,49 @@ def test_filter_lost_messages(opened: Opener) -> None:
     assert lost == 4
     shown.page.click("[data-family='lost']")
     assert shown.arrows() == everything - lost
+
+
+def test_timers_are_shown_on_request(opened: Opener) -> None:
+    shown = opened(with_faults())
+    shown.settle()
+    assert shown.count("#marks .timer-line") == 0
+    shown.page.click("[data-family='timers']")
+    shown.settle()
+    assert shown.count("#marks .timer-line") == 4
+    assert shown.count("#marks circle.timer") == 3
+
+
+def test_clients_have_lanes_on_request(opened: Opener) -> None:
+    shown = opened(trace_of("normal_operation"))
+    clients = [node.name for node in shown.data.nodes if node.replica == NONE]
+    assert clients
+    lanes, arrows = shown.count("#gutter .lane-label"), shown.arrows()
+    shown.page.click("[data-family='client']")
+    assert shown.arrows() > arrows
+    assert shown.count("#gutter .lane-label") == lanes + len(clients)
+
+
+def test_the_buttons_that_move_by_round_and_zoom(opened: Opener) -> None:
+    shown = opened(fault_free(rounds=8))
+    shown.page.keyboard.press("Home")
+    shown.page.click("#round-on")
+    shown.page.click("#round-on")
+    state = shown.data.steps[shown.step()].state
+    assert state is not None
+    assert state.round == 3
+    shown.page.click("#round-back")
+    state = shown.data.steps[shown.step()].state
+    assert state is not None
+    assert state.round == 2
+    shown.page.click("#zoom-fit")
+    everything = shown.arrows()
+    shown.page.click("#zoom-in")
+    shown.page.click("#zoom-in")
+    assert shown.arrows() < everything
+    shown.page.click("#zoom-out")
+    shown.page.click("#zoom-out")
+    shown.page.click("#zoom-out")
+    assert shown.arrows() == everything
 
 
 def test_filter_by_round(opened: Opener) -> None:
@@ -438,7 +482,13 @@ def test_hostile_names_stay_text(opened: Opener) -> None:
     assert isinstance(header, Header)
     trace[0] = structs.replace(header, description=markup, replay=markup)
     renamed = [rename(record, markup) for record in trace]
-    shown = opened(renamed)
+    hostile = [
+        structs.replace(record, **{name: markup for name in ("reason", "detail", "property") if hasattr(record, name)})
+        for record in renamed
+    ]
+    shown = opened(hostile)
+    assert f"✖ {markup} is violated" in shown.text("#panel")
+    assert markup in shown.texts("#messages .lost-text")
     for key in ("1", "2", "3", "4", "n"):
         shown.page.keyboard.press(key)
     shown.page.keyboard.press("3")
