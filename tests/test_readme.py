@@ -25,6 +25,7 @@ EXECUTED = (
     "docs/explorer.md",
     "docs/protocol.md",
     "docs/testcases.md",
+    "docs/twins.md",
 )
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")
 
@@ -85,7 +86,11 @@ def test_links_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "source"),
-    [("docs/drivers.md", "examples/tiny_driver.py"), ("docs/testcases.md", "configs/faulty_dropouts.da")],
+    [
+        ("docs/drivers.md", "examples/tiny_driver.py"),
+        ("docs/testcases.md", "configs/faulty_dropouts.da"),
+        ("docs/twins.md", "examples/test_twins.py"),
+    ],
 )
 def test_files_that_are_shown_are_as_shown(name: str, source: str) -> None:
     """Every fragment of Python stands in a file that is checked and run."""

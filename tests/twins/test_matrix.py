@@ -1,4 +1,7 @@
-"""The kill matrix: every bug is in it, what is expected comes out, and what does not fails."""
+"""The kill matrix: every bug is in it, what is expected comes out, and what does not fails.
+
+That the whole quick matrix is as expected is checked where docs/twins.md shows it.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,6 @@ def test_what_must_be_seen_is_seen_by_the_oracle_that_the_plan_names() -> None:
         ("count_messages", "quorum_progress"),
         ("forgets_on_restart", "durability"),
     }
-
-
-@pytest.mark.slow
-def test_the_quick_matrix_is_as_expected() -> None:
-    rows = list(matrix(cells(quick=True), QUICK, Inline()))
-    assert [row for row in rows if not row.as_expected] == []
 
 
 def test_a_full_matrix_asks_every_model_about_every_bug() -> None:
