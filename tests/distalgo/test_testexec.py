@@ -1,12 +1,16 @@
 """The seed's command for Twins scenarios, with real processes."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from diembft.distalgo.launch import Run, launch
+from diembft.distalgo.launch import Run, end_session, launch, wait_until_gone
 from diembft.distalgo.scenarios import Result
 from diembft.twins.formats import read_scenarios, write_seed_file
 from tests.distalgo.test_run import OPTIONS, VERBATIM, errors
@@ -51,6 +55,25 @@ def test_a_generated_file(tmp_path: Path) -> None:
     outcome = run(file, "--first", "1", "--count", "2", "--runs", tmp_path / "runs")
     assert outcome.status == 0, outcome
     assert outcome.stdout.splitlines() == ["PASS some#1: held as expected", "PASS some#2: held as expected"]
+
+
+def test_an_interrupt_leaves_no_process_and_no_half_of_the_verdicts(tmp_path: Path) -> None:
+    file = tmp_path / "many.json"
+    scenarios = read_scenarios(ROOT / "executor_configs" / "selected_scenario.py")
+    write_seed_file(file, 500 * [scenario for scenario in scenarios if scenario.twins and not scenario.bugs])
+    command = [sys.executable, *VERBATIM, *OPTIONS, "src/testexec.da", str(file), "--runs", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"PASS many#0: held as expected\n"
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(20) == 1
+            assert wait_until_gone(process.pid, 5.0) == ()
+        finally:
+            end_session(process.pid)
+    assert all(path.suffix == ".log" for path in (tmp_path / "many-1").iterdir())
 
 
 def test_too_many_twins(tmp_path: Path) -> None:
