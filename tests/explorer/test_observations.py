@@ -113,6 +113,17 @@ def test_a_block_committed_twice() -> None:
     assert observed(made.records()) == [("commit_order", "replica0 committed B1 a second time.")]
 
 
+def test_a_block_committed_without_its_parent() -> None:
+    made = script()
+    second = block_on(FIRST_QC, 2, 1)
+    third = block_on(certificate_of(second, (0, 1, 2)), 3, 2)
+    made.send(0.0, "replica2", ["replica0"], proposal(third))
+    made.commit(0.1, "replica0", 1, FIRST, certificate_of(second, (0, 1, 2)))
+    certificate = certificate_of(block_on(certificate_of(third, (0, 1, 2)), 4, 3), (0, 1, 2))
+    made.commit(0.2, "replica0", 2, third, certificate)
+    assert observed(made.records()) == [("commit_order", "replica0 committed B3 after B1, which is not its parent.")]
+
+
 def test_a_vote_that_went_to_the_leader_of_its_own_round() -> None:
     block = block_on(GENESIS.qc, 1, 0)
     for to, seen in (("replica0", True), ("replica1", False), ("replica3", False)):

@@ -9,7 +9,24 @@ from diembft.errors import InputError
 from diembft.explorer.data import NONE, PageData
 from diembft.explorer.prepare import TraceFile, prepare
 from diembft.trace.files import write_trace
-from diembft.trace.records import Crashed, Delivered, Header, Partitioned, Record, Sent, SetAttribute, State, Violated
+from diembft.trace.records import (
+    BlocksRead,
+    Crashed,
+    Delivered,
+    Evidence,
+    Fired,
+    Header,
+    Partitioned,
+    Paused,
+    PeerConnected,
+    Record,
+    Restarted,
+    Resumed,
+    Sent,
+    SetAttribute,
+    State,
+    Violated,
+)
 from tests.explorer.traces import fault_free, replicas, small_quorum, with_faults
 
 
@@ -152,6 +169,47 @@ def test_a_crash_before_the_window_holds_in_it() -> None:
     trace = fault_free(rounds=6)
     trace.insert(1, Crashed(0.0, "replica3"))
     assert prepare(trace, rounds=(3, 4)).start_status == ["up", "up", "up", "crashed"]
+
+
+def test_what_held_when_the_window_begins_was_set_before() -> None:
+    trace = fault_free(rounds=9)
+    trace[1:1] = [
+        Crashed(0.0, "replica0"),
+        Restarted(0.0, "replica0"),
+        Paused(0.0, "replica1"),
+        Paused(0.0, "replica2"),
+        Resumed(0.0, "replica2"),
+        Fired(0.0, "replica3", "round", 1),
+        Partitioned(0.0, (("replica0", "replica1"), ("replica2", "replica3"))),
+    ]
+    page = prepare(trace, rounds=(4, 6))
+    assert page.start_status == ["up", "paused", "up", "up"]
+    cut = next(step for step in page.steps if step.kind == "partitioned")
+    assert (cut.at, cut.sets) == (page.bands[0].start, [[0, 1], [2, 3]])
+
+
+def test_every_event_of_a_node_is_a_step_and_what_it_does_belongs_to_it() -> None:
+    trace = fault_free(rounds=1)
+    first = next(record for record in trace if isinstance(record, Sent))
+    trace[-1:-1] = [
+        Paused(0.5, "replica1"),
+        Resumed(0.6, "replica1"),
+        PeerConnected(0.7, "replica1", "replica2"),
+        Restarted(0.8, "replica2"),
+        BlocksRead(0.8, "replica2", 0, 3),
+        Evidence(0.8, "replica2", "equivocation", 3, (first.message, first.message)),
+        Evidence(0.8, "replica2", "divergence", None, ()),
+        SetAttribute(0.9, "replica3", "current_round", 7),
+    ]
+    steps = [step for step in prepare(trace).steps if step.at >= 0.5]
+    assert [step.kind for step in steps] == ["paused", "resumed", "connected", "restarted", "set_attribute"]
+    assert steps[2].text == "replica2"
+    assert steps[3].persisted == "3 blocks read from storage"
+    assert steps[3].evidence == [
+        "equivocation by replica 3: proposal of round 1, proposal of round 1",
+        "divergence",
+    ]
+    assert steps[4].text == "current_round = 7"
 
 
 def test_the_whole_and_a_window_agree() -> None:

@@ -8,9 +8,22 @@ from msgspec import structs
 
 from diembft.cli.main import main
 from diembft.errors import InputError
-from diembft.explorer.results import Exploration, Kill, KillMatrix, Question, RunLatency, Span, read_results
+from diembft.explorer.results import Exploration, Kill, KillMatrix, Moment, Question, RunLatency, Span, read_results
 from diembft.trace.files import write_trace
-from diembft.trace.records import Accepted, Crashed, Delivered, Header, Partitioned, Paused, Record, Resumed
+from diembft.trace.records import (
+    Accepted,
+    Crashed,
+    Delivered,
+    Dropped,
+    Fired,
+    Header,
+    Partitioned,
+    Paused,
+    Record,
+    Resumed,
+    SetAttribute,
+    Violated,
+)
 from tests.explorer.traces import DELAY_S, fault_free, with_faults
 
 
@@ -113,6 +126,17 @@ def test_faults_of_a_run(tmp_path: Path) -> None:
 def test_a_run_without_commits_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no committed block"):
         latency_of(tmp_path, with_faults())
+
+
+def test_moments_of_a_run(tmp_path: Path) -> None:
+    marks: list[Record] = [
+        Dropped(1.0, 0, "replica1", "loss"),
+        SetAttribute(2.0, "replica1", "current_round", 9),
+        Violated(3.0, "agreement", "", ()),
+        Fired(4.0, "replica1", "sync", 1),
+    ]
+    moments = latency_of(tmp_path, [*fault_free(rounds=4), *marks]).moments
+    assert moments == (Moment(1.0, "lost"), Moment(2.0, "byzantine"), Moment(3.0, "violated"))
 
 
 def test_messages_that_take_longer_than_the_delay_bound_are_late(tmp_path: Path) -> None:
