@@ -2,8 +2,9 @@
 
 docs/exhaustion.md has the argument: what is kept, what is dropped and why it is dead, why renaming is sound. In short:
 blocks are replaced by ranks, because what matters of the certificates that are still alive is their order, how they
-descend from one another, and which of them follow their parent's round directly; what lies at or below the lowest
-commit of the nodes in the current round is one point; correct validators are interchangeable.
+descend from one another, and which of them commit their parent; what lies at or below the lowest commit of the nodes
+that are *active* (in the current round, or in one whose timers are still to fire) is one point; correct validators are
+interchangeable.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from typing import NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
 from diembft.messages.digests import Digests
-from diembft.messages.types import TC, ProposalMsg, VoteMsg
+from diembft.messages.types import TC, ProposalMsg, VoteInfo, VoteMsg
+from diembft.twins.explore.models import Sets, moved
 from diembft.twins.explore.world import CHAIN_ID, NodeState, World
 
 GENESIS = Digests(CHAIN_ID, 0).genesis
 
 OLD = -1
 """As a rank: none."""
+
+BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
+"""Where a node stands: not active, in the last round with a timer that is still to fire (model lazy), in the round."""
 
 
 class Facts(NamedTuple):
@@ -41,6 +46,8 @@ class Facts(NamedTuple):
     proposal_commit: bytes
     sent: tuple[str, ...]
     """What else is under way from it."""
+    wanted: tuple[bytes, ...]
+    """Parents that it lacks of blocks that were proposed to it."""
     blocks: frozenset[bytes]
     durable: Facts | None
     """The same, if it crashed now; only where nodes may crash."""
@@ -52,8 +59,8 @@ class Registry:
     """Parents and rounds of all blocks that were met."""
 
     def __init__(self) -> None:
-        self.parent: dict[bytes, bytes] = {}
-        self.round: dict[bytes, int] = {}
+        self.parent: dict[bytes, bytes] = {GENESIS: GENESIS}
+        self.round: dict[bytes, int] = {GENESIS: 0}
 
     def facts(self, state: NodeState, *, crashes: bool) -> Facts:
         """Reduce a node's state to what can still matter, and note its blocks."""
@@ -64,6 +71,8 @@ class Registry:
                 self.parent[block_id] = node.block.qc.vote_info.id
                 self.round[block_id] = node.block.round
         high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
+        self._certified(high_qc)
+        self._certified(high_commit)
         proposal_qc, proposal_commit, proposal_tc_high = b"", b"", -1
         sent: list[str] = []
         for _, message in state.held:
@@ -72,6 +81,7 @@ class Registry:
                     proposal_qc = message.block.qc.vote_info.id
                     proposal_commit = message.high_commit_qc.vote_info.id
                     proposal_tc_high = tc_high(message.last_round_tc)
+                    self._certified(message.block.qc.vote_info)
                 case VoteMsg():
                     pass  # it goes with its proposal
                 case _:
@@ -90,17 +100,36 @@ class Registry:
             proposal_tc_high,
             proposal_commit,
             tuple(sent),
+            tuple(
+                [
+                    self._certified(message.block.qc.vote_info)
+                    for message in replica.proposals.values()
+                    if message.block.qc.vote_info.id not in tree.nodes
+                ]
+            ),
             frozenset(tree.nodes),
             self._durable_facts(state) if crashes else None,
             state.signed.parent_round if crashes else -1,
         )
 
+    def _certified(self, about: VoteInfo) -> bytes:
+        """Note a block by what its certificate says of it."""
+        if about.id not in self.parent:
+            self.parent[about.id] = about.parent_id
+            self.round[about.id] = about.round
+        return about.id
+
     def _durable_facts(self, state: NodeState) -> Facts:
         record, committed = state.durable.record, state.durable.committed
+        if record is not None:
+            self._certified(record.high_qc.vote_info)
+            self._certified(record.high_commit_qc.vote_info)
         pending = frozenset([block.id for block in state.durable.blocks]) - frozenset(committed)
         root = committed[-1] if committed else GENESIS
         if record is None:
-            return Facts(1, False, GENESIS, 0, GENESIS, 0, root, 0, -1, b"", -1, b"", (), pending, None, -1)
+            return Facts(
+                1, False, GENESIS, 0, GENESIS, 0, root, 0, -1, b"", -1, b"", (), (), pending | {root}, None, -1
+            )
         return Facts(
             _round_after(record),
             record.highest_vote_round >= _round_after(record),
@@ -115,10 +144,21 @@ class Registry:
             -1,
             b"",
             (type(record.last_sent).__name__,) if record.last_sent else (),
+            (),
             pending | {root},
             None,
             -1,
         )
+
+    def on_one_chain(self, block_id: bytes, others: Sequence[bytes]) -> bool:
+        """Whether of `others`, those that are no higher than this block are among its ancestors."""
+        lower = {other for other in others if self.round[other] <= self.round[block_id]}
+        lowest = min([self.round[other] for other in lower])
+        while True:
+            lower.discard(block_id)
+            if not lower or self.round[block_id] <= lowest:
+                return not lower
+            block_id = self.parent[block_id]
 
 
 def tc_high(tc: TC | None) -> int:
@@ -137,21 +177,16 @@ class Chain(NamedTuple):
     below: int
     on_base: bool
     """Not if it descends from below the base, and so conflicts with a commit."""
-    of_last_round: bool
+    age: int
+    """How many rounds it is older than the round: 1, or in the model lazy 1 or 2; 0 if more."""
     consecutive: bool
-    """Its parent is of the round before, so that its QC commits its parent."""
-    has_between: bool
-    """There are blocks in between that nobody points at."""
-    commits_between: bool
-    """The QC of one of these commits another."""
-    commits_below: bool
-    """The QC of the lowest of these commits the named block below."""
+    """Its parent is of the round before, so that its QC commits its parent; then that is the next named one."""
 
 
 class View(NamedTuple):
     """What of a node can still matter, by ranks; OLD is none."""
 
-    in_round: bool
+    stage: int
     voted: bool
     incomplete: bool
     """It lacks the block of its high QC."""
@@ -163,6 +198,7 @@ class View(NamedTuple):
     proposal_tc_high: int
     proposal_commit: int
     sent: tuple[str, ...]
+    wanted: tuple[int, ...]
     held: tuple[int, ...]
 
 
@@ -176,58 +212,117 @@ class Entry(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """All of a global state that can still matter: how the named blocks descend, and an entry for each node."""
+    """All of a global state that can still matter: how the named blocks descend, an entry for each node, and, where
+    that matters, the partition of the last step."""
 
     chains: tuple[Chain, ...]
     entries: tuple[Entry, ...]
+    last: Sets = ()
 
     def key(self, world: World, *, rename: bool = True) -> Hashable:
         """The canonical key; `rename=False` keeps the names of correct validators apart."""
         if not rename:
             return self
-        faulty, n = world.faulty, world.n
-        return (self.chains, tuple(sorted(self.entries[faulty:n])), self.entries[:faulty], self.entries[n:])
+        faulty, n, entries = world.faulty, world.n, self.entries
+        if not self.last:
+            return (self.chains, tuple(sorted(entries[faulty:n])), entries[:faulty], entries[n:])
+        # Correct nodes are known by their entries alone, hence sets by those and by the others in them.
+        sets = [
+            (
+                tuple([node for node in members if not world.is_correct(node)]),
+                tuple(sorted([entries[node] for node in members if world.is_correct(node)])),
+            )
+            for members in self.last
+        ]
+        return (self.chains, tuple(sorted(sets)), entries[:faulty], entries[n:])
 
     def sorted(self, world: World) -> tuple[Summary, tuple[int, ...]]:
         """The summary with correct nodes in the order of their entries, and which node stands at each place."""
-        order = sorted(range(world.faulty, world.n), key=lambda node: self.entries[node])
-        places = (*range(world.faulty), *order, *range(world.n, world.nodes))
-        return Summary(self.chains, tuple([self.entries[node] for node in places])), places
+        set_of = {node: members for members in self.last for node in members}
+
+        def order(node: int) -> tuple[Entry, list[int], list[Entry]]:
+            others = [other for other in set_of.get(node, ()) if not world.is_correct(other)]
+            alike = [self.entries[other] for other in set_of.get(node, ()) if world.is_correct(other)]
+            return (self.entries[node], others, sorted(alike))
+
+        places = (
+            *range(world.faulty),
+            *sorted(range(world.faulty, world.n), key=order),
+            *range(world.n, world.nodes),
+        )
+        place_of = {node: place for place, node in enumerate(places)}
+        return Summary(self.chains, tuple([self.entries[node] for node in places]), moved(self.last, place_of)), places
 
     def alike(self, world: World) -> list[list[int]]:
         """The correct nodes that may change places without changing the state, in classes."""
-        classes: dict[Entry, list[int]] = {}
+        set_of = {node: members for members in self.last for node in members}
+        classes: dict[tuple[Entry, tuple[int, ...]], list[int]] = {}
         for node in range(world.faulty, world.n):
-            classes.setdefault(self.entries[node], []).append(node)
+            classes.setdefault((self.entries[node], set_of.get(node, ())), []).append(node)
         return list(classes.values())
 
 
-def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: int, leader: int) -> Summary | None:
-    """The state before step `round_`, which validator `leader` leads; None if nobody is in that round."""
-    current = [facts for facts in nodes if facts.round == round_]
-    if not current:
-        return None
-    parent, rounds = registry.parent, registry.round
-    whole = [facts for facts in current if facts.high_qc in facts.blocks] or current
-    base = min([facts.root_round for facts in whole])
-    old_qc = min([facts.high_qc_round for facts in current])
-    old_commit = min([facts.high_commit_round for facts in current])
+def summary(
+    world: World, registry: Registry, nodes: Sequence[Facts], round_: int, leader: int, last: Sets = ()
+) -> Summary | None:
+    """The state before step `round_`, which validator `leader` leads; None if no node is active.
+
+    `last`: the partition of the last step, in models that remember it.
+    """
     views = [*nodes, *[facts.durable for facts in nodes if facts.durable is not None]]
+    stages = [
+        IN_ROUND if facts.round == round_ else LAST_ROUND if last and facts.round == round_ - 1 else BEHIND
+        for facts in views
+    ]
+    if not any(stages[: len(nodes)]):
+        return None
+    active = [facts for facts, stage in zip(views, stages, strict=True) if stage]
+    whole = [facts for facts in active if facts.high_qc in facts.blocks] or active
+    lowest = min(whole, key=_root_round)
+    found = _summary(world, registry, nodes, views, stages, lowest.root_round, round_, leader, last)
+    if not all(chain.on_base for chain in found.chains) or (
+        world.planting and not registry.on_one_chain(lowest.root, [facts.root for facts in views])
+    ):
+        # Something conflicts with a commit: how is kept down to genesis.
+        return _summary(world, registry, nodes, views, stages, 0, round_, leader, last)
+    return found
+
+
+def _root_round(facts: Facts) -> int:
+    return facts.root_round
+
+
+def _summary(
+    world: World,
+    registry: Registry,
+    nodes: Sequence[Facts],
+    views: Sequence[Facts],
+    stages: Sequence[int],
+    base: int,
+    round_: int,
+    leader: int,
+    last: Sets,
+) -> Summary:
+    """The summary over what lies above round `base`."""
+    parent, rounds = registry.parent, registry.round
+    active = [facts for facts, stage in zip(views, stages, strict=True) if stage]
+    old_qc = min([facts.high_qc_round for facts in active])
+    old_commit = min([facts.high_commit_round for facts in active])
 
     # Certificates that somebody may still send, or act on.
     pointers: set[bytes] = set()
-    for facts in views:
-        in_round = facts.round == round_
-        if in_round or facts.high_qc_round > old_qc:
+    for facts, stage in zip(views, stages, strict=True):
+        if stage or facts.high_qc_round > old_qc:
             pointers.add(facts.high_qc)
-        if in_round or facts.high_commit_round > old_commit:
+        if stage or facts.high_commit_round > old_commit:
             pointers.add(facts.high_commit)
         pointers.add(facts.root)
+        pointers.update(facts.wanted)
         if facts.proposal_qc:
             pointers.add(facts.proposal_qc)
             pointers.add(facts.proposal_commit)
 
-    # Their chains down to the lowest commit.
+    # Their chains down to the base.
     alive: set[bytes] = set()
     children: dict[bytes, int] = {}
     for block_id in pointers:
@@ -236,31 +331,36 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
             block_id = parent[block_id]
             children[block_id] = children.get(block_id, 0) + 1
 
-    # Named are blocks that are pointed at, where chains part, and where what a node holds of them ends.
-    named = {block_id for block_id in alive if block_id in pointers or children.get(block_id, 0) > 1}
+    # Named are blocks that are pointed at, where chains part, where what a node holds of them ends, and where one
+    # commits its parent. What lies between named blocks then commits nothing, and nobody can tell how much it is.
+    if world.commits_otherwise:
+        named = alive
+    else:
+        named = {block_id for block_id in alive if block_id in pointers or children.get(block_id, 0) > 1}
+        for block_id in alive:
+            if rounds[parent[block_id]] + 1 == rounds[block_id]:
+                named.add(block_id)
+                if parent[block_id] in alive:
+                    named.add(parent[block_id])
     held = [alive & facts.blocks for facts in views]
     for blocks in held:
         named.update(blocks - {parent[block_id] for block_id in blocks})
     ordered = sorted(named, key=lambda block_id: (rounds[block_id], block_id))
     rank = {block_id: place for place, block_id in enumerate(ordered, 1)}
     rank_of_round = {rounds[block_id]: place for place, block_id in enumerate(ordered, 1)}
+    oldest = 2 if last else 1
 
     def chain(block_id: bytes) -> Chain:
-        """How a named block descends from the next named one: what the QCs in between commit."""
-        consecutive = rounds[parent[block_id]] + 1 == rounds[block_id]
-        between: list[bool] = []
+        """How a named block descends from the next named one."""
         below = parent[block_id]
         while below in alive and below not in named:
-            between.append(rounds[parent[below]] + 1 == rounds[below])
             below = parent[below]
+        age = round_ - rounds[block_id]
         return Chain(
             rank.get(below, 0),
             rounds[below] >= base,
-            rounds[block_id] == round_ - 1,
-            consecutive,
-            len(between) > 0,
-            any(between[:-1]),
-            bool(between and between[-1]),
+            age if age <= oldest else 0,
+            rounds[parent[block_id]] + 1 == rounds[block_id],
         )
 
     def tc_rank(qc_round: int) -> int:
@@ -272,30 +372,30 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], round_: in
             return 2 * place
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
-    def view(facts: Facts, blocks: frozenset[bytes] | set[bytes]) -> View:
-        in_round = facts.round == round_
+    def view(facts: Facts, stage: int, blocks: frozenset[bytes] | set[bytes]) -> View:
         return View(
-            in_round,
-            in_round and facts.voted,
-            in_round and facts.high_qc not in facts.blocks,
+            stage,
+            stage == IN_ROUND and facts.voted,
+            stage != BEHIND and facts.high_qc not in facts.blocks,
             rank.get(facts.high_qc, 0),
             rank.get(facts.high_commit, 0),
             rank.get(facts.root, 0),
-            tc_rank(facts.tc_high) if in_round else OLD,
+            tc_rank(facts.tc_high) if stage else OLD,
             rank.get(facts.proposal_qc, 0) if facts.proposal_qc else OLD,
             tc_rank(facts.proposal_tc_high),
             rank.get(facts.proposal_commit, 0) if facts.proposal_qc else OLD,
-            facts.sent if in_round else (),
+            facts.sent if stage else (),
+            tuple([rank[block_id] for block_id in facts.wanted if block_id in rank]),
             tuple(sorted([rank[block_id] for block_id in blocks if block_id in rank])),
         )
 
     entries: list[Entry] = []
-    durables = iter(held[len(nodes) :])
+    durables = iter(zip(stages[len(nodes) :], held[len(nodes) :], strict=True))
     for index, facts in enumerate(nodes):
         leads = world.identity(index) == leader
+        own = view(facts, stages[index], held[index])
         if facts.durable is None:
-            entries.append(Entry(leads, view(facts, held[index])))
+            entries.append(Entry(leads, own))
         else:
-            durable = view(facts.durable, next(durables))
-            entries.append(Entry(leads, view(facts, held[index]), durable, tc_rank(facts.bound)))
-    return Summary(tuple([chain(block_id) for block_id in ordered]), tuple(entries))
+            entries.append(Entry(leads, own, view(facts.durable, *next(durables)), tc_rank(facts.bound)))
+    return Summary(tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)

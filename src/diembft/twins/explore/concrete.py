@@ -1,10 +1,10 @@
 """From a summary back to a state of the real core that it stands for.
 
 A key that is exact stands for all states that it was computed from, and for this one: the base is genesis, named
-blocks get the lowest rounds that keep their order and their gaps, blocks between them are as few as their flags
-allow. Equal parts of states thus become equal nodes, whose joint outcomes are remembered across states and levels.
-Where a summary cannot be rebuilt (conflicting commits, crashes), the state itself is used; that the rebuilt state
-behaves as the original does is one of the checks (docs/exhaustion.md).
+blocks get the lowest rounds that keep their order and their gaps, and there is nothing between them. Equal parts of
+states thus become equal nodes, whose joint outcomes are remembered across states and levels. Where a summary cannot
+be rebuilt (conflicting commits, crashes, most planted bugs), the state itself is used; that the rebuilt state behaves
+as the original does is one of the checks (docs/exhaustion.md).
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, TC, Block, BlockRequest, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.twins.explore.canonical import OLD, Summary, View
+from diembft.twins.explore.canonical import BEHIND, IN_ROUND, LAST_ROUND, OLD, Chain, Summary, View
 from diembft.twins.explore.world import ALL, CHAIN_ID, NOTHING_DURABLE, NOTHING_SIGNED, Held, NodeState, Signed, World
 from diembft.twins.parts import NOBODY
 
 _DIGESTS = Digests(CHAIN_ID, 0)
+
+
+REBUILT_WITH = frozenset({"ignore_tc_high_qc", "stale_leader"})
+"""Planted bugs that change nothing that a rebuilt state relies on: what is certified, committed and signed once."""
 
 
 class Rebuilt(NamedTuple):
@@ -75,16 +79,14 @@ def rebuild(world: World, summary: Summary, leader: int) -> Rebuilt | None:
 
     Nodes stand in the order of the summary's entries. `leader` leads the round.
     """
-    if world.crashes or world.planting:
+    if world.crashes or not REBUILT_WITH.issuperset(world.planting.names):
         return None
     blocks = _Blocks(world, world.replica(0, None))
-    if not _build(blocks, summary):
+    if not _build(blocks, summary.chains):
         return None
-    last = blocks.named[-1].block.round
-    at_once = not summary.chains and all(
-        entry.view.tc_high == OLD and entry.view.high_qc == 0 for entry in summary.entries if entry.view.in_round
-    )
-    round_ = last + 1 if at_once or (summary.chains and summary.chains[-1].of_last_round) else last + 2
+    round_ = blocks.named[-1].block.round + (summary.chains[-1].age if summary.chains else _age_of_base(summary))
+    if summary.chains and not summary.chains[-1].age:
+        round_ += 3 if summary.last else 2
     world.leaders.clear()
     world.leaders[round_] = leader
     nodes = []
@@ -96,52 +98,24 @@ def rebuild(world: World, summary: Summary, leader: int) -> Rebuilt | None:
     return Rebuilt(round_, tuple(nodes))
 
 
-def _build(blocks: _Blocks, summary: Summary) -> bool:
-    """Give every block a round: named ones in their order, each as low as its flags and the one before it allow."""
-    parents: dict[int, tuple[int, bool]] = {}
-    """Of each block, numbered as they are met from 1, the base being 0: its parent, and whether it follows it
-    directly."""
-    sequence: list[int] = [0]
-    """The blocks in the order of their rounds."""
-    ids = 0
-    ident = {0: 0}
-    """Of each rank: its block."""
-    for rank, chain in enumerate(summary.chains, 1):
-        if not chain.on_base:
-            return False
-        top = ident[chain.below]
-        if chain.has_between:
-            ids += 1
-            parents[ids] = (top, chain.commits_below)
-            if chain.commits_below:
-                sequence.insert(sequence.index(top) + 1, ids)
-            else:
-                sequence.append(ids)
-            top = ids
-            if chain.commits_between:
-                ids += 1
-                parents[ids] = (top, True)
-                sequence.insert(sequence.index(top) + 1, ids)
-                top = ids
-        ids += 1
-        parents[ids] = (top, chain.consecutive)
-        sequence.append(ids)
-        ident[rank] = ids
-    made: dict[int, Node] = {0: blocks.base}
-    ranked = {identity: rank for rank, identity in ident.items()}
-    named: dict[int, Node] = {0: blocks.base}
-    before = 0
+def _age_of_base(summary: Summary) -> int:
+    """How many rounds ago the base was where there is nothing above it: who needs no TC is in the round after it."""
+    for entry in summary.entries:
+        view = entry.view
+        if view.stage != BEHIND and view.tc_high == OLD:
+            return 1 if view.stage == IN_ROUND else 2
+    return 3 if summary.last else 2
+
+
+def _build(blocks: _Blocks, chains: tuple[Chain, ...]) -> bool:
+    """Give every named block a round, in their order, each as low as its flags and the one before it allow."""
     round_ = 0
-    for identity in sequence[1:]:
-        parent, consecutive = parents[identity]
-        if consecutive and parent != before:
+    for rank, chain in enumerate(chains, 1):
+        if not chain.on_base or (chain.consecutive and chain.below != rank - 1):
             return False
-        round_ += 1 if consecutive else 2
-        made[identity] = blocks.add(made[parent], round_)
-        if identity in ranked:
-            named[ranked[identity]] = made[identity]
-        before = identity
-    blocks.named = [named[rank] for rank in range(len(named))]
+        of_neighbours = rank > 1 and chain.age == 1 and chains[rank - 2].age == 2
+        round_ += 1 if chain.consecutive or of_neighbours else 2
+        blocks.named.append(blocks.add(blocks.named[chain.below], round_))
     return True
 
 
@@ -159,18 +133,22 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> 
             tree.nodes[one.block.id] = one
     tree.high_qc = blocks.qc(view.high_qc)
     tree.high_commit_qc = blocks.qc(view.high_commit)
-    if not view.in_round:
+    if view.wanted:
+        return None
+    if view.stage == BEHIND:
         pacemaker.current_round = tree.high_qc.vote_info.round + 1
         replica._timer_round = pacemaker.current_round
         safety.highest_vote_round = pacemaker.current_round
         return NodeState(replica, (), NOTHING_DURABLE, NOTHING_SIGNED)
     if view.incomplete != (tree.high_qc.vote_info.id not in tree.nodes):
         return None
-    pacemaker.current_round = round_
-    replica._timer_round = round_
+    pacemaker.current_round = round_ if view.stage == IN_ROUND else round_ - 1
+    replica._timer_round = pacemaker.current_round
     safety.highest_vote_round = round_ - 1
+    if (view.tc_high == OLD) != (tree.high_qc.vote_info.round == pacemaker.current_round - 1):
+        return None
     if view.tc_high != OLD:
-        pacemaker.last_round_tc = _tc(world, blocks, view.tc_high, round_ - 1)
+        pacemaker.last_round_tc = _tc(world, blocks, view.tc_high, pacemaker.current_round - 1)
     held: list[Held] = []
     signed = NOTHING_SIGNED
     if view.proposal_qc != OLD:
@@ -192,6 +170,8 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> 
         held = [Held(ALL, proposal), Held(NOBODY, vote)]
         signed = Signed(round_, block.id, 0, qc.vote_info.round)
     elif view.voted:
+        return None
+    if view.sent and view.stage == LAST_ROUND:
         return None
     if view.sent not in ((), ("BlockRequest",)) or (view.sent and not view.incomplete):
         return None

@@ -6,17 +6,29 @@ keeps one copy of equal nodes, so that equal outcomes are recognised before the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence, Set
 from hashlib import blake2b
 from itertools import permutations, product
 from typing import NamedTuple
 
 import msgspec
 
-from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg, round_of
+from diembft.messages.types import ProposalMsg, TimeoutMsg, round_of
 from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, tc_high
 from diembft.twins.explore.concrete import rebuild
-from diembft.twins.explore.models import Barrier, Choice, Outcome, TwoPhase, collector_of, renamed, run_phase
+from diembft.twins.explore.models import (
+    Barrier,
+    Choice,
+    Kind,
+    Lazy,
+    Outcome,
+    Sets,
+    TwoPhase,
+    collector_of,
+    moved,
+    renamed,
+    run_phase,
+)
 from diembft.twins.explore.world import Fault, Held, NodeState, World
 from diembft.twins.parts import NOBODY
 
@@ -28,11 +40,13 @@ IDLE = Outcome((), (), ())
 
 
 class State(NamedTuple):
-    """A global state before step `round`: nodes by their number in the engine, and who leads the round."""
+    """A global state before step `round`: nodes by their number in the engine, who leads the round, and the partition
+    of the last step in a model that remembers it."""
 
     round: int
     leader: int
     nodes: tuple[int, ...]
+    last: Sets = ()
 
 
 class Successor(NamedTuple):
@@ -47,7 +61,7 @@ class Successor(NamedTuple):
 class Engine:
     """Computes successors; bound to one world and model. `rename=False` keeps names apart (for checks)."""
 
-    def __init__(self, world: World, model: Barrier | TwoPhase, *, rename: bool = True) -> None:
+    def __init__(self, world: World, model: Barrier | TwoPhase | Lazy, *, rename: bool = True) -> None:
         self.world = world
         self.model = model
         self.rename = rename
@@ -55,7 +69,6 @@ class Engine:
         self._nodes: list[NodeState] = []
         self._facts: list[Facts] = []
         self._known: dict[Hashable, int] = {}
-        self._round = 0
         self._certified: set[bytes] = set()
         self._registry = Registry()
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
@@ -63,7 +76,7 @@ class Engine:
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
         self._states: dict[Summary, State | None] = {}
         self._tables: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self._phases = [(choice, model.phases(choice)) for choice in model.choices]
+        self._proposers: dict[bytes, int] = {}
 
     @property
     def size(self) -> int:
@@ -78,7 +91,7 @@ class Engine:
     def initial(self) -> list[State]:
         """The states before step 1, by the leader of round 1."""
         leaders = sorted({choice.leader for choice in self.model.choices})
-        return [State(1, leader, tuple([self._number(n) for n in self.world.start(leader)])) for leader in leaders]
+        return [State(1, leader, self._numbers(1, self.world.start(leader), settles=True)) for leader in leaders]
 
     def node(self, number: int) -> NodeState:
         """The node with this number."""
@@ -92,13 +105,13 @@ class Engine:
     def summary(self, state: State) -> Summary | None:
         """What of a state can still matter."""
         facts = [self._facts[number] for number in state.nodes]
-        return summary(self.world, self._registry, facts, state.round, state.leader)
+        return summary(self.world, self._registry, facts, state.round, state.leader, state.last)
 
     def apply(self, state: State, choice: int) -> Successor:
         """The state after one choice."""
-        nodes, faults = self._step(state, *self._phases[choice])
-        after = State(state.round + 1, self.model.choices[choice].leader, nodes)
-        return Successor(choice, after, self.key(after), (*faults, *self._disagreements(nodes)))
+        chosen = self.model.choices[choice]
+        after, faults = self._step(state, chosen)
+        return Successor(choice, after, self.key(after), (*faults, *self._disagreements(after.nodes)))
 
     def successors(self, state: State) -> Iterator[Successor]:
         """What the choices lead to; of choices that lead to the very same, or to the same but for names, one.
@@ -120,16 +133,15 @@ class Engine:
 
     def _successors(self, state: State, skipped: frozenset[int], moved: tuple[int, ...] | None) -> Iterator[Successor]:
         seen: set[Hashable] = set()
-        for index, (choice, phases) in enumerate(self._phases):
+        for index, choice in enumerate(self.model.choices):
             if index in skipped:
                 continue
-            nodes, faults = self._step(state, choice, phases)
-            raw = (choice.leader, nodes, faults)
+            after, faults = self._step(state, choice)
+            raw = (after, faults)
             if raw in seen:
                 continue
             seen.add(raw)
-            after = State(state.round + 1, choice.leader, nodes)
-            faults = (*faults, *self._disagreements(nodes))
+            faults = (*faults, *self._disagreements(after.nodes))
             yield Successor(index if moved is None else moved[index], after, self.key(after), faults)
 
     def _rebuilt(self, ordered: Summary) -> State | None:
@@ -140,19 +152,18 @@ class Engine:
             if rebuilt is None:
                 self._states[ordered] = None
             else:
-                self._round = rebuilt.round - 1
-                numbers = tuple([self._number(node) for node in rebuilt.nodes])
-                self._states[ordered] = State(rebuilt.round, leader, numbers)
+                numbers = self._numbers(rebuilt.round - 1, rebuilt.nodes, settles=True)
+                self._states[ordered] = State(rebuilt.round, leader, numbers, ordered.last)
         return self._states[ordered]
 
     def _moved(self, places: tuple[int, ...]) -> tuple[int, ...]:
         """For each choice in the names of the sorted summary, the choice in the names of the state itself."""
-        moved = self._tables.get(places)
-        if moved is None:
+        table = self._tables.get(places)
+        if table is None:
             place = dict(enumerate(places))
-            moved = tuple([self._index[renamed(choice, place)] for choice in self.model.choices])
-            self._tables[places] = moved
-        return moved
+            table = tuple([self._index[renamed(choice, place)] for choice in self.model.choices])
+            self._tables[places] = table
+        return table
 
     def _repeated_choices(self, found: Summary) -> frozenset[int]:
         """Choices that another choice equals once correct nodes that are alike in this state change places."""
@@ -172,125 +183,121 @@ class Engine:
             known = self._repeated[classes] = frozenset(repeated)
         return known
 
-    def _step(
-        self, state: State, choice: Choice, phases: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
-    ) -> tuple[tuple[int, ...], tuple[Fault, ...]]:
+    def _step(self, state: State, choice: Choice) -> tuple[State, tuple[Fault, ...]]:
         numbers = list(state.nodes)
-        world = self.world
         faults: list[Fault] = []
-        if choice.crash is not None:
-            numbers[choice.crash], found = self._crashed(state, choice.crash)
-            faults.extend(found)
-        voted: list[tuple[int, bytes]] = []
-        for phase, sets in phases:
+        voted: set[tuple[int, bytes]] = set()
+        for kind, sets in self.model.phases(choice, state.last):
             for members in sets:
-                collector = collector_of(world, choice.leader, members)
                 before = tuple([numbers[node] for node in members])
-                after, outcome = self._evaluate(state, members, before, phase, collector, choice.reverse)
+                after, outcome = self._evaluate(state, members, before, kind, choice)
                 for node, number in zip(members, after, strict=True):
                     numbers[node] = number
                 faults.extend(outcome.faults)
-                voted.extend(outcome.voted)
-        faults.extend(self._certified_twice(voted))
-        return tuple(numbers), tuple(faults)
+                voted.update(outcome.voted)
+        faults.extend(self._certified_twice(voted, numbers))
+        last = moved(choice.partition, {}) if self.model.remembers else ()
+        return State(state.round + 1, choice.leader, tuple(numbers), last), tuple(faults)
 
     def _evaluate(
-        self, state: State, members: tuple[int, ...], before: tuple[int, ...], phase: str, collector: int, reverse: bool
+        self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
     ) -> tuple[tuple[int, ...], Outcome]:
         # Who leads matters while proposals pass; the order of what goes to added copies, where some are among others.
-        reverse = reverse and len(members) > 1 and members[-1] >= self.world.n
-        leader = NOBODY if phase in ("timeouts", "timers-and-timeouts") else state.leader
-        memo = (state.round, leader, members, before, phase, collector, reverse)
+        world = self.world
+        reverse = choice.reverse and len(members) > 1 and members[-1] >= world.n
+        leader = state.leader if kind.leads else NOBODY
+        collector = collector_of(world, choice.leader, members) if kind.collects else NOBODY
+        memo = (state.round, leader, members, before, kind.name, collector, reverse)
         known = self._outcomes.get(memo)
         if known is not None:
             return known
-        if phase != "whole" and self._is_idle(before, state.round, phase):
+        if self._is_idle(before, state.round, kind):
             return before, IDLE
         self.evaluations += 1
-        leaders = self.world.leaders
-        leaders.clear()
-        leaders[state.round] = state.leader
-        leaders[state.round + 1] = collector
-        self._round = state.round
-        proposers = {
-            held.message.block.id: node
-            for node, number in enumerate(state.nodes)
-            for held in self._nodes[number].held
-            if isinstance(held.message, ProposalMsg)
-        }
         states = [self._nodes[number] for number in before]
-        outcome = run_phase(self.world, state.round, members, states, phase, collector, proposers, reverse=reverse)
-        after = tuple([self._number(node) for node in outcome.states])
+        outcome = run_phase(
+            world, state.round, members, states, kind, leader, collector, self._proposers, reverse=reverse
+        )
+        after = self._numbers(state.round, outcome.states, settles=kind.settles)
         self._outcomes[memo] = (after, outcome._replace(states=()))  # the states are known by their numbers
         return after, outcome
 
-    def _is_idle(self, before: tuple[int, ...], round_: int, phase: str) -> bool:
+    def _is_idle(self, before: tuple[int, ...], step_round: int, kind: Kind) -> bool:
         """Whether nothing happens: nobody has something under way, nor a timer that fires in this phase."""
-        timers = phase in ("proposals-after-timers", "timers-and-timeouts")
+        if "crash" in kind.actions:
+            return False
+        round_ = step_round - kind.previous
+        timers = "timers" in kind.actions
         for number in before:
             node = self._nodes[number]
             if timers and node.replica.current_round == round_:
                 return False
             for _, message in node.held:
-                if round_of(message) == round_ and (phase.startswith("proposals") or not isinstance(message, VoteMsg)):
+                if round_of(message) <= round_ and type(message) not in kind.withhold:
                     return False
         return True
 
-    def _crashed(self, state: State, node: int) -> tuple[int, tuple[Fault, ...]]:
-        leaders = self.world.leaders
-        leaders.clear()
-        leaders[state.round] = state.leader
-        restarted, faults = self.world.restarted(node, self._nodes[state.nodes[node]])
-        return self._number(restarted), faults
+    def _numbers(self, round_: int, states: Sequence[NodeState], *, settles: bool) -> tuple[int, ...]:
+        """The numbers of nodes after a phase of step `round_`: states that differ in nothing that is alive have one."""
+        for state in states:
+            replica = state.replica
+            replica.tree.votes.clear()
+            if settles:
+                replica.pacemaker.timeouts.clear()
+            self._certified.add(replica.tree.high_qc.vote_info.id)
+            self._certified.add(replica.tree.high_commit_qc.vote_info.id)
+        return tuple([self._number(round_, state) for state in states])
 
-    def _number(self, state: NodeState) -> int:
-        """The number of a node's state: states that differ in nothing that is alive have one."""
-        replica = state.replica
-        replica.tree.votes.clear()
-        replica.pacemaker.timeouts.clear()
-        key = self._raw_key(state)
+    def _number(self, round_: int, state: NodeState) -> int:
+        key = self._raw_key(round_, state)
         number = self._known.get(key)
         if number is None:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._registry.facts(state, crashes=self.world.crashes))
+            for _, message in state.held:
+                if isinstance(message, ProposalMsg):
+                    # A leader's copies propose different blocks, so that a block tells which of them proposed it.
+                    self._proposers[message.block.id] = self.world.copy_of(message.block)
         return number
 
-    def _raw_key(self, state: NodeState) -> Hashable:
+    def _raw_key(self, round_: int, state: NodeState) -> Hashable:
         """A node between two phases, exact but for what is dead then (docs/exhaustion.md): votes and timeouts that were
         delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for blocks.
         """
         replica = state.replica
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
-        high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
         certified = self._certified
-        certified.add(high_qc.id)
-        certified.add(high_commit.id)
-        latest = max(self._round, pacemaker.current_round)
+        latest = max(round_, pacemaker.current_round)
         return (
             replica.mempool.state_key(),
             pacemaker.current_round,
             safety.highest_vote_round,
-            high_qc.id,
-            high_commit.id,
+            tree.high_qc.vote_info.id,
+            tree.high_commit_qc.vote_info.id,
             tree.root.block.id,
             frozenset([id_ for id_, node in tree.nodes.items() if id_ in certified or node.block.round >= latest]),
             pacemaker.last_round_tc and pacemaker.last_round_tc.round,
             tc_high(pacemaker.tc_for(tree.high_qc)),
             tuple([message.block.id for message in replica.proposals.values()]),
             tuple([_held_key(held) for held in state.held]),
-            (state.durable, state.signed) if self.world.crashes else state.signed,
+            safety.voted_id if self.world.planting else None,
+            (state.durable, safety.state_key(), replica.last_sent) if self.world.crashes else None,
+            state.signed,
         )
 
-    def _certified_twice(self, voted: list[tuple[int, bytes]]) -> Iterator[Fault]:
-        """In a round one block has a quorum of votes while another has f + 1 votes of correct nodes."""
+    def _certified_twice(self, voted: Set[tuple[int, bytes]], nodes: Sequence[int]) -> Iterator[Fault]:
+        """In a round one block is certified while another has f + 1 votes of correct nodes."""
         blocks = {block for _, block in voted}
         if len(blocks) < 2:
             return
         f = (self.world.n - 1) // 3
-        counts = sorted([len({node for node, block in voted if block == wanted}) for wanted in blocks])
-        if counts[-2] >= f + 1 and counts[-1] >= self.world.quorum - self.world.faulty:
-            yield Fault("certified_uniqueness", "two blocks of one round have f + 1 votes of correct nodes each")
+        certified = blocks & {self._facts[number].high_qc for number in nodes}
+        for block in sorted(blocks):
+            others = certified - {block}
+            if others and len({node for node, voted_for in voted if voted_for == block}) >= f + 1:
+                yield Fault("certified_uniqueness", f"{f + 1} correct nodes voted against a block that is certified")
+                return
 
     def _disagreements(self, nodes: tuple[int, ...]) -> Iterator[Fault]:
         """Two correct nodes whose committed chains are not prefixes of one another."""

@@ -20,7 +20,7 @@ from diembft.faults.registry import plant
 from diembft.messages.types import Message, ProposalMsg, round_of
 from diembft.protocols.interface import Crypto
 from diembft.twins.executor import Observer
-from diembft.twins.explore.models import MODELS, Barrier, Choice, Sets, TwoPhase, collector_of, run_phase
+from diembft.twins.explore.models import MODELS, Barrier, Choice, Lazy, Sets, TwoPhase, collector_of, run_phase
 from diembft.twins.explore.world import (
     ALL,
     NOTHING_DURABLE,
@@ -156,6 +156,8 @@ class Recorder:
         self._unsettled: dict[int, int] = {}
         """Of messages by number: those that it was sent to and whose share is not settled."""
         self._rounds = [0] * len(cast.names)
+        self.proposers: dict[bytes, int] = {}
+        """Which node proposed a block."""
 
     def next_phase(self) -> None:
         """What follows comes after all that was."""
@@ -271,6 +273,12 @@ class RecordedGroup(Group):
         self._delivery = (sender, message)
         return super().hand_over(sender, node, message)
 
+    def crash(self) -> None:
+        """See Group."""
+        for node in self.replicas:
+            self.recorder.crashed(node)
+        super().crash()
+
     def step(self, node: int, event: Event) -> list[Effect]:
         """See Group."""
         if isinstance(event, TimerFired):
@@ -303,6 +311,7 @@ def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
     recorder = Recorder(cast, leaders, observer)
     states = _started(world, leaders[0], recorder)
     whole = (tuple(range(world.nodes)),)
+    last: Sets = ()
     ended = Ending.STUCK
     for round_ in range(1, len(choices) + STEPS_AFTER_THE_LAST + 1):
         if round_ <= len(choices):
@@ -312,9 +321,10 @@ def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
                 break
             leader = leaders[-1]
             choice = Choice(leader, whole, whole if isinstance(model, TwoPhase) else None)
-        if not any(state.replica.current_round == round_ for state in states):
+        if not any(round_ - model.remembers <= state.replica.current_round <= round_ for state in states):
             break
-        states = _step(world, model, states, round_, leader, choice, recorder)
+        states = _step(world, model, states, round_, leader, choice, last, recorder)
+        last = choice.partition
     if all(state.replica.current_round > len(choices) for state in states):
         ended = Ending.COMPLETE
     return recorder.finished(ended)
@@ -350,45 +360,36 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
 
 def _step(
     world: World,
-    model: Barrier | TwoPhase,
+    model: Barrier | TwoPhase | Lazy,
     states: list[NodeState],
     round_: int,
     leader: int,
     choice: Choice,
+    last: Sets,
     recorder: Recorder,
 ) -> list[NodeState]:
-    """One step of the model."""
+    """One step of the model, after one under the partition `last`."""
     states = list(states)
-    proposers = {
-        held.message.block.id: node
-        for node, state in enumerate(states)
-        for held in state.held
-        if isinstance(held.message, ProposalMsg)
-    }
-    leaders = world.leaders
-    if choice.crash is not None:
-        leaders.clear()
-        leaders[round_] = leader
+    for kind, sets in model.phases(choice, last):
         recorder.next_phase()
-        recorder.crashed(choice.crash)
-        before = states[choice.crash]
-        fresh = before._replace(replica=world.recovered(choice.crash, before.durable))
-        states[choice.crash] = _first_step(world, choice.crash, fresh, recorder)
-    for phase, sets in model.phases(choice):
-        recorder.next_phase()
+        recorder.proposers.update(
+            {
+                held.message.block.id: node
+                for node, state in enumerate(states)
+                for held in state.held
+                if isinstance(held.message, ProposalMsg)
+            }
+        )
         for members in sets:
-            collector = collector_of(world, choice.leader, members)
-            leaders.clear()
-            leaders[round_] = leader
-            leaders[round_ + 1] = collector
             outcome = run_phase(
                 world,
                 round_,
                 members,
                 [states[node] for node in members],
-                phase,
-                collector,
-                proposers,
+                kind,
+                leader,
+                collector_of(world, choice.leader, members),
+                recorder.proposers,
                 reverse=choice.reverse,
                 make_group=partial(RecordedGroup, recorder),
             )

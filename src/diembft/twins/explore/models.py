@@ -1,7 +1,8 @@
 """The network models: what a scenario may choose in a round, and what then happens.
 
 In every model, step t is all that belongs to round t, and the choice of step t names the leader of round t + 1, to
-whom the votes of round t go. A node that is left behind stays behind until a certificate reaches it.
+whom the votes of round t go. A node that is left behind stays behind until a certificate reaches it. A step is cut
+into *phases*; in each, the nodes of a set talk until nothing is under way among them.
 
 - *barrier*: one partition holds for the whole step. Proposals and votes are delivered until nothing is under way;
   then every node that is still in the round times out; then that is delivered. It cannot show what needs proposals
@@ -9,15 +10,22 @@ whom the votes of round t go. A node that is left behind stays behind until a ce
 - *two-phase*: proposals and votes pass by one partition, timeouts by another; what serves sync passes by that of the
   phase. Timers fire after the proposals' phase (late) or before it (early: all that are in the round time out
   first); the copies of twins may receive each layer in reversed order.
+- *lazy*: no barrier between rounds. The proposals of round t go out under the partition of t while nodes may still be
+  in round t - 1; only then do the timers of t - 1 fire, and its timeouts pass under the partition of t - 1; a leader
+  that they bring into round t proposes under that of t; then the votes of round t go to the leader of t + 1, under
+  the partition of t. So the partition of the last round is part of a state.
+
+With crashes, one correct node may crash in a step and come up at once with what it had persisted: as the step begins
+or, where timers fire early, between the timers and the proposals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg
+from diembft.messages.types import BlockRequest, BlockResponse, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
 from diembft.twins.explore.world import Fault, Group, NodeState, World
 from diembft.twins.parts import NOBODY
 
@@ -35,7 +43,7 @@ class Choice(NamedTuple):
     early: bool = False
     reverse: bool = False
     crash: int | None = None
-    """A correct node that crashes as the round begins, and restarts at once."""
+    """A correct node that crashes in the step, and comes up at once."""
 
 
 class Outcome(NamedTuple):
@@ -46,8 +54,47 @@ class Outcome(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-Evaluate: TypeAlias = Callable[[tuple[int, ...], tuple[NodeState, ...], str, bool], Outcome]
-"""Let these nodes go through a phase: the engine remembers what came of it."""
+Action: TypeAlias = Literal["deliver", "timers", "crash"]
+"""Deliver until nothing is under way; fire the timers of all that are in the round; crash and come up again."""
+
+
+EVERYTHING = (ProposalMsg, VoteMsg, TimeoutMsg, SyncInfo, BlockRequest, BlockResponse)
+"""All types of messages between replicas."""
+
+
+class Kind(NamedTuple):
+    """What happens in a phase, whoever talks in it. Kinds of one name are one kind."""
+
+    name: str
+    actions: tuple[Action, ...]
+    leads: bool = True
+    """Whether the leader of the step's round is known; otherwise nobody proposes in it any more."""
+    collects: bool = True
+    """Whether the leader of the next round is known; otherwise votes wait."""
+    previous: bool = False
+    """Whether the messages are those of the round before the step's."""
+    withhold: tuple[type, ...] = ()
+    lose: tuple[type, ...] = ()
+    settles: bool = True
+    """Whether no timeout of the round can arrive after it."""
+
+
+WHOLE = Kind("whole", ("deliver", "timers", "deliver"))
+TIMERS = Kind("timers", ("timers",), leads=False, collects=False, withhold=EVERYTHING, settles=False)
+PROPOSALS = Kind("proposals", ("deliver",), withhold=(TimeoutMsg,), settles=False)
+TIMEOUTS = Kind("timeouts", ("deliver",), leads=False, lose=(ProposalMsg, VoteMsg))
+TIMERS_AND_TIMEOUTS = Kind("timers and timeouts", ("timers", "deliver"), leads=False, lose=(ProposalMsg, VoteMsg))
+NEW_PROPOSALS = Kind("new proposals", ("deliver",), collects=False, withhold=(VoteMsg,), settles=False)
+LAST_TIMEOUTS = Kind("last timeouts", ("timers", "deliver"), collects=False, previous=True, lose=(ProposalMsg, VoteMsg))
+VOTES = Kind("votes", ("deliver",))
+CRASH = Kind("crash", ("crash",), collects=False, withhold=EVERYTHING, settles=False)
+
+
+class Phase(NamedTuple):
+    """A part of a step: what happens, and the sets that talk in it."""
+
+    kind: Kind
+    sets: Sets
 
 
 class Model(Protocol):
@@ -55,42 +102,84 @@ class Model(Protocol):
 
     name: str
     choices: tuple[Choice, ...]
+    remembers: bool
+    """Whether the partition of a step matters in the next one."""
 
-    def phases(self, choice: Choice) -> tuple[tuple[str, Sets], ...]:
-        """The phases of a step in their order: their name, and the sets that talk in them."""
+    def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
+        """The phases of a step in their order, after a step under the partition `last` (empty before the first)."""
         ...
+
+
+def _crash(choice: Choice) -> tuple[Phase, ...]:
+    return () if choice.crash is None else (Phase(CRASH, ((choice.crash,),)),)
 
 
 class Barrier:
     """One partition a round (see the module)."""
 
     name = "barrier"
+    remembers = False
 
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
-    def phases(self, choice: Choice) -> tuple[tuple[str, Sets], ...]:
+    def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
         """See Model."""
-        return (("whole", choice.partition),)
+        return (*_crash(choice), Phase(WHOLE, choice.partition))
 
 
 class TwoPhase:
     """One partition for proposals and votes, one for timeouts (see the module)."""
 
     name = "two-phase"
+    remembers = False
 
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
-    def phases(self, choice: Choice) -> tuple[tuple[str, Sets], ...]:
+    def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
         """See Model."""
-        assert choice.timeout_partition is not None, "because every choice of this model has two partitions"
-        first = "proposals-after-timers" if choice.early else "proposals"
-        second = "timeouts" if choice.early else "timers-and-timeouts"
-        return ((first, choice.partition), (second, choice.timeout_partition))
+        timeouts = choice.timeout_partition
+        assert timeouts is not None, "because every choice of this model has two partitions"
+        if not choice.early:
+            return (
+                *_crash(choice),
+                Phase(PROPOSALS, choice.partition),
+                Phase(TIMERS_AND_TIMEOUTS, timeouts),
+            )
+        alone = tuple([(node,) for members in choice.partition for node in members])
+        return (
+            Phase(TIMERS, alone),
+            *_crash(choice),
+            Phase(PROPOSALS, choice.partition),
+            Phase(TIMEOUTS, timeouts),
+        )
 
 
-MODELS: dict[str, type[Barrier] | type[TwoPhase]] = {Barrier.name: Barrier, TwoPhase.name: TwoPhase}
+class Lazy:
+    """No barrier between rounds (see the module)."""
+
+    name = "lazy"
+    remembers = True
+
+    def __init__(self, choices: tuple[Choice, ...]) -> None:
+        self.choices = choices
+
+    def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
+        """See Model."""
+        return (
+            *_crash(choice),
+            Phase(NEW_PROPOSALS, choice.partition),
+            Phase(LAST_TIMEOUTS, last),
+            Phase(VOTES, choice.partition),
+        )
+
+
+MODELS: dict[str, type[Barrier] | type[TwoPhase] | type[Lazy]] = {
+    Barrier.name: Barrier,
+    TwoPhase.name: TwoPhase,
+    Lazy.name: Lazy,
+}
 
 
 def run_phase(
@@ -98,32 +187,42 @@ def run_phase(
     round_: int,
     members: Sequence[int],
     states: Sequence[NodeState],
-    phase: str,
+    kind: Kind,
+    leader: int,
     collector: int,
-    proposers: dict[bytes, int],
+    proposers: Mapping[bytes, int],
     *,
     reverse: bool,
     make_group: Callable[..., Group] = Group,
 ) -> Outcome:
-    """Let the nodes of one set go through one phase of step `round_`."""
-    early = phase == "proposals-after-timers"
+    """Let the nodes of one set go through one phase of step `round_`, which `leader` leads.
+
+    `collector`: see `collector_of`.
+    """
+    leaders = world.leaders
+    leaders.clear()
+    if kind.leads:
+        leaders[round_] = leader
+    if kind.collects:
+        leaders[round_ + 1] = collector
     group = make_group(
         world,
-        round_,
+        round_ - kind.previous,
         dict(zip(members, states, strict=True)),
-        collector,
+        collector if kind.collects else NOBODY,
         proposers,
         reverse=reverse,
-        withhold=(TimeoutMsg,) if phase in ("proposals", "proposals-after-timers") else (),
-        lose=(ProposalMsg, VoteMsg) if phase in ("timeouts", "timers-and-timeouts") else (),
+        withhold=kind.withhold,
+        lose=kind.lose,
     )
-    if early:
-        group.fire_round_timers()
-    if phase != "timers-and-timeouts":
-        group.deliver()
-    if phase in ("whole", "timers-and-timeouts"):
-        group.fire_round_timers()
-        group.deliver()
+    for action in kind.actions:
+        match action:
+            case "deliver":
+                group.deliver()
+            case "timers":
+                group.fire_round_timers()
+            case "crash":
+                group.crash()
     group.check_certificates()
     after = group.states()
     return Outcome(tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults))
@@ -148,7 +247,9 @@ def partitions(nodes: int, max_sets: int) -> Iterator[Sets]:
     return extend(0, [])
 
 
-def make_model(name: str, world: World, *, max_sets: int, quorum_filter: bool, twins_lead: bool) -> Barrier | TwoPhase:
+def make_model(
+    name: str, world: World, *, max_sets: int, quorum_filter: bool, twins_lead: bool
+) -> Barrier | TwoPhase | Lazy:
     """A model with all its choices of a round, in a fixed order.
 
     `quorum_filter`: some set holds a quorum of distinct validators. `twins_lead`: only validators with twins lead.
@@ -160,10 +261,9 @@ def make_model(name: str, world: World, *, max_sets: int, quorum_filter: bool, t
     ]
     leaders = range(world.faulty if twins_lead else world.n)
     crashes: Iterable[int | None] = (None, *range(world.faulty, world.n)) if world.crashes else (None,)
-    if name == Barrier.name:
-        return Barrier(
-            tuple([Choice(leader, sets, crash=crash) for leader, sets, crash in product(leaders, parts, crashes)])
-        )
+    if name != TwoPhase.name:
+        choices = tuple([Choice(leader, sets, crash=crash) for leader, sets, crash in product(leaders, parts, crashes)])
+        return MODELS[name](choices)
     orders = (False, True) if world.faulty else (False,)
     return TwoPhase(
         tuple(
@@ -182,16 +282,17 @@ def collector_of(world: World, leader: int, members: Sequence[int]) -> int:
     return leader if any(world.identity(node) == leader for node in members) else NOBODY
 
 
+def moved(sets: Sets, place: Mapping[int, int]) -> Sets:
+    """A partition after nodes changed places, in a normal order."""
+    return tuple(sorted([tuple(sorted([place.get(node, node) for node in members])) for members in sets]))
+
+
 def renamed(choice: Choice, place: Mapping[int, int]) -> Choice:
     """The choice after nodes changed places, its sets in a normal order."""
-
-    def move(sets: Sets) -> Sets:
-        return tuple(sorted([tuple(sorted([place.get(node, node) for node in members])) for members in sets]))
-
     timeouts, crash = choice.timeout_partition, choice.crash
     return choice._replace(
         leader=place.get(choice.leader, choice.leader),
-        partition=move(choice.partition),
-        timeout_partition=None if timeouts is None else move(timeouts),
+        partition=moved(choice.partition, place),
+        timeout_partition=None if timeouts is None else moved(timeouts, place),
         crash=None if crash is None else place.get(crash, crash),
     )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
+from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Broadcast, Commit, Effect, Persist, SafetyRecord, Send
 from diembft.consensus.events import Event, Received, Started, Timer, TimerFired
@@ -113,6 +115,15 @@ class World:
         """How many nodes there are."""
         return self.n + self.faulty
 
+    @cached_property
+    def commits_otherwise(self) -> bool:
+        """Whether a planted bug changes what a certificate commits."""
+        mixed = self.planting.mixed
+        return (
+            mixed(Verifier).commit_rule is not Verifier.commit_rule
+            or mixed(BlockTree).committed_by is not BlockTree.committed_by
+        )
+
     @property
     def quorum(self) -> int:
         """n - f, written again on purpose: this is what oracles hold certificates against."""
@@ -129,6 +140,11 @@ class World:
     def name(self, node: int) -> str:
         """The node's name in scenarios."""
         return chr(ord("a") + self.identity(node)) + ("'" if node >= self.n else "")
+
+    def copy_of(self, block: Block) -> int:
+        """The node that made a block: its marker names it."""
+        marker = block.payload[0].client
+        return block.author if marker == self.name(block.author) else self.n + block.author
 
     def is_quorum(self, nodes: Iterable[int]) -> bool:
         """Whether these nodes hold a quorum of distinct keys."""
@@ -180,16 +196,6 @@ class World:
 
     def _payload(self, node: int) -> Callable[[Config], MarkerPayload]:
         return lambda config: MarkerPayload(config, self.name(node))
-
-    def restarted(self, node: int, state: NodeState) -> tuple[NodeState, tuple[Fault, ...]]:
-        """The node after a crash and a restart: what it had sent is sent, what was not durable is lost."""
-        replica = self.recovered(node, state.durable)
-        held, durable = sent_and_kept(replica.step(Started()), replica, state.durable)
-        signed, faults = state.signed, list[Fault]()
-        for _, message in held:
-            signed, more = judged(self, node, signed, message)
-            faults.extend(more)
-        return NodeState(replica, (*state.held, *held), durable, signed), tuple(faults)
 
     def recovered(self, node: int, durable: Durable) -> Replica:
         """The node's replica as it comes up after a crash, before its first event."""
@@ -459,6 +465,12 @@ class Group:
         for node, replica in self.replicas.items():
             if replica.current_round == self.round:
                 self.step(node, TimerFired(Timer.ROUND, self.round))
+
+    def crash(self) -> None:
+        """Every node here crashes and comes up again: what it had sent is sent, what was not durable is lost."""
+        for node in self.replicas:
+            self.replicas[node] = self.world.recovered(node, self.durable[node])
+            self.step(node, Started())
 
     def check_certificates(self) -> None:
         """No node holds a certificate with fewer distinct signers than a quorum."""
