@@ -9,7 +9,7 @@ interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 from typing import NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
@@ -215,6 +215,8 @@ class Summary(NamedTuple):
     """All of a global state that can still matter: how the named blocks descend, an entry for each node, and, where
     that matters, the partition of the last step."""
 
+    base_age: int
+    """How many rounds the base is older than the round, as in Chain."""
     chains: tuple[Chain, ...]
     entries: tuple[Entry, ...]
     last: Sets = ()
@@ -225,7 +227,7 @@ class Summary(NamedTuple):
             return self
         faulty, n, entries = world.faulty, world.n, self.entries
         if not self.last:
-            return (self.chains, tuple(sorted(entries[faulty:n])), entries[:faulty], entries[n:])
+            return (self.base_age, self.chains, tuple(sorted(entries[faulty:n])), entries[:faulty], entries[n:])
         # Correct nodes are known by their entries alone, hence sets by those and by the others in them.
         sets = [
             (
@@ -234,7 +236,7 @@ class Summary(NamedTuple):
             )
             for members in self.last
         ]
-        return (self.chains, tuple(sorted(sets)), entries[:faulty], entries[n:])
+        return (self.base_age, self.chains, tuple(sorted(sets)), entries[:faulty], entries[n:])
 
     def sorted(self, world: World) -> tuple[Summary, tuple[int, ...]]:
         """The summary with correct nodes in the order of their entries, and which node stands at each place."""
@@ -251,7 +253,8 @@ class Summary(NamedTuple):
             *range(world.n, world.nodes),
         )
         place_of = {node: place for place, node in enumerate(places)}
-        return Summary(self.chains, tuple([self.entries[node] for node in places]), moved(self.last, place_of)), places
+        entries = tuple([self.entries[node] for node in places])
+        return self._replace(entries=entries, last=moved(self.last, place_of)), places
 
     def alike(self, world: World) -> list[list[int]]:
         """The correct nodes that may change places without changing the state, in classes."""
@@ -262,13 +265,24 @@ class Summary(NamedTuple):
         return list(classes.values())
 
 
-def summary(
-    world: World, registry: Registry, nodes: Sequence[Facts], round_: int, leader: int, last: Sets = ()
-) -> Summary | None:
-    """The state before step `round_`, which validator `leader` leads; None if no node is active.
+class Step(NamedTuple):
+    """The step that a state stands before."""
 
-    `last`: the partition of the last step, in models that remember it.
-    """
+    round: int
+    leader: int
+    last: Sets = ()
+    """The partition of the last step, in models that remember it."""
+    tells: bool = True
+    """Whether the TC by which a node entered the round matters although it does not lead (see Model)."""
+
+
+DROPS_WITH = frozenset({"ignore_tc_high_qc", "stale_leader"})
+"""Planted bugs with which who knows of a certificate still has its block."""
+
+
+def summary(world: World, registry: Registry, nodes: Sequence[Facts], step: Step) -> Summary | None:
+    """The state before a step; None if no node is active."""
+    round_, last = step.round, step.last
     views = [*nodes, *[facts.durable for facts in nodes if facts.durable is not None]]
     stages = [
         IN_ROUND if facts.round == round_ else LAST_ROUND if last and facts.round == round_ - 1 else BEHIND
@@ -279,13 +293,24 @@ def summary(
     active = [facts for facts, stage in zip(views, stages, strict=True) if stage]
     whole = [facts for facts in active if facts.high_qc in facts.blocks] or active
     lowest = min(whole, key=_root_round)
-    found = _summary(world, registry, nodes, views, stages, lowest.root_round, round_, leader, last)
+    found = _summary(world, registry, nodes, views, stages, lowest.root_round, step)
     if not all(chain.on_base for chain in found.chains) or (
         world.planting and not registry.on_one_chain(lowest.root, [facts.root for facts in views])
     ):
         # Something conflicts with a commit: how is kept down to genesis.
-        return _summary(world, registry, nodes, views, stages, 0, round_, leader, last)
+        return _summary(world, registry, nodes, views, stages, 0, step)
     return found
+
+
+NO_BLOCKS: frozenset[bytes] = frozenset()
+
+
+def _has_blocks(facts: Facts, registry: Registry, alive: Set[bytes]) -> bool:
+    """Whether a node has all blocks that it knows to be certified, or committed, and that still matter."""
+    return not facts.wanted and all(
+        block_id in facts.blocks or block_id not in alive or registry.round[block_id] <= facts.root_round
+        for block_id in (facts.high_qc, registry.parent[facts.high_commit])
+    )
 
 
 def _root_round(facts: Facts) -> int:
@@ -299,12 +324,11 @@ def _summary(
     views: Sequence[Facts],
     stages: Sequence[int],
     base: int,
-    round_: int,
-    leader: int,
-    last: Sets,
+    step: Step,
 ) -> Summary:
     """The summary over what lies above round `base`."""
     parent, rounds = registry.parent, registry.round
+    round_, leader, last = step.round, step.leader, step.last
     active = [facts for facts, stage in zip(views, stages, strict=True) if stage]
     old_qc = min([facts.high_qc_round for facts in active])
     old_commit = min([facts.high_commit_round for facts in active])
@@ -342,7 +366,9 @@ def _summary(
                 named.add(block_id)
                 if parent[block_id] in alive:
                     named.add(parent[block_id])
-    held = [alive & facts.blocks for facts in views]
+    held: list[Set[bytes]] = [alive & facts.blocks for facts in views]
+    if DROPS_WITH.issuperset(world.planting.names) and all(_has_blocks(facts, registry, alive) for facts in views):
+        held = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
     for blocks in held:
         named.update(blocks - {parent[block_id] for block_id in blocks})
     ordered = sorted(named, key=lambda block_id: (rounds[block_id], block_id))
@@ -350,16 +376,18 @@ def _summary(
     rank_of_round = {rounds[block_id]: place for place, block_id in enumerate(ordered, 1)}
     oldest = 2 if last else 1
 
+    def age(of_round: int) -> int:
+        return round_ - of_round if round_ - of_round <= oldest else 0
+
     def chain(block_id: bytes) -> Chain:
         """How a named block descends from the next named one."""
         below = parent[block_id]
         while below in alive and below not in named:
             below = parent[below]
-        age = round_ - rounds[block_id]
         return Chain(
             rank.get(below, 0),
             rounds[below] >= base,
-            age if age <= oldest else 0,
+            age(rounds[block_id]),
             rounds[parent[block_id]] + 1 == rounds[block_id],
         )
 
@@ -372,7 +400,8 @@ def _summary(
             return 2 * place
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
-    def view(facts: Facts, stage: int, blocks: frozenset[bytes] | set[bytes]) -> View:
+    def view(facts: Facts, stage: int, blocks: Set[bytes], *, leads: bool) -> View:
+        tells = step.tells or world.crashes or (leads and not facts.voted)
         return View(
             stage,
             stage == IN_ROUND and facts.voted,
@@ -380,7 +409,7 @@ def _summary(
             rank.get(facts.high_qc, 0),
             rank.get(facts.high_commit, 0),
             rank.get(facts.root, 0),
-            tc_rank(facts.tc_high) if stage else OLD,
+            tc_rank(facts.tc_high) if stage and tells else OLD,
             rank.get(facts.proposal_qc, 0) if facts.proposal_qc else OLD,
             tc_rank(facts.proposal_tc_high),
             rank.get(facts.proposal_commit, 0) if facts.proposal_qc else OLD,
@@ -393,9 +422,10 @@ def _summary(
     durables = iter(zip(stages[len(nodes) :], held[len(nodes) :], strict=True))
     for index, facts in enumerate(nodes):
         leads = world.identity(index) == leader
-        own = view(facts, stages[index], held[index])
+        own = view(facts, stages[index], held[index], leads=leads)
         if facts.durable is None:
             entries.append(Entry(leads, own))
         else:
-            entries.append(Entry(leads, own, view(facts.durable, *next(durables)), tc_rank(facts.bound)))
-    return Summary(tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)
+            durable = view(facts.durable, *next(durables), leads=leads)
+            entries.append(Entry(leads, own, durable, tc_rank(facts.bound)))
+    return Summary(age(base), tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)

@@ -15,16 +15,12 @@ from diembft.consensus.block_tree import Node
 from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, TC, Block, BlockRequest, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.twins.explore.canonical import BEHIND, IN_ROUND, LAST_ROUND, OLD, Chain, Summary, View
+from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg, VoteInfo
+from diembft.twins.explore.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Chain, Summary, View
 from diembft.twins.explore.world import ALL, CHAIN_ID, NOTHING_DURABLE, NOTHING_SIGNED, Held, NodeState, Signed, World
 from diembft.twins.parts import NOBODY
 
 _DIGESTS = Digests(CHAIN_ID, 0)
-
-
-REBUILT_WITH = frozenset({"ignore_tc_high_qc", "stale_leader"})
-"""Planted bugs that change nothing that a rebuilt state relies on: what is certified, committed and signed once."""
 
 
 class Rebuilt(NamedTuple):
@@ -79,32 +75,22 @@ def rebuild(world: World, summary: Summary, leader: int) -> Rebuilt | None:
 
     Nodes stand in the order of the summary's entries. `leader` leads the round.
     """
-    if world.crashes or not REBUILT_WITH.issuperset(world.planting.names):
+    if world.crashes or not DROPS_WITH.issuperset(world.planting.names):
         return None
     blocks = _Blocks(world, world.replica(0, None))
     if not _build(blocks, summary.chains):
         return None
-    round_ = blocks.named[-1].block.round + (summary.chains[-1].age if summary.chains else _age_of_base(summary))
-    if summary.chains and not summary.chains[-1].age:
-        round_ += 3 if summary.last else 2
+    age = summary.chains[-1].age if summary.chains else summary.base_age
+    round_ = blocks.named[-1].block.round + (age or (3 if summary.last else 2))
     world.leaders.clear()
     world.leaders[round_] = leader
     nodes = []
     for node, entry in enumerate(summary.entries):
-        state = _node(world, blocks, node, entry.view, round_)
+        state = _node(world, blocks, node, entry.view, round_, behind=round_ - (2 if summary.last else 1))
         if state is None:
             return None
         nodes.append(state)
     return Rebuilt(round_, tuple(nodes))
-
-
-def _age_of_base(summary: Summary) -> int:
-    """How many rounds ago the base was where there is nothing above it: who needs no TC is in the round after it."""
-    for entry in summary.entries:
-        view = entry.view
-        if view.stage != BEHIND and view.tc_high == OLD:
-            return 1 if view.stage == IN_ROUND else 2
-    return 3 if summary.last else 2
 
 
 def _build(blocks: _Blocks, chains: tuple[Chain, ...]) -> bool:
@@ -119,7 +105,8 @@ def _build(blocks: _Blocks, chains: tuple[Chain, ...]) -> bool:
     return True
 
 
-def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> NodeState | None:
+def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int, *, behind: int) -> NodeState | None:
+    """A node; `behind` is the highest round that a node that is left behind may be in."""
     replica = world.replica(node, None)
     tree, pacemaker, safety = replica.tree, replica.pacemaker, replica.safety
     root = blocks.named[view.root]
@@ -128,27 +115,29 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> 
     tree.height = len(committed)
     tree.committed = {one.block.id: one.block for one in committed}
     tree.nodes = {root.block.id: root}
-    for rank in view.held:
-        for one in blocks.path(blocks.named[rank])[len(committed) :]:
-            tree.nodes[one.block.id] = one
+    if view.held or view.wanted or view.incomplete or view.sent:
+        return None
+    for rank in (view.high_qc, max(view.proposal_qc, 0)):
+        path = blocks.path(blocks.named[rank])
+        if path and path[: len(committed)] != committed[: len(path)]:
+            return None
+        tree.nodes.update({one.block.id: one for one in path[len(committed) :]})
     tree.high_qc = blocks.qc(view.high_qc)
     tree.high_commit_qc = blocks.qc(view.high_commit)
-    if view.wanted:
-        return None
     if view.stage == BEHIND:
         pacemaker.current_round = tree.high_qc.vote_info.round + 1
+        if pacemaker.current_round > behind:
+            return None
         replica._timer_round = pacemaker.current_round
         safety.highest_vote_round = pacemaker.current_round
         return NodeState(replica, (), NOTHING_DURABLE, NOTHING_SIGNED)
-    if view.incomplete != (tree.high_qc.vote_info.id not in tree.nodes):
-        return None
     pacemaker.current_round = round_ if view.stage == IN_ROUND else round_ - 1
     replica._timer_round = pacemaker.current_round
     safety.highest_vote_round = round_ - 1
-    if (view.tc_high == OLD) != (tree.high_qc.vote_info.round == pacemaker.current_round - 1):
-        return None
-    if view.tc_high != OLD:
-        pacemaker.last_round_tc = _tc(world, blocks, view.tc_high, pacemaker.current_round - 1)
+    if tree.high_qc.vote_info.round != pacemaker.current_round - 1:
+        # Where the key does not say how high the QCs of its TC are, that does not matter.
+        place = 2 * view.high_qc if view.tc_high == OLD else view.tc_high
+        pacemaker.last_round_tc = _tc(world, blocks, place, pacemaker.current_round - 1)
     held: list[Held] = []
     signed = NOTHING_SIGNED
     if view.proposal_qc != OLD:
@@ -171,15 +160,6 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int) -> 
         signed = Signed(round_, block.id, 0, qc.vote_info.round)
     elif view.voted:
         return None
-    if view.sent and view.stage == LAST_ROUND:
-        return None
-    if view.sent not in ((), ("BlockRequest",)) or (view.sent and not view.incomplete):
-        return None
-    if view.incomplete:
-        replica._start_fetch(tree.high_qc, None)
-        if view.sent and replica.fetch is not None:
-            request = BlockRequest(round_, tree.high_qc.vote_info.id, root.block.id, replica.config.sync_batch + 1)
-            held.append(Held(replica.fetch.peer, request))
     replica._out = []
     return NodeState(replica, tuple(held), NOTHING_DURABLE, signed)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from diembft.messages.types import ProposalMsg, TimeoutMsg, round_of
-from diembft.twins.explore.canonical import Facts, Registry, Summary, summary, tc_high
+from diembft.twins.explore.canonical import Facts, Registry, Step, Summary, summary, tc_high
 from diembft.twins.explore.concrete import rebuild
 from diembft.twins.explore.models import (
     Barrier,
@@ -105,7 +105,8 @@ class Engine:
     def summary(self, state: State) -> Summary | None:
         """What of a state can still matter."""
         facts = [self._facts[number] for number in state.nodes]
-        return summary(self.world, self._registry, facts, state.round, state.leader, state.last)
+        step = Step(state.round, state.leader, state.last, self.model.tells)
+        return summary(self.world, self._registry, facts, step)
 
     def apply(self, state: State, choice: int) -> Successor:
         """The state after one choice."""

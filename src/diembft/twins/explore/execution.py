@@ -17,7 +17,7 @@ from diembft.consensus.events import Event, Started, Timer, TimerFired
 from diembft.consensus.replica import Replica
 from diembft.errors import InputError
 from diembft.faults.registry import plant
-from diembft.messages.types import Message, ProposalMsg, round_of
+from diembft.messages.types import BlockRequest, BlockResponse, Message, ProposalMsg, round_of
 from diembft.protocols.interface import Crypto
 from diembft.twins.executor import Observer
 from diembft.twins.explore.models import MODELS, Barrier, Choice, Lazy, Sets, TwoPhase, collector_of, run_phase
@@ -256,13 +256,14 @@ class RecordedGroup(Group):
         if len(self.held[sender]) > waiting:
             return
         reached = 0
+        served = isinstance(message, BlockRequest | BlockResponse)
         for _, _, node, _ in self.layer[begun:]:
             reached |= 1 << node
-        if (self.requests and self.requests[-1][2] is message) or (self.answers and self.answers[-1][2] is message):
+        if served:
             for node in self.replicas:
                 if node != sender and self.world.identity(node) == to:
                     reached |= 1 << node
-        if round_of(message) != self.round or type(message) in self.lose:
+        if not served and (round_of(message) != self.round or type(message) in self.lose):
             self.recorder.dropped(sender, message, 0, "late")
         else:
             self.recorder.dropped(sender, message, reached, "partition")

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from diembft.messages.types import BlockRequest, BlockResponse, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
+from diembft.messages.types import ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
 from diembft.twins.explore.world import Fault, Group, NodeState, World
 from diembft.twins.parts import NOBODY
 
@@ -58,8 +58,8 @@ Action: TypeAlias = Literal["deliver", "timers", "crash"]
 """Deliver until nothing is under way; fire the timers of all that are in the round; crash and come up again."""
 
 
-EVERYTHING = (ProposalMsg, VoteMsg, TimeoutMsg, SyncInfo, BlockRequest, BlockResponse)
-"""All types of messages between replicas."""
+EVERYTHING = (ProposalMsg, VoteMsg, TimeoutMsg, SyncInfo)
+"""All types of messages that wait for their round."""
 
 
 class Kind(NamedTuple):
@@ -104,6 +104,8 @@ class Model(Protocol):
     choices: tuple[Choice, ...]
     remembers: bool
     """Whether the partition of a step matters in the next one."""
+    tells: bool
+    """Whether a leader that comes late into its round may propose in it with a TC that others tell it of."""
 
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
         """The phases of a step in their order, after a step under the partition `last` (empty before the first)."""
@@ -119,6 +121,7 @@ class Barrier:
 
     name = "barrier"
     remembers = False
+    tells = True
 
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
@@ -133,6 +136,7 @@ class TwoPhase:
 
     name = "two-phase"
     remembers = False
+    tells = False
 
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
@@ -161,6 +165,7 @@ class Lazy:
 
     name = "lazy"
     remembers = True
+    tells = False
 
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices

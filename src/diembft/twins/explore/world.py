@@ -305,9 +305,10 @@ class Group:
     """Nodes of one set in step t: live copies, and the messages among them.
 
     Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the
-    added copies of twins in reversed order. A request for blocks and its answer do not wait for their layers, and
-    one that nobody answers is put to the next peer at once: within its set a node finds the blocks that somebody
-    there holds.
+    added copies of twins in reversed order. Requests for blocks and their answers do not wait, neither for their layers
+    nor for their round, and one that nobody answers is put to the next peer at once, and to the other copies of the
+    one who asks: within its set a node finds the blocks that somebody there holds. So who learns of a certificate has
+    its block, from whom it learnt of it.
     """
 
     def __init__(
@@ -358,17 +359,17 @@ class Group:
         """Put a message of this round into the next layer; keep one of the next round; an older one is lost."""
         round_ = round_of(message)
         kind = type(message)
-        if round_ != self.round or kind in self.withhold:
-            if round_ >= self.round:
-                self.held[sender].append(Held(to, message))
-            return
-        if kind in self.lose:
-            return
         if kind is BlockRequest:
             self.requests.append((sender, to, message))
             return
         if kind is BlockResponse:
             self.answers.append((sender, to, message))
+            return
+        if round_ != self.round or kind in self.withhold:
+            if round_ >= self.round:
+                self.held[sender].append(Held(to, message))
+            return
+        if kind in self.lose:
             return
         world = self.world
         if isinstance(message, VoteMsg) and world.is_correct(sender):
@@ -447,7 +448,7 @@ class Group:
         while self.requests:
             sender, to, request = self.requests.pop(0)
             for node in self.replicas:
-                if node != sender and identity(node) == to:
+                if node != sender and identity(node) in (to, identity(sender)):
                     self.hand_over(sender, node, request)
             answers, self.answers = self.answers, []
             for responder, receiver, answer in answers:
