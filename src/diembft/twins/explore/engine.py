@@ -134,10 +134,11 @@ class Engine:
 
     def _successors(self, state: State, skipped: frozenset[int], moved: tuple[int, ...] | None) -> Iterator[Successor]:
         seen: set[Hashable] = set()
+        phases: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] = {}
         for index, choice in enumerate(self.model.choices):
             if index in skipped:
                 continue
-            after, faults = self._step(state, choice)
+            after, faults = self._step(state, choice, phases)
             raw = (after, faults)
             if raw in seen:
                 continue
@@ -184,21 +185,44 @@ class Engine:
             known = self._repeated[classes] = frozenset(repeated)
         return known
 
-    def _step(self, state: State, choice: Choice) -> tuple[State, tuple[Fault, ...]]:
-        numbers = list(state.nodes)
+    def _step(
+        self,
+        state: State,
+        choice: Choice,
+        known: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] | None = None,
+    ) -> tuple[State, tuple[Fault, ...]]:
+        """One step; `known` are phases of other choices in this state, which begin alike."""
+        numbers = state.nodes
         faults: list[Fault] = []
         voted: set[tuple[int, bytes]] = set()
+        known = {} if known is None else known
         for kind, sets in self.model.phases(choice, state.last):
-            for members in sets:
-                before = tuple([numbers[node] for node in members])
-                after, outcome = self._evaluate(state, members, before, kind, choice)
-                for node, number in zip(members, after, strict=True):
-                    numbers[node] = number
+            call = (numbers, kind.name, sets, choice.reverse, choice.leader if kind.collects else NOBODY)
+            result = known.get(call)
+            if result is None:
+                result = known[call] = self._phase(state, numbers, kind, sets, choice)
+            numbers, outcomes = result
+            for outcome in outcomes:
                 faults.extend(outcome.faults)
                 voted.update(outcome.voted)
         faults.extend(self._certified_twice(voted, numbers))
         last = moved(choice.partition, {}) if self.model.remembers else ()
-        return State(state.round + 1, choice.leader, tuple(numbers), last), tuple(faults)
+        return State(state.round + 1, choice.leader, numbers, last), tuple(faults)
+
+    def _phase(
+        self, state: State, numbers: tuple[int, ...], kind: Kind, sets: Sets, choice: Choice
+    ) -> tuple[tuple[int, ...], tuple[Outcome, ...]]:
+        """The nodes after a phase, and the outcomes of sets in which there is something to tell."""
+        nodes = list(numbers)
+        outcomes = []
+        for members in sets:
+            before = tuple([numbers[node] for node in members])
+            after, outcome = self._evaluate(state, members, before, kind, choice)
+            for node, number in zip(members, after, strict=True):
+                nodes[node] = number
+            if outcome.voted or outcome.faults:
+                outcomes.append(outcome)
+        return tuple(nodes), tuple(outcomes)
 
     def _evaluate(
         self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
@@ -208,7 +232,7 @@ class Engine:
         reverse = choice.reverse and len(members) > 1 and members[-1] >= world.n
         leader = state.leader if kind.leads else NOBODY
         collector = collector_of(world, choice.leader, members) if kind.collects else NOBODY
-        memo = (state.round, leader, members, before, kind.name, collector, reverse)
+        memo = (state.round, leader, members, before, kind.name, reverse, collector)
         known = self._outcomes.get(memo)
         if known is not None:
             return known
@@ -220,8 +244,16 @@ class Engine:
             world, state.round, members, states, kind, leader, collector, self._proposers, reverse=reverse
         )
         after = self._numbers(state.round, outcome.states, settles=kind.settles)
-        self._outcomes[memo] = (after, outcome._replace(states=()))  # the states are known by their numbers
-        return after, outcome
+        result = (after, outcome._replace(states=()))  # the states are known by their numbers
+        orders = (reverse,) if outcome.ordered else (False, True)
+        collectors = (
+            (collector,)
+            if outcome.collected or not kind.collects
+            else {NOBODY, *[world.identity(node) for node in members]}
+        )
+        for order, other in product(orders, collectors):
+            self._outcomes[*memo[:5], order, other] = result
+        return result
 
     def _is_idle(self, before: tuple[int, ...], step_round: int, kind: Kind) -> bool:
         """Whether nothing happens: nobody has something under way, nor a timer that fires in this phase."""

@@ -52,6 +52,10 @@ class Outcome(NamedTuple):
     states: tuple[NodeState, ...]
     voted: tuple[tuple[int, bytes], ...]
     faults: tuple[Fault, ...]
+    ordered: bool = False
+    """Whether it depends on the order in which the copies of twins receive a layer."""
+    collected: bool = False
+    """Whether it may depend on who leads the next round."""
 
 
 Action: TypeAlias = Literal["deliver", "timers", "crash"]
@@ -230,7 +234,12 @@ def run_phase(
                 group.crash()
     group.check_certificates()
     after = group.states()
-    return Outcome(tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults))
+    collected = kind.collects and (
+        group.votes or any(replica.current_round > round_ for replica in group.replicas.values())
+    )
+    return Outcome(
+        tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults), group.orders, collected
+    )
 
 
 def partitions(nodes: int, max_sets: int) -> Iterator[Sets]:

@@ -342,6 +342,10 @@ class Group:
         self.voted: list[tuple[int, bytes]] = []
         """(node, block) of the votes of correct nodes."""
         self.faults: list[Fault] = []
+        self.votes = False
+        """Whether a vote was under way here."""
+        self.orders = False
+        """Whether a layer had several messages for one that may get them in reversed order."""
         self.layers = 0
         """How many were delivered."""
         for node, state in members.items():
@@ -372,6 +376,8 @@ class Group:
         if kind in self.lose:
             return
         world = self.world
+        if kind is VoteMsg:
+            self.votes = True
         if isinstance(message, VoteMsg) and world.is_correct(sender):
             self.voted.append((sender, message.vote_info.id))
         if to == NOBODY:
@@ -432,10 +438,12 @@ class Group:
             layer, self.layer = self.layer, []
             self.layers += 1
             layer.sort(key=_layer_order)
-            if self.reverse:
-                n = self.world.n
-                copies = [entry for entry in layer if entry[2] >= n]
-                layer = [entry for entry in layer if entry[2] < n] + copies[::-1]
+            n = self.world.n
+            copies = [entry for entry in layer if entry[2] >= n]
+            if len(copies) > 1:
+                self.orders = True
+                if self.reverse:
+                    layer = [entry for entry in layer if entry[2] < n] + copies[::-1]
             for _, sender, node, message in layer:
                 self.hand_over(sender, node, message)
                 if self.requests:
