@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
-from itertools import permutations
+from itertools import permutations, zip_longest
 from typing import NamedTuple, TypeAlias
 
-from diembft.twins.explore.canonical import OLD, Chain, Summary, View
+from diembft.twins.explore.canonical import IN_ROUND, OLD, Chain, Summary, View
 from diembft.twins.explore.engine import Engine, State, Successor, digest
 from diembft.twins.explore.models import Choice, Kind, Outcome, collector_of, renamed, run_phase
 from diembft.twins.explore.search import Path_, Question
@@ -56,18 +56,49 @@ def _chains(change: Callable[[Chain], Chain]) -> Coarsening:
     return coarsen
 
 
+def _swap_copies(found: Summary) -> Summary:
+    """The first validator and its twin in the order of their entries, as if they could change places."""
+    first, *others, twin = found.entries
+    return found._replace(entries=(min(first, twin), *others, max(first, twin)))
+
+
+def _no_proposals(found: Summary) -> Summary:
+    """Who leads, and what it has proposed."""
+    return found._replace(
+        entries=tuple(
+            [
+                entry._replace(
+                    leads=False,
+                    view=entry.view._replace(voted=False, proposal_qc=OLD, proposal_tc_high=OLD, proposal_commit=OLD),
+                )
+                for entry in found.entries
+            ]
+        )
+    )
+
+
+def _no_certificates(found: Summary) -> Summary:
+    """What is certified."""
+    bare = _views(
+        lambda view: view._replace(
+            high_qc=0, high_commit=0, root=0, tc_high=OLD, proposal_qc=min(view.proposal_qc, 0), proposal_tc_high=OLD
+        )
+    )(found)
+    return bare._replace(base_age=0, chains=())
+
+
 WRONG_KEYS: Mapping[str, Coarsening] = {
+    "proposals": _no_proposals,
+    "stages": _views(lambda view: view._replace(stage=IN_ROUND)),
+    "certificates": _no_certificates,
     "high_qc": _views(lambda view: view._replace(high_qc=0)),
-    "high_commit": _views(lambda view: view._replace(high_commit=0)),
-    "root": _views(lambda view: view._replace(root=0)),
-    "tc_high": _views(lambda view: view._replace(tc_high=OLD, proposal_tc_high=OLD)),
-    "held": _views(lambda view: view._replace(held=())),
-    "proposal_qc": _views(lambda view: view._replace(proposal_qc=min(view.proposal_qc, 0))),
+    "ages": lambda found: _chains(lambda chain: chain._replace(age=0))(found)._replace(base_age=0),
     "consecutive": _chains(lambda chain: chain._replace(consecutive=False)),
-    "last_round": _chains(lambda chain: chain._replace(age=0)),
-    "leader": lambda found: found._replace(entries=tuple([entry._replace(leads=False) for entry in found.entries])),
+    "copies": _swap_copies,
+    "last": lambda found: found._replace(last=()),
 }
-"""Keys that forget something that matters, by what it is."""
+"""Keys that forget something that matters, by what it is. `copies` lets a validator and its one twin change places;
+`last` forgets the partition of the last step, which the model lazy remembers."""
 
 
 class Setting(NamedTuple):
@@ -105,6 +136,23 @@ class CoarseEngine(Engine):
             return super().key(state)
         found = self.summary(state)
         return None if found is None else self.coarsen(found).key(self.world)
+
+    def look(self, state: State) -> Hashable:
+        """What one sees of a state without knowing what matters: how many rounds ago everything was, node by node."""
+        nodes = [
+            (
+                state.round - facts.round,
+                state.round - facts.high_qc_round,
+                state.round - facts.high_commit_round,
+                state.round - facts.root_round,
+                facts.voted,
+                facts.tc_high >= 0,
+                self.world.identity(node) == state.leader,
+            )
+            for node, facts in enumerate([self._facts[number] for number in state.nodes])
+        ]
+        correct = slice(self.world.faulty, self.world.n)
+        return (tuple(sorted(nodes[correct])), tuple(nodes[: correct.start]), tuple(nodes[correct.stop :]))
 
     def at(self, path: tuple[int, ...]) -> State:
         """The state that a path of choices leads to, from an initial state on."""
@@ -322,7 +370,7 @@ def behaviour(system: CoarseEngine, state: State) -> Behaviour:
 def pairs(setting: Setting, *, count: int, rounds: int) -> Report:
     """States of one key have the same successors, as has the state that the search takes for them.
 
-    Half of the pairs are drawn from what the search merges, half are met on random walks.
+    Most pairs are among what the search merges, others are met on random walks.
     """
     rng = random.Random(setting.seed)
     unreduced, search = setting.unreduced(), setting.search()
@@ -340,7 +388,7 @@ def pairs(setting: Setting, *, count: int, rounds: int) -> Report:
         if mine != its:
             found.append(Difference("pairs", f"choices {path} against {other}: {_difference(mine, its)}"))
 
-    drawn_pairs = rng.sample(candidates := merged(search, rounds), min(count // 2, len(candidates)))
+    drawn_pairs = (candidates := merged(search, rounds))[: count - count // 4]
     drawn_pairs += met(unreduced, rng, count - len(drawn_pairs), rounds)
     for one, other in drawn_pairs:
         compare(one, f"choices {other}", of(one), of(other))
@@ -348,14 +396,18 @@ def pairs(setting: Setting, *, count: int, rounds: int) -> Report:
 
 
 def merged(search: CoarseEngine, rounds: int) -> list[tuple[Path_, Path_]]:
-    """Paths to states of one key that differ, as a search meets them."""
+    """Paths to states of one key that differ, as a search meets them.
+
+    One pair for each key and each `look` that its states have; they take turns by key, so that rare keys and rare
+    looks come up among the first pairs.
+    """
     first: dict[Hashable, tuple[Path_, State]] = {}
     frontier: list[tuple[Path_, State]] = []
     for index, state in enumerate(search.initial()):
         entry: tuple[Path_, State] = ((index,), state)
         if first.setdefault(search.key(state), entry) is entry:
             frontier.append(entry)
-    found: dict[State, tuple[Path_, Path_]] = {}
+    found: dict[Hashable, dict[Hashable, tuple[Path_, Path_]]] = {}
     for _ in range(rounds):
         following = []
         for path, state in frontier:
@@ -368,9 +420,11 @@ def merged(search: CoarseEngine, rounds: int) -> list[tuple[Path_, Path_]]:
                 if before is entry:
                     following.append(entry)
                 elif before[1] != entry[1]:
-                    found.setdefault(entry[1], (before[0], entry[0]))
+                    looks = found.setdefault(successor.key, {})
+                    looks.setdefault(search.look(entry[1]), (before[0], entry[0]))
         frontier = following
-    return list(found.values())
+    turns = zip_longest(*[list(looks.values())[::-1] for looks in found.values()])
+    return [pair for turn in turns for pair in turn if pair is not None]
 
 
 def met(system: Unreduced, rng: random.Random, count: int, rounds: int) -> list[tuple[Path_, Path_]]:
