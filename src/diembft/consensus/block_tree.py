@@ -1,8 +1,7 @@
 """Block tree: pending blocks above the last commit, the two high QCs, and the votes (report, section 3.2).
 
-Every pending block descends from the last committed block, the root, and has been executed: speculation and commit of
-the
-ledger happen here. A block whose parent is missing is not kept; sync brings its ancestors first.
+Every pending block descends from the last committed block, the root, and has been executed: speculation and commit
+of the ledger happen here. A block whose parent is missing is not kept; sync brings its ancestors first.
 """
 
 from __future__ import annotations

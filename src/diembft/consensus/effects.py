@@ -62,10 +62,9 @@ class Persist(machine.Persist, frozen=True, gc=False):
 class Commit(machine.Commit, frozen=True, gc=False):
     """Deliver a committed block: each once, oldest first.
 
-    `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block, of
-    the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is the
-    QC by
-    which it was learnt that the block is committed.
+    `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block,
+    of the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is
+    the QC by which it was learnt that the block is committed.
     """
 
     block: Block

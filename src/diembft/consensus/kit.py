@@ -1,8 +1,7 @@
 """The parts that a replica is made of.
 
-Planted bugs and Byzantine actors (`diembft.faults`) replace one of them by a subclass that overrides one small rule;
-the
-protocol itself knows nothing of them.
+Planted bugs and Byzantine actors (`diembft.faults`) replace one of them by a subclass that overrides one small
+rule; the protocol itself knows nothing of them.
 """
 
 from __future__ import annotations

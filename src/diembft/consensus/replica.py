@@ -3,14 +3,11 @@
 Theory of operation
 -------------------
 `Replica.step(event)` handles one event and returns the effects that the driver must carry out, in their order. Each
-message
-is first *verified* as a whole (`verification.py`): if anything in it is wrong, the answer is one `Rejected` and the
-state
-is what it was. Then its certificates are *processed*: block tree, then pacemaker. Then what it asks for is *decided*
-and
-done. At the end of the step the replica *settles*: it delivers what became committed, proposes if it leads, handles
-its own messages, sets timers and asks for blocks that it lacks. Whatever must be durable is in one `Persist`, put
-before all other effects of the step.
+message is first *verified* as a whole (`verification.py`): if anything in it is wrong, the answer is one `Rejected`
+and the state is what it was. Then its certificates are *processed*: block tree, then pacemaker. Then what it asks
+for is *decided* and done. At the end of the step the replica *settles*: it delivers what became committed, proposes
+if it leads, handles its own messages, sets timers and asks for blocks that it lacks. Whatever must be durable is in
+one `Persist`, put before all other effects of the step.
 
 The procedures carry the names of the report; docs/protocol.md lists them, and every departure.
 """
@@ -637,9 +634,8 @@ class Replica:
     def _may_rest(self, parent: Node) -> bool:
         """Whether a leader may leave the round without a block on this parent.
 
-        It rests if it holds no request and every non-empty block of the chain is committed by a QC inside the chain:
-        then every
-        replica that has the parent can reply.
+        It rests if it holds no request and every non-empty block of the chain is committed by a QC inside the
+        chain: then every replica that has the parent can reply.
         """
         return self.config.rest and not len(self.mempool) and parent.work_round <= parent.commit_round
 

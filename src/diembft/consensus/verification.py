@@ -1,9 +1,9 @@
 """What a message must satisfy before it may change anything.
 
 Every check returns None if the value is right, else the Reason why it is refused; nothing here changes the replica.
-Signers must be distinct, known, and a quorum; every signature and every nested certificate is verified. Certificates
-that
-verified before are remembered by content in a small bounded cache, which never changes an answer: forks share it.
+Signers must be distinct, known, and a quorum; every signature and every nested certificate is verified.
+Certificates that verified before are remembered by content in a small bounded cache, which never changes an answer:
+forks share it.
 """
 
 from __future__ import annotations
