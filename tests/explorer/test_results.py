@@ -52,6 +52,16 @@ def test_an_exploration_with_a_counterexample(tmp_path: Path, capsys: pytest.Cap
     assert (results.ending, results.question.bugs) == ("violation", ("small_quorum",))
 
 
+def test_a_kill_matrix_as_its_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["twins", "matrix", "--quick", "--bug", "vote_leader_current_round", "-j", "1", "--json"])
+    printed = capsys.readouterr().out
+    results = read_results(written(tmp_path, printed))
+    assert isinstance(results, KillMatrix)
+    rows = [(row["bug"], row["where"], row["oracle"], row.get("note", "")) for row in json.loads(printed)["rows"]]
+    assert [(kill.bug, kill.where, kill.oracle, kill.note) for kill in results.rows] == rows
+    assert {kill.oracle for kill in results.rows} == {"liveness_bound", None}
+
+
 def test_a_kill_matrix(tmp_path: Path) -> None:
     text = """{"passed": true, "rows": [
         {"bug": "gap_commit", "where": "executor", "oracle": "agreement", "as_expected": true, "rounds": 5.5,
