@@ -14,7 +14,7 @@ def test_each_client_has_a_plan_and_a_name_of_its_own() -> None:
     assert client_plans(workloads) == [
         ClientPlan("client0", 0, WorkloadType.retransmit, 3, 5.0, ()),
         ClientPlan("client1", 0, WorkloadType.retransmit, 3, 5.0, ()),
-        ClientPlan("client2", 2, WorkloadType.timed, 2, 1.0, (0.5,)),
+        ClientPlan("client2", 2, WorkloadType.timed, 2, 1.0 + 0.5, (0.5,)),
     ]
 
 

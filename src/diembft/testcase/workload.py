@@ -19,7 +19,8 @@ class ClientPlan(Struct, frozen=True):
     count: int
     """How many requests it sends, numbered from 0."""
     timeout_s: float
-    """Seconds from its start until every request must have its f + 1 equal replies, else the workload fails."""
+    """Seconds from its start until every request must have its f + 1 equal replies, else the workload fails. The
+    pauses of a `timed` workload are no time that replies take: they are added to what the test case says."""
     delays_s: tuple[float, ...]
     """For `timed`: the pause after each request but the last. Empty otherwise."""
 
@@ -33,7 +34,7 @@ def client_plans(workloads: Iterable[WorkloadSpec]) -> list[ClientPlan]:
             workload=index,
             type=workload.type,
             count=workload.count,
-            timeout_s=workload.timeout_s,
+            timeout_s=workload.timeout_s + sum(workload.delays_s),
             delays_s=workload.delays_s,
         )
         for number, (index, workload) in enumerate(clients)
