@@ -3,8 +3,12 @@
 import sys
 from pathlib import Path
 
-from diembft.errors import InputError
-from diembft.twins.seed_generator import generate_file
+try:
+    from diembft.errors import InputError
+    from diembft.twins.seed_generator import generate_file
+except ModuleNotFoundError as error:
+    print(f"testgenerator.py: {error}: is its environment active?", file=sys.stderr)
+    sys.exit(2)
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
+
+from diembft.twins.workers import Processes
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,14 +35,12 @@ def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Gen
             yield item, function(item)
         return
     source = iter(items)
-    # A fresh interpreter per process: it inherits no threads and no locks (a progress bar has both).
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_quietly)
+    pool = Processes(jobs)
     running: dict[Future[R], T] = {}
     try:
         while True:
             for item in islice(source, jobs * _AHEAD - len(running)):
-                with _interrupt_held():
-                    running[pool.submit(function, item)] = item
+                running[pool.submit(function, item)] = item
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -53,38 +49,4 @@ def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Gen
     except BrokenProcessPool as error:
         raise ChildProcessError("a worker process died") from error
     finally:
-        if running:
-            for process in multiprocessing.active_children():
-                process.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupt_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this, and a process that is started in here does not hear it until it is ready."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _leave_quietly() -> None:
-    """In a worker: Ctrl-C reaches every process of the terminal, and only the first has something to say about it.
-
-    If that one is killed, a worker would wait for work for ever, and what it has launched would go on.
-    """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "because this runs in a worker alone"
-    parent.join()
-    os._exit(1)
+        pool.shutdown(wait=not running, cancel_futures=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -49,6 +51,11 @@ class Processes(ProcessPoolExecutor):
         self._others = frozenset([process.pid for process in multiprocessing.active_children()])
         super().__init__(jobs, multiprocessing.get_context("spawn"), _leave_quietly)
 
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """See Executor."""
+        with _interrupt_held():  # this may start a process
+            return super().submit(function, *args, **kwargs)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See Executor."""
         if not wait:
@@ -58,9 +65,35 @@ class Processes(ProcessPoolExecutor):
         super().shutdown(wait=True, cancel_futures=cancel_futures)
 
 
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this, and a process that is started in here does not hear it until it is ready."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_quietly() -> None:
-    """Ctrl-C reaches every process of a terminal; only the first has something to say about it."""
+    """In a worker: Ctrl-C reaches every process of the terminal, and only the first has something to say about it.
+
+    If that one is killed, a worker would wait for work for ever, and what it has launched would go on.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "because this runs in a worker alone"
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
