@@ -10,7 +10,7 @@ In a Markdown file,
 A line `...` in an output stands for any number of lines. Times and rates differ from run to run, and are not compared.
 
     python tests/documents.py README.md             run it here, in a copy of the project
-    python tests/documents.py --update README.md    write what comes out into the file
+    python tests/documents.py --update README.md    write what comes out into the file, and the pictures that are made
     python tests/documents.py --set-up README.md    in a fresh clone: set up as the file says, then run it
 
 Needs the standard library alone.
@@ -37,6 +37,8 @@ TIMEOUT_S = 300
 """No command of the documentation may take longer."""
 
 _FENCE = re.compile(r"```(\S*)\s*$")
+
+_PICTURE = re.compile(r"!\[[^]]*\]\(((?:docs/)?pictures/[^)]+)\)")
 
 _VARYING = (
     (re.compile(r" +\d+\.\d\d$"), " #"),  # the column "real s"
@@ -105,6 +107,11 @@ def shown(text: str) -> list[Shown]:
             found.append(Shown(f"python -c {shlex.quote(program)}", block.lines, block.first))
         program = "\n".join(block.lines) if block.language == "python" else None
     return found
+
+
+def pictures(text: str) -> list[str]:
+    """The pictures that the file shows and its commands make, relative to the file."""
+    return _PICTURE.findall(text)
 
 
 def _session(block: Block) -> Iterator[Shown]:
@@ -211,6 +218,9 @@ def main() -> int:
             folder, programs = copy_of_project(Path(scratch)), Path(sys.executable).parent
             if arguments.update:
                 file.write_text(update(text, folder, programs), encoding="utf-8")
+                place = folder / file.resolve().relative_to(ROOT).parent
+                for picture in pictures(text):
+                    shutil.copy(place / picture, file.parent / picture)
             else:
                 failed |= report(file, problems(text, folder, programs))
     return 1 if failed else 0

@@ -29,7 +29,6 @@ EXECUTED = (
 )
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")
 
-_PICTURE = re.compile(r"!\[[^]]*\]\(((?:docs/)?pictures/[^)]+)\)")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -37,16 +36,14 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 def test_commands_do_what_the_document_says(name: str, tmp_path: Path) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     copy = documents.copy_of_project(tmp_path)
-    pictures = [Path(name).parent / picture for picture in _PICTURE.findall(text)]
+    pictures = [Path(name).parent / picture for picture in documents.pictures(text)]
     for picture in pictures:
         (copy / picture).unlink()
     found = list(documents.problems(text, copy, PROGRAMS))
     again = f"If it is right as it is now: python tests/documents.py --update {name}"
     assert not found, "\n\n".join([*found, again])
     for picture in pictures:
-        assert alike(copy / picture, ROOT / picture), (
-            f"{picture} is not what the commands make: put theirs in its place"
-        )
+        assert alike(copy / picture, ROOT / picture), f"{picture}: the commands make another. {again}"
 
 
 def alike(one: Path, other: Path) -> bool:
