@@ -23,7 +23,7 @@ from diembft.messages.types import (
 )
 from diembft.trace import records
 from diembft.trace.records import Record as TraceRecord
-from diembft.twins.executor import BOUNDS_AFTER_THE_LAST, execute, time_limit
+from diembft.twins.executor import BOUNDS_AFTER_THE_LAST, NEVER, Execution, execute, time_limit
 from diembft.twins.record import TICKS_PER_BOUND, Ending, Record, cast_of, from_trace
 from diembft.twins.scenario import ANY, Drop, Extras, MessageType, Round, Scenario, replica_of
 from diembft.twins.space import Space
@@ -394,6 +394,26 @@ def test_an_execution_ends_when_the_last_round_is_committed_or_seven_bounds_afte
         for node in (0, 1, 2)
     )
     assert slow.end == passed + BOUNDS_AFTER_THE_LAST * TICKS_PER_BOUND
+
+
+@pytest.mark.parametrize("bugs", [(), ("small_quorum",), ("one_chain_commit",), ("ignore_tc_high_qc", "stale_leader")])
+def test_what_the_seven_bounds_would_still_show_has_been_seen(
+    bugs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Executions end early, when every correct replica has committed a block of the last round or a later one."""
+    space = Space(replicas=4, faulty=1, sets=2, rounds=4, drops=1, drop_types=DROPS, suffix=2, bugs=bugs)
+    scenarios = list(map(space.scenario, space.ranks(0, 25, seed=5)))
+    early = [run(scenario) for scenario in scenarios]
+
+    def wait_on(self: Execution) -> None:
+        self._waited_for = -1
+        complete = 0 < self.passed == self._up
+        self._ends_at = self.now + BOUNDS_AFTER_THE_LAST * TICKS_PER_BOUND if complete else NEVER
+
+    monkeypatch.setattr(Execution, "_look_whether_all_passed", wait_on)
+    late = [run(scenario) for scenario in scenarios]
+    assert [told(judgement) for judgement in early] == [told(judgement) for judgement in late]
+    assert sum(judgement.end for judgement in early) < sum(judgement.end for judgement in late)
 
 
 def test_an_execution_is_stuck_when_every_timer_fired_several_times_and_no_round_changed() -> None:

@@ -275,6 +275,13 @@ def test_liveness_is_not_promised_where_no_set_holds_a_quorum_though_messages_ar
     assert terms(scenario(Round("a", (("a", "b", "c"), ("d", "d'"))), suffix=7), delayed=True).promises_liveness
 
 
+def test_liveness_is_promised_to_those_that_start_again_at_once() -> None:
+    at_once = Round("a", (ALL_NODES,), extras=Extras(crash=("b",), restart=("b",)))
+    later = Round("a", (ALL_NODES,), extras=Extras(crash=("b",)))
+    assert terms(scenario(at_once, suffix=7)).promises_liveness
+    assert not terms(scenario(later, suffix=7)).promises_liveness
+
+
 def test_liveness_of_an_execution_that_timed_out_is_judged_where_it_is_complete() -> None:
     """It ended too early for rounds 2 and 3; safety is judged all the same."""
     hand = Hand().enter("a b c", 1).commit("a b c", A1).enter("a b c", 2)

@@ -99,7 +99,7 @@ def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Te
             break
     up = tuple([node for node in cast.correct if not down >> node & 1])
     tolerable = cast.n - len(up) <= cast.f
-    crashes = any(round_.crash for round_ in routes)
+    absent = any(round_.crash & ~round_.restart for round_ in routes)  # as if out of its set, for some rounds
     silencing = any(drop.msg_type == "*" for round_ in scenario.rounds for drop in round_.exceptions)
     leaders = tuple([round_.leader for round_ in routes])
     terms = Terms(
@@ -115,7 +115,7 @@ def terms_of(scenario: Scenario, system: System, *, delayed: bool = False) -> Te
         protocol,
     )
     everywhere = all(round_.has_quorum for round_ in routes)  # what is delayed lets nobody leave a round either
-    promises = tolerable and everywhere and not crashes and not silencing and bool(judged_rounds(terms))
+    promises = tolerable and everywhere and not absent and not silencing and bool(judged_rounds(terms))
     return terms._replace(promises_liveness=promises)
 
 
