@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import msgspec
@@ -74,6 +75,25 @@ def test_what_was_forgotten_is_executed_again(monkeypatch: pytest.MonkeyPatch) -
     together = Sharing()
     for scenario in some(SPACES["quorum"], 40, 20):
         assert together.run(scenario) == run(scenario), scenario.name
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+def test_no_execution_refers_to_itself(together: bool) -> None:
+    """Campaigns run without garbage collection: what they drop must be gone."""
+    space = SPACES["quorum"]
+    shared = Sharing()
+    judge = shared.run if together else run
+    scenarios = list(map(space.scenario, space.ranks(1234, 40)))
+    for scenario in scenarios[:20]:
+        judge(scenario)
+    gc.collect()
+    gc.disable()
+    try:
+        for scenario in scenarios[20:]:
+            judge(scenario)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_scenario_twice_is_a_walk_without_a_step() -> None:

@@ -32,7 +32,10 @@ OLD = -1
 
 def state_key(execution: SharedExecution, terms: Terms) -> bytes:
     """The key of a paused execution whose nodes all run. Forget the past first."""
-    return _Keeper(execution, terms).digest()
+    keeper = _Keeper(execution, terms)
+    digest = keeper.digest()
+    del keeper.keeper  # which refers back: what runs without garbage collection must make no cycles
+    return digest
 
 
 class _Keeper(Numbering):
