@@ -56,7 +56,7 @@ def test_a_counterexample_executes_to_the_same_violation(tmp_path: Path, capsys:
     file = tmp_path / "found.jsonl"
     options = ["--bug", "small_quorum", "--quorum-filter", "-o", str(file), "-j", "1"]
     assert main(["twins", "explore", *options]) == 0
-    assert "A scenario of 1 rounds violates quorum_progress" in capsys.readouterr().out
+    assert "A scenario of 1 round violates quorum_progress" in capsys.readouterr().out
     assert main(["twins", "run", str(file), "-j", "1"]) == 0
     assert "1 violated" in capsys.readouterr().out
 

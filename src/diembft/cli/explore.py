@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from diembft.cli import options, output, replay, view
 from diembft.twins import formats
 from diembft.twins.explore.models import MODELS
 from diembft.twins.explore.replay import scenario_of
-from diembft.twins.explore.search import Level, Limits, Progress, Question, Result, explore
+from diembft.twins.explore.search import BYTES_A_STATE, Level, Limits, Progress, Question, Result, explore
 from diembft.twins.workers import LOCAL_CLUSTER, executors
 
 
@@ -28,7 +29,9 @@ from diembft.twins.workers import LOCAL_CLUSTER, executors
 )
 @options.bugs
 @click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
-@click.option("--rounds", type=click.IntRange(1), help="Decide scenarios of up to so many rounds, no longer ones.")
+@click.option(
+    "--rounds", "--depth", type=click.IntRange(1), help="Decide scenarios of up to so many rounds, no longer ones."
+)
 @click.option("--max-states", type=click.IntRange(1), help="Stop at so many distinct states.")
 @click.option(
     "--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
@@ -72,16 +75,20 @@ def command(
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     if not as_json:
-        output.say("round      new  visited   transitions    distinct  seconds  scenarios")
+        output.say("round      new  visited   transitions    distinct  seconds  states/s  MiB  scenarios")
     with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
         shown = bar.add_task("states", total=None)
+        levels: list[Level] = []
 
         def on_progress(progress: Progress) -> None:
-            bar.update(shown, description=f"round {progress.round}", completed=progress.done, total=progress.of)
+            left_s = (progress.of - progress.done) / progress.rate
+            text = f"round {progress.round}, {progress.rate:.1f} states/s, {left_s:.0f} s left of it"
+            bar.update(shown, description=text, completed=progress.done, total=progress.of)
 
         def on_level(level: Level) -> None:
             if not as_json:
-                output.say(_row(level))
+                output.say(_row(level, levels[-1] if levels else None))
+            levels.append(level)
 
         result = explore(
             question,
@@ -109,12 +116,15 @@ def command(
     return output.FAILED if result.found is not None and not bugs else output.PASSED
 
 
-def _row(level: Level) -> str:
+def _row(level: Level, before: Level | None) -> str:
     scenarios = int(level.scenarios)
-    written = f"{scenarios:,}" if scenarios < 10**15 else f"{scenarios:.3e}"
+    written = f"{scenarios:,}" if scenarios < 10**15 else f"{Decimal(scenarios):.3e}"
+    seconds = level.seconds - before.seconds if before else 0.0
+    rate = f"{before.states / seconds:9.1f}" if before and seconds > 0 else " " * 9
+    mib = level.visited * BYTES_A_STATE / (1 << 20)
     return (
         f"{level.round:5} {level.states:8,} {level.visited:8,} {level.transitions:13,} {level.distinct:11,} "
-        f"{level.seconds:8.1f}  {written}"
+        f"{level.seconds:8.1f} {rate} {mib:4.1f}  {written}"
     )
 
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.text import Text
 
-from diembft.cli import explore, matrix, options, output, replay, view
+from diembft.cli import check_key, explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.errors import InputError
@@ -35,6 +35,7 @@ def group() -> None:
 
 
 group.add_command(explore.command)
+group.add_command(check_key.command)
 group.add_command(matrix.command)
 group.add_command(replay.replay)
 group.add_command(replay.shrink)

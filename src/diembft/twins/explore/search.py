@@ -220,22 +220,29 @@ class Result(NamedTuple):
             f"{', one correct node may crash and restart in each round' if question.crashes else ''}"
             f"{', bugs ' + ', '.join(question.bugs) if question.bugs else ''}"
         )
-        judged = "agreement, certified_uniqueness, honest_vote_once, commit_order, quorum_progress, durability"
+        judged = "agreement, certified_uniqueness, honest_vote_once, commit_order and certificates of distinct signers"
         match self.ending:
             case Ending.FIXED_POINT:
                 text = f"No scenario of any length violates {judged} in {space}."
             case Ending.VIOLATION:
                 assert self.found is not None, "because the search ended with it"
                 text = (
-                    f"A scenario of {len(self.found.path) - 1} rounds violates {', '.join(self.found.oracles)}, "
+                    f"A scenario of {_rounds(len(self.found.path) - 1)} violates {', '.join(self.found.oracles)}, "
                     f"and no shorter one does, in {space}."
                 )
             case _:
                 text = (
-                    f"No scenario of up to {self.decided_rounds} rounds violates {judged} in {space}; "
+                    f"No scenario of up to {_rounds(self.decided_rounds)} violates {judged} in {space}; "
                     f"longer ones are not decided ({self.ending.value})."
                 )
-        return text + " Not covered: liveness, drops inside a set, delays across rounds, other network models."
+        return text + (
+            " Not covered: liveness, commit_chain, drops inside a set, messages that arrive in a later round, "
+            "other network models."
+        )
+
+
+def _rounds(number: int) -> str:
+    return f"{number} round{'' if number == 1 else 's'}"
 
 
 class Progress(NamedTuple):
