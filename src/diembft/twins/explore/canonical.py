@@ -276,7 +276,7 @@ class Step(NamedTuple):
     """Whether the TC by which a node entered the round matters although it does not lead (see Model)."""
 
 
-DROPS_WITH = frozenset({"ignore_tc_high_qc", "stale_leader"})
+DROPS_WITH = frozenset({"gap_commit", "ignore_tc_high_qc", "stale_leader"})
 """Planted bugs with which who knows of a certificate still has its block."""
 
 

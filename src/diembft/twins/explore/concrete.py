@@ -36,6 +36,7 @@ class _Blocks:
     def __init__(self, world: World, genesis: Replica) -> None:
         self.world = world
         self.tree = genesis.tree
+        self.verifier = genesis.verifier
         self.base = genesis.tree.root
         self.named: list[Node] = [self.base]
         self.qcs: dict[bytes, QC] = {self.base.block.id: genesis.tree.high_qc}
@@ -48,7 +49,7 @@ class _Blocks:
         node = self.tree.execute(block)
         self.tree.insert(node)
         vote_info = VoteInfo(block.id, round_, parent.block.id, parent.block.round, node.state_id)
-        commits = round_ == parent.block.round + 1
+        commits = self.verifier.commit_rule(parent.block.round, round_)
         info = LedgerCommitInfo(parent.state_id if commits else None, _DIGESTS.vote_info(vote_info))
         digest = _DIGESTS.vote(info)
         signatures = tuple([(signer, replica_signer(signer).sign(digest)) for signer in self.signers])
