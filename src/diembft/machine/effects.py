@@ -6,6 +6,7 @@ in the list; what it names must be durable before anything that follows is carri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic
 
 from msgspec import Struct
@@ -59,3 +60,16 @@ class Commit(Struct, frozen=True, gc=False):
     height: int
     block: Any
     certificate: Any
+
+
+class _Effects(dict[type, type | None]):
+    """See EFFECTS; types are looked at when they are first met."""
+
+    def __missing__(self, kind: type) -> type | None:
+        bases = (Send, SetTimer, Persist, Broadcast, Commit, CancelTimer)
+        base = self[kind] = next((base for base in bases if issubclass(kind, base)), None)
+        return base
+
+
+EFFECTS: Mapping[type, type | None] = _Effects()
+"""Of each type of effect: which one of this module it is, or extends; None for what a protocol has besides."""

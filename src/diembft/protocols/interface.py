@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
+from diembft.protocols.states import NodeState, Rebuilt, Step, Summary
 from diembft.trace.records import Record
 
 # --- messages and rounds
@@ -290,6 +291,101 @@ class Sharing(Protocol):
         ...
 
 
+# --- exhaustion (optional)
+
+
+class Keys(Protocol):
+    """What an exploration of one system knows of the states that it met, and their keys."""
+
+    def settle(self, replica: Any, *, settles: bool) -> None:
+        """Forget what is dead between two phases of a step, such as votes that were delivered; `settles`: no timeout of
+        the round can arrive any more. The replica is not shared."""
+        ...
+
+    def raw(self, round_: int, state: NodeState) -> Hashable:
+        """A node after a phase of step `round_`, exact but for what is dead then."""
+        ...
+
+    def exact(self, state: NodeState) -> Hashable:
+        """A node with everything: what checks compare with."""
+        ...
+
+    def facts(self, state: NodeState) -> Any:
+        """What of a node can still matter."""
+        ...
+
+    def look(self, facts: Any, round_: int) -> tuple[Any, ...]:
+        """What one sees of a node without knowing what matters, such as how many rounds ago everything was; checks
+        look for states of one key that look different."""
+        return ()
+
+    def certified(self, facts: Any) -> bytes:
+        """The id of the highest block that a node knows to be certified."""
+        ...
+
+    def summary(self, nodes: Sequence[Any], step: Step) -> Summary | None:
+        """What of the state of these nodes, by their facts, can still matter; None if none of them acts in this step.
+
+        States of one summary, but for the names of correct replicas, must behave alike for ever.
+        """
+        ...
+
+    def rebuild(self, summary: Summary, leader: int) -> Rebuilt | None:
+        """A state that a summary stands for, for speed alone; None if there is no way to make one."""
+        return None
+
+
+class Exploring(Protocol):
+    """For deciding a whole space of scenarios (`twins.explore`)."""
+
+    def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
+        """The nodes of a cast whose faulty replicas come first, without limits that a long run could meet."""
+        ...
+
+    def keys(self, system: Any, bugs: tuple[str, ...], *, crashes: bool) -> Keys:
+        """For one exploration; `crashes`: correct nodes may crash, so that what is durable matters."""
+        ...
+
+    def order(self, message: Any, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
+        """Where a message stands among those that arrive at the same time, from its content alone, whoever sent it.
+
+        Ties are broken by the sender; only messages of equal content may tie, so that renaming correct replicas changes
+        nothing but names. `proposers` says which node proposed a block: copies of a leader propose different ones.
+        """
+        ...
+
+    def root(self, replica: Any) -> Block:
+        """The last block that it committed; genesis, of round 0, if there is none."""
+        ...
+
+    def has_committed(self, replica: Any, block: bytes) -> bool:
+        """Whether it committed a block of this id."""
+        ...
+
+    def certificates(self, replica: Any) -> Sequence[Any]:
+        """The certificates that it would pass on."""
+        ...
+
+    def has_own(self, replica: Any, vote: Any) -> bool:
+        """Whether it has counted this vote of its own, cast when nobody was known to collect it."""
+        return False
+
+    def progress(self, replica: Any) -> Hashable:
+        """What changes when it receives a block that it asked for."""
+        return None
+
+    def persisted(self, durable: Any, effect: Any, replica: Any) -> Any:
+        """What is durable after a Persist, as a value; before the first one it is None."""
+        return None
+
+    def recovered(self, durable: Any) -> Any:
+        """What `System.node` takes after a crash."""
+        return None
+
+    crashes: bool = False
+    """Whether nodes keep what is durable."""
+
+
 # --- traces (optional)
 
 
@@ -355,6 +451,9 @@ class UnderTest(Protocol):
 
     sharing: Sharing | None = None
     """Without it every scenario is executed alone."""
+
+    exploring: Exploring | None = None
+    """Without it scenarios are sampled, not exhausted, and only the network model `timed` is there."""
 
     showing: Showing | None = None
     """Without it traces show what `reading` tells (`protocols.showing`)."""

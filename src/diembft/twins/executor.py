@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 from diembft.errors import InputError
-from diembft.machine.effects import Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
+from diembft.machine.effects import EFFECTS, Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols.interface import (
     AFTER_THE_LAST,
@@ -251,7 +251,7 @@ class Execution:
         return receivers & routes.reach[kind][node]
 
     def _carry_out(self, node: int, effects: Effects) -> None:
-        kinds = _EFFECTS
+        kinds = EFFECTS
         for effect in effects:
             kind = kinds[type(effect)]
             if kind is Send:
@@ -514,15 +514,3 @@ class _Members(dict[int, tuple[int, ...]]):
 
 
 _MEMBERS = _Members()
-
-
-class _Effects(dict[type, type | None]):
-    """The effect of `diembft.machine` that each type is, as they are met; None for what a protocol has besides."""
-
-    def __missing__(self, kind: type) -> type | None:
-        bases = (Send, SetTimer, Persist, Broadcast, Commit, CancelTimer)
-        base = self[kind] = next((base for base in bases if issubclass(kind, base)), None)
-        return base
-
-
-_EFFECTS = _Effects()

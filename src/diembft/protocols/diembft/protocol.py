@@ -14,6 +14,7 @@ from diembft.messages.types import (
     round_of,
 )
 from diembft.protocols.cast import Cast
+from diembft.protocols.diembft.exploring import DiemBftExploring
 from diembft.protocols.diembft.reading import DiemBftReading
 from diembft.protocols.diembft.sharing import DiemBftSharing
 from diembft.protocols.diembft.showing import DiemBftShowing
@@ -38,6 +39,7 @@ class DiemBft(UnderTest):
     chain = 2
     accountable = True
     sharing = DiemBftSharing()
+    exploring = DiemBftExploring()
     showing = DiemBftShowing()
     bugs = {name: bug.description for name, bug in BUGS.items()}  # noqa: RUF012
 

@@ -24,6 +24,8 @@ from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, Script
 from diembft.protocols.interface import Crypto, Leaders, Storage, System
 from diembft.simulation.storage import Storage as Disk
 
+CHAIN_ID = "twins"
+
 REMEMBERED_ANSWERS = 4096
 
 
@@ -97,12 +99,13 @@ class DiemBftSystem(System):
         delay_bound_s: float,
         crypto: Crypto = "symbolic",
         seed: int | float = 0,
+        config: Config | None = None,
     ) -> None:
         self.cast = cast
         self.planting = planting
         self.crypto = crypto
-        self.config = Config(
-            n=cast.n, chain_id="twins", delta_s=delay_bound_s, timer_growth=1.0, rest=False, sync_batch=1000
+        self.config = config or Config(
+            n=cast.n, chain_id=CHAIN_ID, delta_s=delay_bound_s, timer_growth=1.0, rest=False, sync_batch=1000
         )
         self.delay_bound_s = delay_bound_s
         self.leaders = Leaders()

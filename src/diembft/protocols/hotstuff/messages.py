@@ -45,10 +45,10 @@ class QC(Struct, frozen=True, cache_hash=True):
 
 
 class TC(Struct, frozen=True, cache_hash=True):
-    """A quorum gave a round up. `high_qc` is the highest certificate that its signers knew."""
+    """A quorum gave a round up. `high_round` is that of the highest certificate that its signers knew."""
 
     round: int
-    high_qc: QC
+    high_round: int
     signers: tuple[int, ...]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from diembft.errors import InputError
 from diembft.protocols import interface
 from diembft.protocols.cast import Cast
+from diembft.protocols.hotstuff.exploring import ChainedExploring
 from diembft.protocols.hotstuff.messages import QC, TC, Block, Message, News, Proposal, Timeout, Vote
 from diembft.protocols.hotstuff.replica import FastHotStuff, GapCommit, HotStuff, Replica
 from diembft.protocols.interface import ANSWER, PROPOSAL, TIMEOUT, VOTE, Certificate, Crypto, Leaders, Link, Told
@@ -46,7 +47,7 @@ class HotStuffReading(interface.Reading):
 def _told(tc: TC | None, *qcs: QC, blocks: tuple[Block, ...] = (), timeout: interface.Timeout | None = None) -> Told:
     if tc is None:
         return Told(None, timeout, blocks, qcs)
-    return Told(None, timeout, blocks, (*qcs, tc.high_qc), (tc,))
+    return Told(None, timeout, blocks, qcs, (tc,))
 
 
 class Nodes(interface.System):
@@ -76,6 +77,7 @@ class Chained(interface.UnderTest):
         self.name = name
         self.chain = chain
         self.bugs = {bug: what for bug, (what, _) in bugs.items()}
+        self.exploring = ChainedExploring(self.system, chain)
         self._kind = kind
         self._kinds_with_bug = {bug: with_bug for bug, (_, with_bug) in bugs.items()}
 

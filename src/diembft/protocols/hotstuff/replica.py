@@ -32,6 +32,9 @@ ROUND_TIMER_BOUNDS = 5
 class Replica:
     """See the module. Subclasses say what is safe to vote for and what commits."""
 
+    locks = True
+    """Whether `locked` is looked at."""
+
     def __init__(self, me: int, n: int, marker: str, leaders: Leaders, delay_bound_s: float) -> None:
         self.me = me
         self.quorum = n - (n - 1) // 3
@@ -52,8 +55,8 @@ class Replica:
         self.tc: TC | None = None
         """By which it entered its round, if no certificate of a block led there."""
         self.votes: dict[Block, set[int]] = {}
-        self.timeouts: dict[int, QC] = {}
-        """Of the current round: by sender, the highest certificate that it knew."""
+        self.timeouts: dict[int, int] = {}
+        """Of the current round: by sender, the round of the highest certificate that it knew."""
         self._out: list[Any] = []
 
     # --- rules, in which the variants differ
@@ -144,10 +147,10 @@ class Replica:
             self._out.append(Send(timeout.voter, News(timeout.round, self.high_qc, self.tc)))
         if timeout.round != self.current_round:
             return
-        self.timeouts[timeout.voter] = timeout.high_qc
+        self.timeouts[timeout.voter] = timeout.high_qc.round
         if len(self.timeouts) == self.quorum:
-            high_qc = max(self.timeouts.values(), key=lambda qc: qc.round)
-            self._learn_tc(TC(timeout.round, high_qc, tuple(sorted(self.timeouts))))
+            high_round = max(self.timeouts.values())
+            self._learn_tc(TC(timeout.round, high_round, tuple(sorted(self.timeouts))))
 
     # --- certificates
 
@@ -176,21 +179,16 @@ class Replica:
 
     def _learn_tc(self, tc: TC) -> None:
         """A certificate that a round was given up: follow it into the next one."""
-        if len(set(tc.signers)) < self.quorum:
-            return
-        self._learn(tc.high_qc)
-        if tc.round >= self.current_round:
+        if len(set(tc.signers)) >= self.quorum and tc.round >= self.current_round:
             self._enter(tc.round + 1, tc)
 
     def _commit(self, head: Block, qc: QC) -> None:
-        """Deliver the blocks from the last committed one up to this one, if they extend it."""
+        """Deliver the blocks above the last committed one up to this one; if they conflict with it, for all to see."""
         path: list[Block] = []
         block = head
         while block.round > self.root.round:
             path.append(block)
             block = block.parent
-        if block != self.root:
-            return
         for block in reversed(path):
             self.height += 1
             self.root = block
@@ -207,16 +205,24 @@ class Replica:
             self._out.append(Broadcast(Proposal(block, tc)))
             self._vote(block, tc)
 
+    def settle(self, *, settles: bool) -> None:
+        """Forget what is dead once all that was sent has arrived: votes, and with `settles` timeouts too."""
+        self.votes = {}
+        if settles:
+            self.timeouts = {}
+
     def state_key(self) -> Hashable:
-        """The whole state as one value."""
+        """The whole state as one value, but for who signed a certificate."""
+        tc = self.tc
         return (
+            self.marker,
             self.current_round,
             self.voted,
             self.gave_up,
-            self.high_qc,
+            self.high_qc.block,
             self.locked,
             self.root,
-            self.tc,
+            None if tc is None else (tc.round, tc.high_round),
             tuple([(block, tuple(sorted(voters))) for block, voters in self.votes.items()]),
             tuple(sorted(self.timeouts.items())),
         )
@@ -254,7 +260,9 @@ class FastHotStuff(Replica):
         assert block.justify is not None, "because genesis is not proposed"
         if block.justify.round + 1 == block.round:
             return True
-        return tc is not None and block.justify.round >= tc.high_qc.round
+        return tc is not None and block.justify.round >= tc.high_round
+
+    locks = False
 
     def lock_of(self, qc: QC) -> Block:
         """Nothing."""

@@ -8,21 +8,21 @@ nothing rebuilt. What is compared are sets of canonical keys and violations, whi
 - `pairs`: unreduced states of one key have successors of the same keys and violations, and so has the state that
   the search takes for them.
 
-A key that merges too much is caught: `WRONG_KEYS` are such keys, and the tests let each check catch some.
+A key that merges too much is caught: the tests let each check catch some (`protocols.diembft.wrong_keys`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from itertools import permutations, zip_longest
 from typing import NamedTuple, TypeAlias
 
-from diembft.twins.explore.canonical import IN_ROUND, OLD, Chain, Summary, View
+from diembft.protocols.states import NodeState, Summary
 from diembft.twins.explore.engine import Engine, State, Successor, digest
 from diembft.twins.explore.models import Choice, Kind, Outcome, collector_of, renamed, run_phase
 from diembft.twins.explore.search import Path_, Question
-from diembft.twins.explore.world import NodeState, World
+from diembft.twins.explore.world import World
 
 Coarsening: TypeAlias = Callable[[Summary], Summary]
 """Makes a key of a summary that merges more."""
@@ -40,65 +40,6 @@ DRAWS = 8
 def exact(found: Summary) -> Summary:
     """The canonical key itself."""
     return found
-
-
-def _views(change: Callable[[View], View]) -> Coarsening:
-    def coarsen(found: Summary) -> Summary:
-        return found._replace(entries=tuple([entry._replace(view=change(entry.view)) for entry in found.entries]))
-
-    return coarsen
-
-
-def _chains(change: Callable[[Chain], Chain]) -> Coarsening:
-    def coarsen(found: Summary) -> Summary:
-        return found._replace(chains=tuple([change(chain) for chain in found.chains]))
-
-    return coarsen
-
-
-def _swap_copies(found: Summary) -> Summary:
-    """The first validator and its twin in the order of their entries, as if they could change places."""
-    first, *others, twin = found.entries
-    return found._replace(entries=(min(first, twin), *others, max(first, twin)))
-
-
-def _no_proposals(found: Summary) -> Summary:
-    """Who leads, and what it has proposed."""
-    return found._replace(
-        entries=tuple(
-            [
-                entry._replace(
-                    leads=False,
-                    view=entry.view._replace(voted=False, proposal_qc=OLD, proposal_tc_high=OLD, proposal_commit=OLD),
-                )
-                for entry in found.entries
-            ]
-        )
-    )
-
-
-def _no_certificates(found: Summary) -> Summary:
-    """What is certified."""
-    bare = _views(
-        lambda view: view._replace(
-            high_qc=0, high_commit=0, root=0, tc_high=OLD, proposal_qc=min(view.proposal_qc, 0), proposal_tc_high=OLD
-        )
-    )(found)
-    return bare._replace(base_age=0, chains=())
-
-
-WRONG_KEYS: Mapping[str, Coarsening] = {
-    "proposals": _no_proposals,
-    "stages": _views(lambda view: view._replace(stage=IN_ROUND)),
-    "certificates": _no_certificates,
-    "high_qc": _views(lambda view: view._replace(high_qc=0)),
-    "ages": lambda found: _chains(lambda chain: chain._replace(age=0))(found)._replace(base_age=0),
-    "consecutive": _chains(lambda chain: chain._replace(consecutive=False)),
-    "copies": _swap_copies,
-    "last": lambda found: found._replace(last=()),
-}
-"""Keys that forget something that matters, by what it is. `copies` lets a validator and its one twin change places;
-`last` forgets the partition of the last step, which the model lazy remembers."""
 
 
 class Setting(NamedTuple):
@@ -135,21 +76,14 @@ class CoarseEngine(Engine):
         if self.coarsen is exact:
             return super().key(state)
         found = self.summary(state)
-        return None if found is None else self.coarsen(found).key(self.world)
+        return None if found is None else self.coarsen(found).key(self.world.cast)
 
     def look(self, state: State) -> Hashable:
         """What one sees of a state without knowing what matters: how many rounds ago everything was, node by node."""
+        facts = [self._facts[number] for number in state.nodes]
         nodes = [
-            (
-                state.round - facts.round,
-                state.round - facts.high_qc_round,
-                state.round - facts.high_commit_round,
-                state.round - facts.root_round,
-                facts.voted,
-                facts.tc_high >= 0,
-                self.world.identity(node) == state.leader,
-            )
-            for node, facts in enumerate([self._facts[number] for number in state.nodes])
+            (*self._keys.look(of_node, state.round), self.world.identity(node) == state.leader)
+            for node, of_node in enumerate(facts)
         ]
         correct = slice(self.world.faulty, self.world.n)
         return (tuple(sorted(nodes[correct])), tuple(nodes[: correct.start]), tuple(nodes[correct.stop :]))
@@ -216,10 +150,7 @@ class Unreduced(CoarseEngine):
         return after, outcome
 
     def _numbers(self, round_: int, states: Sequence[NodeState], *, settles: bool) -> tuple[int, ...]:
-        return tuple([self._number(round_, state) for state in states])
-
-    def _raw_key(self, round_: int, state: NodeState) -> Hashable:
-        return (state.replica.mempool.state_key(), state.replica.state_key(), state.held, state.durable, state.signed)
+        return tuple([self._number(state, self._keys.exact(state)) for state in states])
 
 
 def objections(successor: Successor) -> tuple[str, ...]:

@@ -9,28 +9,24 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence, Set
 from hashlib import blake2b
 from itertools import permutations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from diembft.messages.types import ProposalMsg, TimeoutMsg, round_of
-from diembft.twins.explore.canonical import Facts, Registry, Step, Summary, summary, tc_high
-from diembft.twins.explore.concrete import rebuild
+from diembft.protocols.interface import NOBODY
+from diembft.protocols.states import NodeState, Sets, Step, Summary, moved
 from diembft.twins.explore.models import (
     Barrier,
     Choice,
     Kind,
     Lazy,
     Outcome,
-    Sets,
     TwoPhase,
     collector_of,
-    moved,
     renamed,
     run_phase,
 )
-from diembft.twins.explore.world import Fault, Held, NodeState, World
-from diembft.twins.parts import NOBODY
+from diembft.twins.explore.world import Fault, World
 
 MAX_OUTCOMES = 400_000
 """How many outcomes of groups are remembered: about 1 kB each."""
@@ -67,10 +63,9 @@ class Engine:
         self.rename = rename
         self.evaluations = 0
         self._nodes: list[NodeState] = []
-        self._facts: list[Facts] = []
+        self._facts: list[Any] = []
         self._known: dict[Hashable, int] = {}
-        self._certified: set[bytes] = set()
-        self._registry = Registry()
+        self._keys = world.exploring.keys(world.system, world.bugs, crashes=world.crashes)
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
@@ -100,13 +95,13 @@ class Engine:
     def key(self, state: State) -> Hashable:
         """The canonical key of a state."""
         found = self.summary(state)
-        return None if found is None else found.key(self.world, rename=self.rename)
+        return None if found is None else found.key(self.world.cast, rename=self.rename)
 
     def summary(self, state: State) -> Summary | None:
         """What of a state can still matter."""
         facts = [self._facts[number] for number in state.nodes]
         step = Step(state.round, state.leader, state.last, self.model.tells)
-        return summary(self.world, self._registry, facts, step)
+        return self._keys.summary(facts, step)
 
     def apply(self, state: State, choice: int) -> Successor:
         """The state after one choice."""
@@ -125,7 +120,7 @@ class Engine:
             return
         found = self.summary(state)
         assert found is not None, "because a state in whose round nobody is has no successors"
-        ordered, places = found.sorted(self.world)
+        ordered, places = found.sorted(self.world.cast)
         rebuilt = self._rebuilt(ordered)
         if rebuilt is None:
             yield from self._successors(state, self._repeated_choices(found), None)
@@ -150,7 +145,7 @@ class Engine:
         """The state that a summary is rebuilt to."""
         if ordered not in self._states:
             leader = next(self.world.identity(node) for node, entry in enumerate(ordered.entries) if entry.leads)
-            rebuilt = rebuild(self.world, ordered, leader)
+            rebuilt = self._keys.rebuild(ordered, leader)
             if rebuilt is None:
                 self._states[ordered] = None
             else:
@@ -169,7 +164,7 @@ class Engine:
 
     def _repeated_choices(self, found: Summary) -> frozenset[int]:
         """Choices that another choice equals once correct nodes that are alike in this state change places."""
-        classes = tuple([tuple(alike) for alike in found.alike(self.world) if len(alike) > 1])
+        classes = tuple([tuple(alike) for alike in found.alike(self.world.cast) if len(alike) > 1])
         known = self._repeated.get(classes)
         if known is None:
             repeated: set[int] = set()
@@ -266,58 +261,26 @@ class Engine:
             if timers and node.replica.current_round == round_:
                 return False
             for _, message in node.held:
-                if round_of(message) <= round_ and type(message) not in kind.withhold:
+                if self.world.round_of(message) <= round_ and self.world.kinds[type(message)] not in kind.withhold:
                     return False
         return True
 
     def _numbers(self, round_: int, states: Sequence[NodeState], *, settles: bool) -> tuple[int, ...]:
         """The numbers of nodes after a phase of step `round_`: states that differ in nothing that is alive have one."""
         for state in states:
-            replica = state.replica
-            replica.tree.votes.clear()
-            if settles:
-                replica.pacemaker.timeouts.clear()
-            self._certified.add(replica.tree.high_qc.vote_info.id)
-            self._certified.add(replica.tree.high_commit_qc.vote_info.id)
-        return tuple([self._number(round_, state) for state in states])
+            self._keys.settle(state.replica, settles=settles)
+        return tuple([self._number(state, self._keys.raw(round_, state)) for state in states])
 
-    def _number(self, round_: int, state: NodeState) -> int:
-        key = self._raw_key(round_, state)
+    def _number(self, state: NodeState, key: Hashable) -> int:
         number = self._known.get(key)
         if number is None:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
-            self._facts.append(self._registry.facts(state, crashes=self.world.crashes))
+            self._facts.append(self._keys.facts(state))
             for _, message in state.held:
-                if isinstance(message, ProposalMsg):
-                    # A leader's copies propose different blocks, so that a block tells which of them proposed it.
-                    self._proposers[message.block.id] = self.world.copy_of(message.block)
+                # A leader's copies propose different blocks, so that a block tells which of them proposed it.
+                self._proposers.update(self.world.proposed(message))
         return number
-
-    def _raw_key(self, round_: int, state: NodeState) -> Hashable:
-        """A node between two phases, exact but for what is dead then (docs/exhaustion.md): votes and timeouts that were
-        delivered, who signed a certificate, blocks of earlier rounds that nobody certified, whom it asked for blocks.
-        """
-        replica = state.replica
-        tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
-        certified = self._certified
-        latest = max(round_, pacemaker.current_round)
-        return (
-            replica.mempool.state_key(),
-            pacemaker.current_round,
-            safety.highest_vote_round,
-            tree.high_qc.vote_info.id,
-            tree.high_commit_qc.vote_info.id,
-            tree.root.block.id,
-            frozenset([id_ for id_, node in tree.nodes.items() if id_ in certified or node.block.round >= latest]),
-            pacemaker.last_round_tc and pacemaker.last_round_tc.round,
-            tc_high(pacemaker.tc_for(tree.high_qc)),
-            tuple([message.block.id for message in replica.proposals.values()]),
-            tuple([_held_key(held) for held in state.held]),
-            safety.voted_id if self.world.planting else None,
-            (state.durable, safety.state_key(), replica.last_sent) if self.world.crashes else None,
-            state.signed,
-        )
 
     def _certified_twice(self, voted: Set[tuple[int, bytes]], nodes: Sequence[int]) -> Iterator[Fault]:
         """In a round one block is certified while another has f + 1 votes of correct nodes."""
@@ -325,7 +288,7 @@ class Engine:
         if len(blocks) < 2:
             return
         f = (self.world.n - 1) // 3
-        certified = blocks & {self._facts[number].high_qc for number in nodes}
+        certified = blocks & {self._keys.certified(self._facts[number]) for number in nodes}
         for block in sorted(blocks):
             others = certified - {block}
             if others and len({node for node, voted_for in voted if voted_for == block}) >= f + 1:
@@ -336,36 +299,21 @@ class Engine:
         """Two correct nodes whose committed chains are not prefixes of one another."""
         world = self.world
         correct = range(world.faulty, world.n)
-        trees = {node: self._nodes[nodes[node]].replica.tree for node in correct}
+        exploring = world.exploring
+        replicas = {node: self._nodes[nodes[node]].replica for node in correct}
+        roots = {node: exploring.root(replica) for node, replica in replicas.items()}
         for one in correct:
             for other in range(one + 1, world.n):
-                low, high = sorted((trees[one], trees[other]), key=_height)
-                root = low.root.block
-                if root is not high.root.block and root.round and root.id not in high.committed:
+                low, high = sorted((one, other), key=lambda node: roots[node].round)
+                root = roots[low]
+                if root is roots[high] or not root.round or root.id == roots[high].id:
+                    continue
+                if not exploring.has_committed(replicas[high], root.id):
                     detail = (
                         f"{world.name(one)} and {world.name(other)} committed conflicting blocks, "
-                        f"of rounds {trees[one].root.block.round} and {trees[other].root.block.round}"
+                        f"of rounds {roots[one].round} and {roots[other].round}"
                     )
                     yield Fault("agreement", detail)
-
-
-def _height(tree: object) -> int:
-    return tree.height  # type: ignore[attr-defined,no-any-return]
-
-
-def _held_key(held: Held) -> Hashable:
-    message = held.message
-    if isinstance(message, ProposalMsg):
-        return (message.block.id, tc_high(message.last_round_tc), message.high_commit_qc.vote_info.id)
-    if isinstance(message, TimeoutMsg):
-        info = message.tmo_info
-        return (
-            info.round,
-            info.high_qc.vote_info.id,
-            tc_high(message.last_round_tc),
-            message.high_commit_qc.vote_info.id,
-        )
-    return (held.to, message)
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -9,45 +9,22 @@ until every correct node has committed a block of it or a later one, or nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from diembft.consensus.effects import Commit, Effect
-from diembft.consensus.events import Event, Started, Timer, TimerFired
-from diembft.consensus.replica import Replica
 from diembft.errors import InputError
-from diembft.faults.registry import plant
-from diembft.messages.types import BlockRequest, BlockResponse, Message, ProposalMsg, round_of
-from diembft.protocols.interface import Crypto
+from diembft.machine.effects import Commit
+from diembft.machine.events import Started, Timer, TimerFired
+from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
+from diembft.protocols.registry import protocol_of
+from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
 from diembft.twins.executor import Observer
-from diembft.twins.explore.models import MODELS, Barrier, Choice, Lazy, Sets, TwoPhase, collector_of, run_phase
-from diembft.twins.explore.world import (
-    ALL,
-    NOTHING_DURABLE,
-    NOTHING_SIGNED,
-    Group,
-    NodeState,
-    World,
-    judged,
-    sent_and_kept,
-)
-from diembft.twins.parts import NOBODY
+from diembft.twins.explore.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
+from diembft.twins.explore.world import Effects, Event, Group, Message, World, judged, sent_and_kept
 from diembft.twins.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
 from diembft.twins.scenario import Partition, Round, Scenario
 
 STEPS_AFTER_THE_LAST = 7
 """How many whole steps follow the scripted ones at most."""
-
-
-@dataclass(frozen=True)
-class NamedWorld(World):
-    """A world whose nodes have the names of a scenario."""
-
-    names: tuple[str, ...] = ()
-
-    def name(self, node: int) -> str:
-        """See World."""
-        return self.names[node]
 
 
 def check_options(scenario: Scenario, *, delayed: bool, crypto: Crypto) -> None:
@@ -143,14 +120,15 @@ def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, in
 class Recorder:
     """Writes down what happens, with the ticks of sets that talk at the same time side by side."""
 
-    def __init__(self, cast: Cast, leaders: Sequence[int], observer: Observer | None) -> None:
+    def __init__(self, world: World, leaders: Sequence[int], observer: Observer | None) -> None:
         self.record = Record([], [], [], [], Ending.STUCK, 0)
         self.observer = observer
         self.begun = 0
         """The tick at which the phase began."""
         self.tick = 0
         self.latest = 0
-        self._cast = cast
+        self._cast = cast = world.cast
+        self._round_of = world.round_of
         self._leaders = leaders
         self._numbers: dict[tuple[int, Message], int] = {}
         self._unsettled: dict[int, int] = {}
@@ -174,7 +152,7 @@ class Recorder:
         self.record.sent.append(Sent(self.tick, node, message))
         self._numbers[node, message] = number
         if to == NOBODY:
-            to = self._leaders[min(round_of(message), len(self._leaders) - 1)]
+            to = self._leaders[min(self._round_of(message), len(self._leaders) - 1)]
         everyone = (1 << len(self._cast.names)) - 1
         receivers = (everyone if to == ALL else self._cast.copies[to]) & ~(1 << node)
         self._unsettled[number] = receivers
@@ -193,7 +171,7 @@ class Recorder:
         self,
         node: int,
         replica: Replica,
-        effects: list[Effect],
+        effects: Effects,
         sender: int | None = None,
         message: Message | None = None,
     ) -> None:
@@ -256,19 +234,20 @@ class RecordedGroup(Group):
         if len(self.held[sender]) > waiting:
             return
         reached = 0
-        served = isinstance(message, BlockRequest | BlockResponse)
+        kind = self.world.kinds[type(message)]
+        served = kind in (REQUEST, BLOCKS)
         for _, _, node, _ in self.layer[begun:]:
             reached |= 1 << node
         if served:
             for node in self.replicas:
                 if node != sender and self.world.identity(node) == to:
                     reached |= 1 << node
-        if not served and (round_of(message) != self.round or type(message) in self.lose):
+        if not served and (self.world.round_of(message) != self.round or kind in self.lose):
             self.recorder.dropped(sender, message, 0, "late")
         else:
             self.recorder.dropped(sender, message, reached, "partition")
 
-    def hand_over(self, sender: int, node: int, message: Message) -> list[Effect]:
+    def hand_over(self, sender: int, node: int, message: Message) -> Effects:
         """See Group."""
         self.recorder.layer(self.layers)
         self._delivery = (sender, message)
@@ -280,7 +259,7 @@ class RecordedGroup(Group):
             self.recorder.crashed(node)
         super().crash()
 
-    def step(self, node: int, event: Event) -> list[Effect]:
+    def step(self, node: int, event: Event) -> Effects:
         """See Group."""
         if isinstance(event, TimerFired):
             self.recorder.layer(self.layers)
@@ -288,7 +267,7 @@ class RecordedGroup(Group):
             self.recorder.fired(node, event.timer, event.round)
         return super().step(node, event)
 
-    def carry_out(self, node: int, effects: list[Effect]) -> None:
+    def carry_out(self, node: int, effects: Effects) -> None:
         """See Group."""
         sender, message = self._delivery or (None, None)
         self.recorder.stepped(node, self.replicas[node], effects, sender, message)
@@ -305,11 +284,11 @@ def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
     assert scenario.correct == scenario.replicas[len(scenario.twins) :], "because of `in_order`"
     choices = choices_of(scenario) if scenario.rounds else []
     crashes = any(choice.crash is not None for choice in choices)
-    world = NamedWorld(len(scenario.replicas), len(scenario.twins), plant(scenario.bugs), crashes, names=scenario.nodes)
+    cast = cast_of(scenario.replicas, scenario.twins)
+    world = World(protocol_of(scenario.protocol), cast, scenario.bugs, crashes=crashes)
     model = MODELS[scenario.model](tuple(choices))
     leaders = [scenario.replicas.index(round_.leader) for round_ in scenario.rounds] or [0]
-    cast = cast_of(scenario.replicas, scenario.twins)
-    recorder = Recorder(cast, leaders, observer)
+    recorder = Recorder(world, leaders, observer)
     states = _started(world, leaders[0], recorder)
     whole = (tuple(range(world.nodes)),)
     last: Sets = ()
@@ -342,7 +321,7 @@ def _started(world: World, leader: int, recorder: Recorder) -> list[NodeState]:
     world.leaders[1] = leader
     states = []
     for node in range(world.nodes):
-        state = NodeState(world.replica(node, None), (), NOTHING_DURABLE, NOTHING_SIGNED)
+        state = NodeState(world.system.node(node), (), None, NOTHING_SIGNED)
         states.append(_first_step(world, node, state, recorder))
     return states
 
@@ -351,7 +330,7 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
     """The node after its first event, with a replica of its own."""
     effects = state.replica.step(Started())
     recorder.stepped(node, state.replica, effects)
-    held, durable = sent_and_kept(effects, state.replica, state.durable)
+    held, durable = sent_and_kept(world, effects, state.replica, state.durable)
     signed = state.signed
     for to, message in held:
         recorder.sent(node, to, message)
@@ -374,12 +353,7 @@ def _step(
     for kind, sets in model.phases(choice, last):
         recorder.next_phase()
         recorder.proposers.update(
-            {
-                held.message.block.id: node
-                for node, state in enumerate(states)
-                for held in state.held
-                if isinstance(held.message, ProposalMsg)
-            }
+            [entry for state in states for held in state.held for entry in world.proposed(held.message)]
         )
         for members in sets:
             outcome = run_phase(

@@ -25,12 +25,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from diembft.messages.types import ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
-from diembft.twins.explore.world import Fault, Group, NodeState, World
-from diembft.twins.parts import NOBODY
-
-Sets: TypeAlias = tuple[tuple[int, ...], ...]
-"""A partition of the nodes."""
+from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, TIMEOUT, VOTE
+from diembft.protocols.states import NodeState, Sets, moved
+from diembft.twins.explore.world import Fault, Group, World
 
 
 class Choice(NamedTuple):
@@ -62,8 +59,8 @@ Action: TypeAlias = Literal["deliver", "timers", "crash"]
 """Deliver until nothing is under way; fire the timers of all that are in the round; crash and come up again."""
 
 
-EVERYTHING = (ProposalMsg, VoteMsg, TimeoutMsg, SyncInfo)
-"""All types of messages that wait for their round."""
+EVERYTHING = (PROPOSAL, VOTE, TIMEOUT, ANSWER)
+"""All kinds of messages that wait for their round."""
 
 
 class Kind(NamedTuple):
@@ -77,19 +74,19 @@ class Kind(NamedTuple):
     """Whether the leader of the next round is known; otherwise votes wait."""
     previous: bool = False
     """Whether the messages are those of the round before the step's."""
-    withhold: tuple[type, ...] = ()
-    lose: tuple[type, ...] = ()
+    withhold: tuple[int, ...] = ()
+    lose: tuple[int, ...] = ()
     settles: bool = True
     """Whether no timeout of the round can arrive after it."""
 
 
 WHOLE = Kind("whole", ("deliver", "timers", "deliver"))
 TIMERS = Kind("timers", ("timers",), leads=False, collects=False, withhold=EVERYTHING, settles=False)
-PROPOSALS = Kind("proposals", ("deliver",), withhold=(TimeoutMsg,), settles=False)
-TIMEOUTS = Kind("timeouts", ("deliver",), leads=False, lose=(ProposalMsg, VoteMsg))
-TIMERS_AND_TIMEOUTS = Kind("timers and timeouts", ("timers", "deliver"), leads=False, lose=(ProposalMsg, VoteMsg))
-NEW_PROPOSALS = Kind("new proposals", ("deliver",), collects=False, withhold=(VoteMsg,), settles=False)
-LAST_TIMEOUTS = Kind("last timeouts", ("timers", "deliver"), collects=False, previous=True, lose=(ProposalMsg, VoteMsg))
+PROPOSALS = Kind("proposals", ("deliver",), withhold=(TIMEOUT,), settles=False)
+TIMEOUTS = Kind("timeouts", ("deliver",), leads=False, lose=(PROPOSAL, VOTE))
+TIMERS_AND_TIMEOUTS = Kind("timers and timeouts", ("timers", "deliver"), leads=False, lose=(PROPOSAL, VOTE))
+NEW_PROPOSALS = Kind("new proposals", ("deliver",), collects=False, withhold=(VOTE,), settles=False)
+LAST_TIMEOUTS = Kind("last timeouts", ("timers", "deliver"), collects=False, previous=True, lose=(PROPOSAL, VOTE))
 VOTES = Kind("votes", ("deliver",))
 CRASH = Kind("crash", ("crash",), collects=False, withhold=EVERYTHING, settles=False)
 
@@ -294,11 +291,6 @@ def make_model(
 def collector_of(world: World, leader: int, members: Sequence[int]) -> int:
     """Who collects votes among these nodes: the next leader if a copy of it is there, else nobody."""
     return leader if any(world.identity(node) == leader for node in members) else NOBODY
-
-
-def moved(sets: Sets, place: Mapping[int, int]) -> Sets:
-    """A partition after nodes changed places, in a normal order."""
-    return tuple(sorted([tuple(sorted([place.get(node, node) for node in members])) for members in sets]))
 
 
 def renamed(choice: Choice, place: Mapping[int, int]) -> Choice:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from diembft.errors import InputError
+from diembft.protocols.states import Sets
 from diembft.twins.explore.execution import choices_of, in_order
-from diembft.twins.explore.models import Choice, Sets, renamed
+from diembft.twins.explore.models import Choice, renamed
 from diembft.twins.explore.search import Question
 from diembft.twins.scenario import (
     NO_EXTRAS,
@@ -37,6 +38,7 @@ def scenario_of(question: Question, path: tuple[int, ...], name: str = "") -> Sc
         gst=default_gst(rounds),
         bugs=question.bugs,
         name=name,
+        protocol=question.protocol,
         model=question.model,  # type: ignore[arg-type]  # a Question has checked that it is a model
     )
 
@@ -47,9 +49,12 @@ def path_of(question: Question, scenario: Scenario) -> tuple[int, ...]:
     Raises InputError for a scenario that the question does not cover.
     """
     scenario = in_order(scenario)
-    asked = (question.model, question.replicas, question.faulty, tuple(sorted(question.bugs)))
-    if asked != (scenario.model, len(scenario.replicas), len(scenario.twins), scenario.bugs) or not scenario.rounds:
-        raise InputError(f"scenario {scenario.name}: is not of the model, the nodes and the bugs that are explored")
+    asked = (question.protocol, question.model, question.replicas, question.faulty, tuple(sorted(question.bugs)))
+    cast = (len(scenario.replicas), len(scenario.twins))
+    if asked != (scenario.protocol, scenario.model, *cast, scenario.bugs) or not scenario.rounds:
+        raise InputError(
+            f"scenario {scenario.name}: is not of the protocol, the model, the nodes and the bugs that are explored"
+        )
     model = question.engine().model
     leaders = _leaders(model.choices)
     index = {renamed(choice, {}): number for number, choice in enumerate(model.choices)}

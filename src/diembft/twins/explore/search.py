@@ -19,10 +19,10 @@ from typing import NamedTuple
 import msgspec
 
 from diembft.errors import InputError
-from diembft.faults.registry import plant
+from diembft.protocols.registry import DEFAULT_PROTOCOL, protocol_of
 from diembft.twins.explore.engine import Engine, State, digest
 from diembft.twins.explore.models import MODELS, make_model
-from diembft.twins.explore.world import World
+from diembft.twins.explore.world import world_of
 
 CHUNK = 16
 """States that one task expands."""
@@ -51,6 +51,7 @@ class Question(msgspec.Struct, frozen=True):
     """Only partitions in which some set holds a quorum."""
     bugs: tuple[str, ...] = ()
     crashes: bool = False
+    protocol: str = DEFAULT_PROTOCOL
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
@@ -66,7 +67,8 @@ class Question(msgspec.Struct, frozen=True):
 
     def engine(self) -> Engine:
         """Something that computes states and successors for this question."""
-        world = World(self.replicas, self.faulty, planting=plant(self.bugs), crashes=self.crashes)
+        protocol = protocol_of(self.protocol)
+        world = world_of(protocol, self.replicas, self.faulty, self.bugs, crashes=self.crashes)
         model = make_model(
             self.model, world, max_sets=self.sets, quorum_filter=self.quorum_filter, twins_lead=self.twins_lead
         )
@@ -214,6 +216,7 @@ class Result(NamedTuple):
         """What was decided, in one sentence, and what it does not cover."""
         question = self.question
         space = (
+            f"{'' if question.protocol == DEFAULT_PROTOCOL else f'protocol {question.protocol}, '}"
             f"model {question.model}: {question.replicas} replicas, {question.faulty} with a twin, "
             f"up to {question.sets} sets{' of which one holds a quorum' if question.quorum_filter else ''}, "
             f"{'twins lead' if question.twins_lead else 'all may lead'}"

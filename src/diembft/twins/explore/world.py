@@ -1,4 +1,4 @@
-"""The real core under a network model: nodes as immutable values, and groups of nodes that talk among themselves.
+"""A protocol under a network model: nodes as immutable values, and groups of nodes that talk among themselves.
 
 A *step* t of a model is all that belongs to round t. Between steps nothing is under way but messages that belong to the
 next round; they are kept with the node that sent them. Nodes in different sets of a partition do not hear one
@@ -7,84 +7,22 @@ another within a phase of a step, so that a phase is computed set by set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from diembft.consensus.block_tree import BlockTree
-from diembft.consensus.config import Config
-from diembft.consensus.effects import Broadcast, Commit, Effect, Persist, SafetyRecord, Send
-from diembft.consensus.events import Event, Received, Started, Timer, TimerFired
-from diembft.consensus.kit import Kit
-from diembft.consensus.replica import Recovered, Replica
-from diembft.consensus.verification import Verifier
-from diembft.crypto.symbolic import SymbolicKeyRing, replica_signer
-from diembft.faults.planting import NO_BUGS, Planting
-from diembft.messages.types import (
-    QC,
-    TC,
-    Block,
-    BlockRequest,
-    BlockResponse,
-    Message,
-    ProposalMsg,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-    round_of,
-)
-from diembft.protocols.interface import Leaders
-from diembft.twins.parts import NOBODY, MarkerMachine, MarkerPayload, ScriptedLeaders
+from diembft.errors import InputError
+from diembft.machine.effects import EFFECTS, Broadcast, Commit, Persist, Send
+from diembft.machine.events import Received, Started, Timer, TimerFired
+from diembft.protocols.cast import Cast, cast_of
+from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, UnderTest
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Held, NodeState, Signed
+from diembft.twins.scenario import replica_names
 
-CHAIN_ID = "twins"
+Message: TypeAlias = Any
+"""Of the protocol."""
 
-ALL = -2
-"""As a receiver: all other nodes. (NOBODY as a receiver: the leader of the next round, not chosen yet.)"""
-
-UNBOUNDED = 1 << 15
-"""For limits of the core that no model shall meet."""
-
-
-class Held(NamedTuple):
-    """A message that waits: for whom (a validator, ALL, or NOBODY)."""
-
-    to: int
-    message: Message
-
-
-class Durable(NamedTuple):
-    """What a node has persisted."""
-
-    record: SafetyRecord | None
-    blocks: tuple[Block, ...]
-    committed: tuple[bytes, ...]
-    state_id: bytes
-
-
-NOTHING_DURABLE = Durable(None, (), (), b"")
-
-
-class Signed(NamedTuple):
-    """What a correct node signed that binds it for ever, as an observer remembers it."""
-
-    vote_round: int
-    vote_id: bytes
-    timeout_round: int
-    parent_round: int
-    """The highest round of a parent of a block that it voted for: it must not time out with an older QC."""
-
-
-NOTHING_SIGNED = Signed(0, b"", 0, 0)
-
-
-class NodeState(NamedTuple):
-    """A node between two steps. The replica must not be stepped, only forked."""
-
-    replica: Replica
-    held: tuple[Held, ...]
-    durable: Durable
-    signed: Signed
+Event: TypeAlias = Any
+Effects: TypeAlias = Sequence[Any]
 
 
 class Fault(NamedTuple):
@@ -94,40 +32,36 @@ class Fault(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True)
 class World:
-    """The nodes of one system: `n` validators, of which the first `faulty` have a twin.
+    """The nodes of one system, whose faulty replicas come first (see `protocols.states`), each with one twin.
 
-    Nodes 0 to n - 1 are the validators, nodes n, n + 1 ... the twins of validators 0, 1 ... `crashes`: whether correct
-    nodes may crash, so that what is durable matters.
+    `crashes`: whether correct nodes may crash, so that what is durable matters. Raises InputError for what the protocol
+    has not.
     """
 
-    n: int
-    faulty: int
-    planting: Planting = NO_BUGS
-    crashes: bool = False
-    leaders: Leaders = field(default_factory=Leaders, compare=False)
-    """Who leads which round, in the step under way: shared by all nodes."""
-    _verifiers: list[Verifier] = field(default_factory=list, compare=False)
-
-    @property
-    def nodes(self) -> int:
-        """How many nodes there are."""
-        return self.n + self.faulty
-
-    @cached_property
-    def commits_otherwise(self) -> bool:
-        """Whether a planted bug changes what a certificate commits."""
-        mixed = self.planting.mixed
-        return (
-            mixed(Verifier).commit_rule is not Verifier.commit_rule
-            or mixed(BlockTree).committed_by is not BlockTree.committed_by
-        )
-
-    @property
-    def quorum(self) -> int:
-        """n - f, written again on purpose: this is what oracles hold certificates against."""
-        return self.n - (self.n - 1) // 3
+    def __init__(self, protocol: UnderTest, cast: Cast, bugs: tuple[str, ...] = (), *, crashes: bool = False) -> None:
+        exploring = protocol.exploring
+        if exploring is None:
+            raise InputError(f"protocol: {protocol.name} has no canonical key, and can be sampled only")
+        if crashes and not exploring.crashes:
+            raise InputError(f"crash: nodes of protocol {protocol.name} keep nothing that they could restart from")
+        self.protocol = protocol
+        self.exploring = exploring
+        self.kinds = protocol.kinds
+        self.round_of = protocol.round_of
+        self.reading = protocol.reading
+        self.cast = cast
+        self.bugs = bugs
+        self.crashes = crashes
+        self.system = exploring.system(cast, bugs)
+        self.leaders = self.system.leaders
+        """Who leads which round, in the step under way: shared by all nodes."""
+        self.n = cast.n
+        self.faulty = len(cast.faulty)
+        self.nodes = len(cast.names)
+        self.quorum = cast.quorum
+        self.names = cast.names
+        self._node_of = {name: node for node, name in enumerate(cast.names)}
 
     def identity(self, node: int) -> int:
         """The validator whose key a node holds."""
@@ -139,12 +73,14 @@ class World:
 
     def name(self, node: int) -> str:
         """The node's name in scenarios."""
-        return chr(ord("a") + self.identity(node)) + ("'" if node >= self.n else "")
+        return self.names[node]
 
-    def copy_of(self, block: Block) -> int:
-        """The node that made a block: its marker names it."""
-        marker = block.payload[0].client
-        return block.author if marker == self.name(block.author) else self.n + block.author
+    def proposed(self, message: Message) -> Iterable[tuple[bytes, int]]:
+        """The blocks in a proposal, each with the node that made it, whom its marker names."""
+        if self.kinds[type(message)] == PROPOSAL:
+            for block in self.reading.told(message).blocks:
+                marker, _, _ = self.reading.requests(block)[0]
+                yield block.id, self._node_of[marker]
 
     def is_quorum(self, nodes: Iterable[int]) -> bool:
         """Whether these nodes hold a quorum of distinct keys."""
@@ -156,159 +92,78 @@ class World:
         self.leaders[1] = leader
         states = []
         for node in range(self.nodes):
-            replica = self.replica(node, None)
-            held, durable = sent_and_kept(replica.step(Started()), replica, NOTHING_DURABLE)
+            replica = self.system.node(node)
+            held, durable = sent_and_kept(self, replica.step(Started()), replica, None)
             signed = NOTHING_SIGNED
             for _, message in held:
                 signed, _ = judged(self, node, signed, message)
             states.append(NodeState(replica, held, durable, signed))
         return tuple(states)
 
-    def replica(self, node: int, recovered: Recovered | None) -> Replica:
-        """A replica of this system, new or recovered."""
-        kit = self.planting.kit
-        identity = self.identity(node)
-        replica = self.planting.replica(
-            _config(self.n),
-            identity,
-            replica_signer(identity),
-            SymbolicKeyRing(self.n),
-            MarkerMachine(),
-            Kit(
-                quorums=kit.quorums,
-                verifier=kit.verifier,
-                safety=kit.safety,
-                block_tree=kit.block_tree,
-                pacemaker=kit.pacemaker,
-                leader_election=self._leaders,
-                mempool=self._payload(node),
-            ),
-            recovered,
-        )
-        # One verifier for all: what it remembers never changes an answer.
-        if not self._verifiers:
-            self._verifiers.append(replica.verifier)
-        replica.verifier = self._verifiers[0]
-        return replica
-
-    def _leaders(self, config: Config) -> ScriptedLeaders:
-        return self.planting.mixed(ScriptedLeaders)(config, self.leaders)
-
-    def _payload(self, node: int) -> Callable[[Config], MarkerPayload]:
-        return lambda config: MarkerPayload(config, self.name(node))
-
-    def recovered(self, node: int, durable: Durable) -> Replica:
+    def recovered(self, node: int, durable: Any) -> Replica:
         """The node's replica as it comes up after a crash, before its first event."""
-        committed = set(durable.committed)
-        recovered = Recovered(
-            durable.record,
-            tuple([block for block in durable.blocks if block.id in committed]),
-            len(durable.committed),
-            durable.state_id,
-            None,
-            tuple([block for block in durable.blocks if block.id not in committed]),
-        )
-        return self.replica(node, recovered)
+        return self.system.node(node, self.exploring.recovered(durable))
 
 
-def _config(n: int) -> Config:
-    return Config(
-        n=n,
-        chain_id=CHAIN_ID,
-        rest=False,
-        timer_growth=1.0,
-        max_rounds_ahead=UNBOUNDED,
-        max_pending_blocks=UNBOUNDED,
-        sync_batch=UNBOUNDED,
-    )
+def world_of(protocol: UnderTest, n: int, faulty: int, bugs: tuple[str, ...], *, crashes: bool = False) -> World:
+    """The world of `n` replicas with the names of generated scenarios, of which the first `faulty` have a twin."""
+    replicas = replica_names(n)
+    twins = tuple([f"{replica}'" for replica in replicas[:faulty]])
+    return World(protocol, cast_of(replicas, twins), bugs, crashes=crashes)
 
 
-def sent_and_kept(effects: list[Effect], replica: Replica, durable: Durable) -> tuple[tuple[Held, ...], Durable]:
+def sent_and_kept(world: World, effects: Effects, replica: Replica, durable: Any) -> tuple[tuple[Held, ...], Any]:
     """What a replica sends by the effects of its first event, and what is durable then."""
     held: list[Held] = []
     for effect in effects:
-        if isinstance(effect, Send):
+        kind = EFFECTS[type(effect)]
+        if kind is Send:
             held.append(Held(effect.to, effect.message))
-        elif isinstance(effect, Broadcast):
+        elif kind is Broadcast:
             held.append(Held(ALL, effect.message))
-        elif isinstance(effect, Persist):
-            durable = persisted(durable, effect, replica)
+        elif kind is Persist and world.crashes:
+            durable = world.exploring.persisted(durable, effect, replica)
     return tuple(held), durable
-
-
-def persisted(durable: Durable, effect: Persist, replica: Replica) -> Durable:
-    """What is durable after a Persist."""
-    state_id = replica.tree.root.state_id if effect.committed else durable.state_id
-    return Durable(effect.record, durable.blocks + effect.blocks, durable.committed + effect.committed, state_id)
 
 
 def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
     """Hold what a correct node signs against what it signed before."""
-    name = world.name(node)
     faults: list[Fault] = []
-    if isinstance(message, VoteMsg):
-        info = message.vote_info
-        if signed.vote_round == info.round and signed.vote_id != info.id:
-            faults.append(Fault("honest_vote_once", f"{name} voted twice in round {info.round}"))
-        elif signed.vote_round > info.round:
+    kind = world.kinds[type(message)]
+    if kind == VOTE:
+        vote = world.reading.told(message).vote
+        assert vote is not None, "because it is a vote"
+        name = world.name(node)
+        if signed.vote_round == vote.round and signed.vote_id != vote.block:
+            faults.append(Fault("honest_vote_once", f"{name} voted twice in round {vote.round}"))
+        elif signed.vote_round > vote.round:
             oracle = "durability" if world.crashes else "honest_vote_once"
-            faults.append(Fault(oracle, f"{name} voted in round {info.round} after round {signed.vote_round}"))
-        if signed.timeout_round >= info.round:
-            faults.append(Fault("honest_vote_once", f"{name} voted in round {info.round} after its timeout of it"))
-        signed = Signed(info.round, info.id, signed.timeout_round, max(signed.parent_round, info.parent_round))
-    elif isinstance(message, TimeoutMsg):
-        tmo = message.tmo_info
-        if tmo.high_qc.vote_info.round < signed.parent_round:
+            faults.append(Fault(oracle, f"{name} voted in round {vote.round} after round {signed.vote_round}"))
+        if signed.timeout_round >= vote.round:
+            faults.append(Fault("honest_vote_once", f"{name} voted in round {vote.round} after its timeout of it"))
+        signed = Signed(vote.round, vote.block, signed.timeout_round, max(signed.parent_round, vote.parent_round))
+    elif kind == TIMEOUT:
+        timeout = world.reading.told(message).timeout
+        assert timeout is not None, "because it is a timeout"
+        if timeout.high_round < signed.parent_round and (world.crashes or world.protocol.accountable):
             oracle = "durability" if world.crashes else "accountability"
             detail = (
-                f"{name} timed out in round {tmo.round} with a QC of round {tmo.high_qc.vote_info.round}, "
+                f"{world.name(node)} timed out in round {timeout.round} with a QC of round {timeout.high_round}, "
                 f"after it voted for a block on a QC of round {signed.parent_round}"
             )
             faults.append(Fault(oracle, detail))
-        signed = signed._replace(timeout_round=max(signed.timeout_round, tmo.round))
+        signed = signed._replace(timeout_round=max(signed.timeout_round, timeout.round))
     return signed, faults
-
-
-_KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, SyncInfo: 3}
-
-
-def content_order(message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
-    """Where a message stands in its layer, from its content alone, whoever sent it.
-
-    Ties are broken by the sender; only messages of equal content tie, so that renaming correct validators changes
-    nothing but names. `proposers` says which node proposed a block: the two copies of a leader propose different ones.
-    """
-    kind = _KIND_ORDER[type(message)]
-    match message:
-        case VoteMsg():
-            info = message.vote_info
-            return (kind, info.round, proposers.get(info.id, -1), _qc(message.high_commit_qc))
-        case TimeoutMsg():
-            high_qc = _qc(message.tmo_info.high_qc)
-            tc = message.last_round_tc
-            return (kind, message.tmo_info.round, -high_qc, _qc(message.high_commit_qc), _tc(tc))
-        case SyncInfo():
-            return (kind, message.round, -_qc(message.high_qc), _qc(message.high_commit_qc), _tc(message.last_round_tc))
-        case _:
-            return (kind, round_of(message))
-
-
-def _qc(qc: QC) -> int:
-    return qc.vote_info.round
-
-
-def _tc(tc: TC | None) -> int:
-    return -1 if tc is None else max(tc.tmo_high_qc_rounds)
 
 
 class Group:
     """Nodes of one set in step t: live copies, and the messages among them.
 
-    Deliveries go in layers, a layer in the order of `content_order` and the sender; with `reverse`, what goes to the
-    added copies of twins in reversed order. Requests for blocks and their answers do not wait, neither for their layers
-    nor for their round, and one that nobody answers is put to the next peer at once, and to the other copies of the
-    one who asks: within its set a node finds the blocks that somebody there holds. So who learns of a certificate has
-    its block, from whom it learnt of it.
+    Deliveries go in layers, a layer in the order that the protocol gives, and of the sender; with `reverse`, what goes
+    to the added copies of twins in reversed order. Requests for blocks and their answers do not wait, neither for their
+    layers nor for their round, and one that nobody answers is put to the next peer at once, and to the other copies of
+    the one who asks: within its set a node finds the blocks that somebody there holds. So who learns of a certificate
+    has its block, from whom it learnt of it.
     """
 
     def __init__(
@@ -320,10 +175,11 @@ class Group:
         proposers: Mapping[bytes, int],
         *,
         reverse: bool = False,
-        withhold: tuple[type, ...] = (),
-        lose: tuple[type, ...] = (),
+        withhold: tuple[int, ...] = (),
+        lose: tuple[int, ...] = (),
     ) -> None:
         self.world = world
+        self.exploring = world.exploring
         self.round = round_
         self.collector = collector
         self.proposers = proposers
@@ -333,12 +189,12 @@ class Group:
         self.replicas = {node: state.replica.fork() for node, state in members.items()}
         self.durable = {node: state.durable for node, state in members.items()}
         self.signed = {node: state.signed for node, state in members.items()}
-        self.last_commit = {node: state.replica.tree.root.block.id for node, state in members.items()}
+        self.last_commit = {node: self.exploring.root(state.replica).id for node, state in members.items()}
         self.held: dict[int, list[Held]] = {node: [] for node in members}
         self.layer: list[tuple[tuple[int, ...], int, int, Message]] = []
         self.requests: list[tuple[int, int, Message]] = []
         self.answers: list[tuple[int, int, Message]] = []
-        self.tries: dict[tuple[int, bytes, int, int], int] = {}
+        self.tries: dict[Hashable, int] = {}
         self.voted: list[tuple[int, bytes]] = []
         """(node, block) of the votes of correct nodes."""
         self.faults: list[Fault] = []
@@ -361,12 +217,13 @@ class Group:
 
     def send(self, sender: int, to: int, message: Message) -> None:
         """Put a message of this round into the next layer; keep one of the next round; an older one is lost."""
-        round_ = round_of(message)
-        kind = type(message)
-        if kind is BlockRequest:
+        world = self.world
+        round_ = world.round_of(message)
+        kind = world.kinds[type(message)]
+        if kind == REQUEST:
             self.requests.append((sender, to, message))
             return
-        if kind is BlockResponse:
+        if kind == BLOCKS:
             self.answers.append((sender, to, message))
             return
         if round_ != self.round or kind in self.withhold:
@@ -375,18 +232,19 @@ class Group:
             return
         if kind in self.lose:
             return
-        world = self.world
-        if kind is VoteMsg:
+        if kind == VOTE:
             self.votes = True
-        if isinstance(message, VoteMsg) and world.is_correct(sender):
-            self.voted.append((sender, message.vote_info.id))
+            if world.is_correct(sender):
+                vote = world.reading.told(message).vote
+                assert vote is not None, "because it is a vote"
+                self.voted.append((sender, vote.block))
         if to == NOBODY:
             to = self.collector
-        order = content_order(message, self.proposers)
+        order = self.exploring.order(message, self.proposers)
         for node, replica in self.replicas.items():
             if node == sender:
                 # A vote for oneself took effect already, unless its collector was not known when it was cast.
-                if not isinstance(message, VoteMsg) or world.identity(node) != to or node_has_own(replica, message):
+                if kind != VOTE or world.identity(node) != to or self.exploring.has_own(replica, message):
                     continue
             elif to not in (ALL, world.identity(node)):
                 continue
@@ -399,34 +257,35 @@ class Group:
             self.faults.extend(faults)
         self.send(sender, to, message)
 
-    def hand_over(self, sender: int, node: int, message: Message) -> list[Effect]:
+    def hand_over(self, sender: int, node: int, message: Message) -> Effects:
         """A message reaches a node; what came of it, carried out."""
         return self.step(node, Received(self.world.identity(sender), message))
 
-    def step(self, node: int, event: Event) -> list[Effect]:
+    def step(self, node: int, event: Event) -> Effects:
         """One event at one node; its effects, carried out."""
-        effects = self.replicas[node].step(event)
+        effects: Effects = self.replicas[node].step(event)
         self.carry_out(node, effects)
         return effects
 
-    def carry_out(self, node: int, effects: list[Effect]) -> None:
+    def carry_out(self, node: int, effects: Effects) -> None:
         """Do what a replica wants done."""
         for effect in effects:
-            if isinstance(effect, Send):
+            kind = EFFECTS[type(effect)]
+            if kind is Send:
                 self._emit(node, effect.to, effect.message)
-            elif isinstance(effect, Broadcast):
+            elif kind is Broadcast:
                 self._emit(node, ALL, effect.message)
-            elif isinstance(effect, Commit):
+            elif kind is Commit:
                 self._commit(node, effect)
-            elif isinstance(effect, Persist) and self.world.crashes:
-                self.durable[node] = persisted(self.durable[node], effect, self.replicas[node])
+            elif kind is Persist and self.world.crashes:
+                self.durable[node] = self.exploring.persisted(self.durable[node], effect, self.replicas[node])
 
     def _commit(self, node: int, commit: Commit) -> None:
         """A block is delivered: once, and after its parent."""
         if not self.world.is_correct(node):
             return
         block = commit.block
-        if block.qc.vote_info.id != self.last_commit[node]:
+        if self.world.reading.link(block).parent != self.last_commit[node]:
             detail = f"{self.world.name(node)} delivered the block of round {block.round} twice or without its parent"
             self.faults.append(Fault("commit_order", detail))
         self.last_commit[node] = block.id
@@ -463,8 +322,7 @@ class Group:
                 for node in self.replicas:
                     if identity(node) == receiver and node != responder:
                         self.hand_over(responder, node, answer)
-            tree = self.replicas[sender].tree
-            progress = (sender, tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
+            progress = (sender, self.exploring.progress(self.replicas[sender]))
             self.tries[progress] = self.tries.get(progress, 0) + 1
             if not answers and self.tries[progress] < self.world.n:
                 self.step(sender, TimerFired(Timer.FETCH, self.round))
@@ -485,25 +343,16 @@ class Group:
         """No node holds a certificate with fewer distinct signers than a quorum."""
         quorum = self.world.quorum
         for node, replica in self.replicas.items():
-            qc, tc = replica.tree.high_qc, replica.pacemaker.last_round_tc
-            for kind, round_, signatures in (
-                ("QC", qc.vote_info.round, qc.signatures),
-                ("TC", tc.round if tc else 0, tc.tmo_signatures if tc else ()),
-            ):
-                if round_ and len({signer for signer, _ in signatures}) < quorum:
-                    self.faults.append(
-                        Fault(
-                            "quorum_progress",
-                            f"{self.world.name(node)} holds a {kind} of round {round_} "
-                            f"with {len({signer for signer, _ in signatures})} distinct signers, fewer than {quorum}",
-                        )
+            for certificate in self.exploring.certificates(replica):
+                round_, _, signers = self.world.reading.certificate(certificate)
+                distinct = len(frozenset(signers))
+                if round_ and distinct < quorum:
+                    detail = (
+                        f"{self.world.name(node)} holds a {type(certificate).__name__} of round {round_} "
+                        f"with {distinct} distinct signers, fewer than {quorum}"
                     )
+                    self.faults.append(Fault("quorum_progress", detail))
 
 
 def _layer_order(entry: tuple[tuple[int, ...], int, int, Message]) -> tuple[tuple[int, ...], int, int]:
     return entry[:3]
-
-
-def node_has_own(replica: Replica, vote: VoteMsg) -> bool:
-    """Whether a replica has counted this vote of its own."""
-    return replica.me in replica.tree.bucket(vote)

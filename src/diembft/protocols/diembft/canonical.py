@@ -9,14 +9,16 @@ interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
+from diembft.faults.planting import Planting
 from diembft.messages.digests import Digests
 from diembft.messages.types import TC, ProposalMsg, VoteInfo, VoteMsg
-from diembft.twins.explore.models import Sets, moved
-from diembft.twins.explore.world import CHAIN_ID, NodeState, World
+from diembft.protocols.cast import Cast
+from diembft.protocols.diembft.system import CHAIN_ID
+from diembft.protocols.states import NodeState, Step, Summary
 
 GENESIS = Digests(CHAIN_ID, 0).genesis
 
@@ -120,11 +122,12 @@ class Registry:
         return about.id
 
     def _durable_facts(self, state: NodeState) -> Facts:
-        record, committed = state.durable.record, state.durable.committed
+        durable = state.durable
+        record, blocks, committed = (None, (), ()) if durable is None else durable[:3]
         if record is not None:
             self._certified(record.high_qc.vote_info)
             self._certified(record.high_commit_qc.vote_info)
-        pending = frozenset([block.id for block in state.durable.blocks]) - frozenset(committed)
+        pending = frozenset([block.id for block in blocks]) - frozenset(committed)
         root = committed[-1] if committed else GENESIS
         if record is None:
             return Facts(
@@ -211,76 +214,21 @@ class Entry(NamedTuple):
     bound: int = OLD
 
 
-class Summary(NamedTuple):
-    """All of a global state that can still matter: how the named blocks descend, an entry for each node, and, where
-    that matters, the partition of the last step."""
+class Rules(NamedTuple):
+    """What replicas and models have besides the protocol."""
 
-    base_age: int
-    """How many rounds the base is older than the round, as in Chain."""
-    chains: tuple[Chain, ...]
-    entries: tuple[Entry, ...]
-    last: Sets = ()
-
-    def key(self, world: World, *, rename: bool = True) -> Hashable:
-        """The canonical key; `rename=False` keeps the names of correct validators apart."""
-        if not rename:
-            return self
-        faulty, n, entries = world.faulty, world.n, self.entries
-        if not self.last:
-            return (self.base_age, self.chains, tuple(sorted(entries[faulty:n])), entries[:faulty], entries[n:])
-        # Correct nodes are known by their entries alone, hence sets by those and by the others in them.
-        sets = [
-            (
-                tuple([node for node in members if not world.is_correct(node)]),
-                tuple(sorted([entries[node] for node in members if world.is_correct(node)])),
-            )
-            for members in self.last
-        ]
-        return (self.base_age, self.chains, tuple(sorted(sets)), entries[:faulty], entries[n:])
-
-    def sorted(self, world: World) -> tuple[Summary, tuple[int, ...]]:
-        """The summary with correct nodes in the order of their entries, and which node stands at each place."""
-        set_of = {node: members for members in self.last for node in members}
-
-        def order(node: int) -> tuple[Entry, list[int], list[Entry]]:
-            others = [other for other in set_of.get(node, ()) if not world.is_correct(other)]
-            alike = [self.entries[other] for other in set_of.get(node, ()) if world.is_correct(other)]
-            return (self.entries[node], others, sorted(alike))
-
-        places = (
-            *range(world.faulty),
-            *sorted(range(world.faulty, world.n), key=order),
-            *range(world.n, world.nodes),
-        )
-        place_of = {node: place for place, node in enumerate(places)}
-        entries = tuple([self.entries[node] for node in places])
-        return self._replace(entries=entries, last=moved(self.last, place_of)), places
-
-    def alike(self, world: World) -> list[list[int]]:
-        """The correct nodes that may change places without changing the state, in classes."""
-        set_of = {node: members for members in self.last for node in members}
-        classes: dict[tuple[Entry, tuple[int, ...]], list[int]] = {}
-        for node in range(world.faulty, world.n):
-            classes.setdefault((self.entries[node], set_of.get(node, ())), []).append(node)
-        return list(classes.values())
-
-
-class Step(NamedTuple):
-    """The step that a state stands before."""
-
-    round: int
-    leader: int
-    last: Sets = ()
-    """The partition of the last step, in models that remember it."""
-    tells: bool = True
-    """Whether the TC by which a node entered the round matters although it does not lead (see Model)."""
+    planting: Planting
+    crashes: bool
+    """Correct nodes may crash."""
+    commits_otherwise: bool
+    """A planted bug changes what a certificate commits."""
 
 
 DROPS_WITH = frozenset({"gap_commit", "ignore_tc_high_qc", "stale_leader"})
 """Planted bugs with which who knows of a certificate still has its block."""
 
 
-def summary(world: World, registry: Registry, nodes: Sequence[Facts], step: Step) -> Summary | None:
+def summary(cast: Cast, rules: Rules, registry: Registry, nodes: Sequence[Facts], step: Step) -> Summary | None:
     """The state before a step; None if no node is active."""
     round_, last = step.round, step.last
     views = [*nodes, *[facts.durable for facts in nodes if facts.durable is not None]]
@@ -293,12 +241,12 @@ def summary(world: World, registry: Registry, nodes: Sequence[Facts], step: Step
     active = [facts for facts, stage in zip(views, stages, strict=True) if stage]
     whole = [facts for facts in active if facts.high_qc in facts.blocks] or active
     lowest = min(whole, key=_root_round)
-    found = _summary(world, registry, nodes, views, stages, lowest.root_round, step)
+    found = _summary(cast, rules, registry, nodes, views, stages, lowest.root_round, step)
     if not all(chain.on_base for chain in found.chains) or (
-        world.planting and not registry.on_one_chain(lowest.root, [facts.root for facts in views])
+        rules.planting and not registry.on_one_chain(lowest.root, [facts.root for facts in views])
     ):
         # Something conflicts with a commit: how is kept down to genesis.
-        return _summary(world, registry, nodes, views, stages, 0, step)
+        return _summary(cast, rules, registry, nodes, views, stages, 0, step)
     return found
 
 
@@ -318,7 +266,8 @@ def _root_round(facts: Facts) -> int:
 
 
 def _summary(
-    world: World,
+    cast: Cast,
+    rules: Rules,
     registry: Registry,
     nodes: Sequence[Facts],
     views: Sequence[Facts],
@@ -357,7 +306,7 @@ def _summary(
 
     # Named are blocks that are pointed at, where chains part, where what a node holds of them ends, and where one
     # commits its parent. What lies between named blocks then commits nothing, and nobody can tell how much it is.
-    if world.commits_otherwise:
+    if rules.commits_otherwise:
         named = alive
     else:
         named = {block_id for block_id in alive if block_id in pointers or children.get(block_id, 0) > 1}
@@ -367,7 +316,7 @@ def _summary(
                 if parent[block_id] in alive:
                     named.add(parent[block_id])
     held: list[Set[bytes]] = [alive & facts.blocks for facts in views]
-    if DROPS_WITH.issuperset(world.planting.names) and all(_has_blocks(facts, registry, alive) for facts in views):
+    if DROPS_WITH.issuperset(rules.planting.names) and all(_has_blocks(facts, registry, alive) for facts in views):
         held = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
     for blocks in held:
         named.update(blocks - {parent[block_id] for block_id in blocks})
@@ -401,7 +350,7 @@ def _summary(
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
     def view(facts: Facts, stage: int, blocks: Set[bytes], *, leads: bool) -> View:
-        tells = step.tells or world.crashes or (leads and not facts.voted)
+        tells = step.tells or rules.crashes or (leads and not facts.voted)
         return View(
             stage,
             stage == IN_ROUND and facts.voted,
@@ -421,7 +370,7 @@ def _summary(
     entries: list[Entry] = []
     durables = iter(zip(stages[len(nodes) :], held[len(nodes) :], strict=True))
     for index, facts in enumerate(nodes):
-        leads = world.identity(index) == leader
+        leads = cast.identity[index] == leader
         own = view(facts, stages[index], held[index], leads=leads)
         if facts.durable is None:
             entries.append(Entry(leads, own))

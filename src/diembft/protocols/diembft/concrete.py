@@ -9,38 +9,30 @@ as the original does is one of the checks (docs/exhaustion.md).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from diembft.consensus.block_tree import Node
 from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.twins.explore.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Chain, Summary, View
-from diembft.twins.explore.world import ALL, CHAIN_ID, NOTHING_DURABLE, NOTHING_SIGNED, Held, NodeState, Signed, World
-from diembft.twins.parts import NOBODY
+from diembft.protocols.diembft.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Chain, Rules, View
+from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
+from diembft.protocols.interface import NOBODY
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Held, NodeState, Rebuilt, Signed, Summary
 
 _DIGESTS = Digests(CHAIN_ID, 0)
-
-
-class Rebuilt(NamedTuple):
-    """A state before step `round`, node by node."""
-
-    round: int
-    nodes: tuple[NodeState, ...]
 
 
 class _Blocks:
     """The blocks of a summary as executed nodes: the base, then per named block those in between and itself."""
 
-    def __init__(self, world: World, genesis: Replica) -> None:
-        self.world = world
+    def __init__(self, system: DiemBftSystem, genesis: Replica) -> None:
+        self.system = system
         self.tree = genesis.tree
         self.verifier = genesis.verifier
         self.base = genesis.tree.root
         self.named: list[Node] = [self.base]
         self.qcs: dict[bytes, QC] = {self.base.block.id: genesis.tree.high_qc}
-        self.signers = tuple(range(world.quorum))
+        self.signers = tuple(range(system.cast.quorum))
 
     def add(self, parent: Node, round_: int) -> Node:
         """A certified block."""
@@ -71,23 +63,23 @@ class _Blocks:
         return self.qcs[self.named[rank].block.id]
 
 
-def rebuild(world: World, summary: Summary, leader: int) -> Rebuilt | None:
+def rebuild(system: DiemBftSystem, rules: Rules, summary: Summary, leader: int) -> Rebuilt | None:
     """A state that the summary stands for; None if it is of a kind that is not rebuilt.
 
     Nodes stand in the order of the summary's entries. `leader` leads the round.
     """
-    if world.crashes or not DROPS_WITH.issuperset(world.planting.names):
+    if rules.crashes or not DROPS_WITH.issuperset(rules.planting.names):
         return None
-    blocks = _Blocks(world, world.replica(0, None))
+    blocks = _Blocks(system, system.node(0))
     if not _build(blocks, summary.chains):
         return None
     age = summary.chains[-1].age if summary.chains else summary.base_age
     round_ = blocks.named[-1].block.round + (age or (3 if summary.last else 2))
-    world.leaders.clear()
-    world.leaders[round_] = leader
+    system.leaders.clear()
+    system.leaders[round_] = leader
     nodes = []
     for node, entry in enumerate(summary.entries):
-        state = _node(world, blocks, node, entry.view, round_, behind=round_ - (2 if summary.last else 1))
+        state = _node(system, blocks, node, entry.view, round_, behind=round_ - (2 if summary.last else 1))
         if state is None:
             return None
         nodes.append(state)
@@ -106,9 +98,11 @@ def _build(blocks: _Blocks, chains: tuple[Chain, ...]) -> bool:
     return True
 
 
-def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int, *, behind: int) -> NodeState | None:
+def _node(
+    system: DiemBftSystem, blocks: _Blocks, node: int, view: View, round_: int, *, behind: int
+) -> NodeState | None:
     """A node; `behind` is the highest round that a node that is left behind may be in."""
-    replica = world.replica(node, None)
+    replica = system.node(node)
     tree, pacemaker, safety = replica.tree, replica.pacemaker, replica.safety
     root = blocks.named[view.root]
     committed = blocks.path(root)
@@ -131,18 +125,18 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int, *, 
             return None
         replica._timer_round = pacemaker.current_round
         safety.highest_vote_round = pacemaker.current_round
-        return NodeState(replica, (), NOTHING_DURABLE, NOTHING_SIGNED)
+        return NodeState(replica, (), None, NOTHING_SIGNED)
     pacemaker.current_round = round_ if view.stage == IN_ROUND else round_ - 1
     replica._timer_round = pacemaker.current_round
     safety.highest_vote_round = round_ - 1
     if tree.high_qc.vote_info.round != pacemaker.current_round - 1:
         # Where the key does not say how high the QCs of its TC are, that does not matter.
         place = 2 * view.high_qc if view.tc_high == OLD else view.tc_high
-        pacemaker.last_round_tc = _tc(world, blocks, place, pacemaker.current_round - 1)
+        pacemaker.last_round_tc = _tc(system, blocks, place, pacemaker.current_round - 1)
     held: list[Held] = []
     signed = NOTHING_SIGNED
     if view.proposal_qc != OLD:
-        message_tc = None if view.proposal_tc_high == OLD else _tc(world, blocks, view.proposal_tc_high, round_ - 1)
+        message_tc = None if view.proposal_tc_high == OLD else _tc(system, blocks, view.proposal_tc_high, round_ - 1)
         qc, tc = blocks.qc(view.proposal_qc), message_tc
         parent = tree.nodes.get(qc.vote_info.id)
         if parent is None:
@@ -162,10 +156,10 @@ def _node(world: World, blocks: _Blocks, node: int, view: View, round_: int, *, 
     elif view.voted:
         return None
     replica._out = []
-    return NodeState(replica, tuple(held), NOTHING_DURABLE, signed)
+    return NodeState(replica, tuple(held), None, signed)
 
 
-def _tc(world: World, blocks: _Blocks, place: int, round_: int) -> TC:
+def _tc(system: DiemBftSystem, blocks: _Blocks, place: int, round_: int) -> TC:
     """A TC whose highest QC stands at this place among the named blocks (even: on one; odd: above one)."""
     qc = blocks.qc(place // 2)
     qc_round = qc.vote_info.round

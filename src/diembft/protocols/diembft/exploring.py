@@ -1,0 +1,220 @@
+"""DiemBFT for exhaustion: the real core, its states between two steps, and their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+from diembft.consensus.block_tree import BlockTree
+from diembft.consensus.config import Config
+from diembft.consensus.effects import Persist, SafetyRecord
+from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.verification import Verifier
+from diembft.faults.registry import plant
+from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
+from diembft.protocols.cast import Cast
+from diembft.protocols.diembft.canonical import Facts, Registry, Rules, summary, tc_high
+from diembft.protocols.diembft.concrete import rebuild
+from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
+from diembft.protocols.interface import Exploring, Keys
+from diembft.protocols.states import Held, NodeState, Rebuilt, Step, Summary
+
+UNBOUNDED = 1 << 15
+"""For limits of the core that no model shall meet."""
+
+
+class Durable(NamedTuple):
+    """What a node has persisted."""
+
+    record: SafetyRecord | None
+    blocks: tuple[Block, ...]
+    committed: tuple[bytes, ...]
+    state_id: bytes
+
+
+NOTHING_DURABLE = Durable(None, (), (), b"")
+
+
+class DiemBftExploring(Exploring):
+    """See Exploring."""
+
+    crashes = True
+
+    def system(self, cast: Cast, bugs: tuple[str, ...]) -> DiemBftSystem:
+        """See Exploring."""
+        config = Config(
+            n=cast.n,
+            chain_id=CHAIN_ID,
+            rest=False,
+            timer_growth=1.0,
+            max_rounds_ahead=UNBOUNDED,
+            max_pending_blocks=UNBOUNDED,
+            sync_batch=UNBOUNDED,
+        )
+        return DiemBftSystem(cast, plant(bugs), config.delta_s, config=config)
+
+    def keys(self, system: DiemBftSystem, bugs: tuple[str, ...], *, crashes: bool) -> DiemBftKeys:
+        """See Exploring."""
+        return DiemBftKeys(system, crashes=crashes)
+
+    def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
+        """See Exploring."""
+        kind = _KIND_ORDER[type(message)]
+        match message:
+            case VoteMsg():
+                info = message.vote_info
+                return (kind, info.round, proposers.get(info.id, -1), _qc(message.high_commit_qc))
+            case TimeoutMsg():
+                high_qc = _qc(message.tmo_info.high_qc)
+                tc = message.last_round_tc
+                return (kind, message.tmo_info.round, -high_qc, _qc(message.high_commit_qc), tc_high(tc))
+            case SyncInfo():
+                commit = _qc(message.high_commit_qc)
+                return (kind, message.round, -_qc(message.high_qc), commit, tc_high(message.last_round_tc))
+            case _:
+                return (kind, round_of(message))
+
+    def root(self, replica: Replica) -> Block:
+        """See Exploring."""
+        return replica.tree.root.block
+
+    def has_committed(self, replica: Replica, block: bytes) -> bool:
+        """See Exploring."""
+        return block in replica.tree.committed
+
+    def certificates(self, replica: Replica) -> Sequence[QC | TC]:
+        """See Exploring."""
+        tc = replica.pacemaker.last_round_tc
+        return (replica.tree.high_qc,) if tc is None else (replica.tree.high_qc, tc)
+
+    def has_own(self, replica: Replica, vote: VoteMsg) -> bool:
+        """See Exploring."""
+        return replica.me in replica.tree.bucket(vote)
+
+    def progress(self, replica: Replica) -> Hashable:
+        """See Exploring."""
+        tree = replica.tree
+        return (tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
+
+    def persisted(self, durable: Durable | None, effect: Persist, replica: Replica) -> Durable:
+        """See Exploring."""
+        _, blocks, committed, state_id = durable or NOTHING_DURABLE
+        if effect.committed:
+            state_id = replica.tree.root.state_id
+        return Durable(effect.record, blocks + effect.blocks, committed + effect.committed, state_id)
+
+    def recovered(self, durable: Durable | None) -> Recovered:
+        """See Exploring."""
+        record, blocks, durably_committed, state_id = durable or NOTHING_DURABLE
+        committed = set(durably_committed)
+        return Recovered(
+            record,
+            tuple([block for block in blocks if block.id in committed]),
+            len(durably_committed),
+            state_id,
+            None,
+            tuple([block for block in blocks if block.id not in committed]),
+        )
+
+
+_KIND_ORDER: Mapping[type, int] = {ProposalMsg: 0, VoteMsg: 1, TimeoutMsg: 2, SyncInfo: 3}
+
+
+def _qc(qc: QC) -> int:
+    return qc.vote_info.round
+
+
+class DiemBftKeys(Keys):
+    """See Keys."""
+
+    def __init__(self, system: DiemBftSystem, *, crashes: bool) -> None:
+        self.system = system
+        mixed = system.planting.mixed
+        commits_otherwise = (
+            mixed(Verifier).commit_rule is not Verifier.commit_rule
+            or mixed(BlockTree).committed_by is not BlockTree.committed_by
+        )
+        self.rules = Rules(system.planting, crashes, commits_otherwise)
+        self._certified: set[bytes] = set()
+        self._registry = Registry()
+
+    def settle(self, replica: Replica, *, settles: bool) -> None:
+        """See Keys."""
+        tree = replica.tree
+        tree.votes.clear()
+        if settles:
+            replica.pacemaker.timeouts.clear()
+        self._certified.add(tree.high_qc.vote_info.id)
+        self._certified.add(tree.high_commit_qc.vote_info.id)
+
+    def raw(self, round_: int, state: NodeState) -> Hashable:
+        """See Keys: dead are (docs/exhaustion.md) votes and timeouts that were delivered, who signed a certificate,
+        blocks of earlier rounds that nobody certified, whom it asked for blocks.
+        """
+        replica: Replica = state.replica
+        tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
+        certified = self._certified
+        latest = max(round_, pacemaker.current_round)
+        return (
+            replica.mempool.state_key(),
+            pacemaker.current_round,
+            safety.highest_vote_round,
+            tree.high_qc.vote_info.id,
+            tree.high_commit_qc.vote_info.id,
+            tree.root.block.id,
+            frozenset([id_ for id_, node in tree.nodes.items() if id_ in certified or node.block.round >= latest]),
+            pacemaker.last_round_tc and pacemaker.last_round_tc.round,
+            tc_high(pacemaker.tc_for(tree.high_qc)),
+            tuple([message.block.id for message in replica.proposals.values()]),
+            tuple([_held_key(held) for held in state.held]),
+            safety.voted_id if self.rules.planting else None,
+            (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
+            state.signed,
+        )
+
+    def exact(self, state: NodeState) -> Hashable:
+        """See Keys."""
+        replica: Replica = state.replica
+        return (replica.mempool.state_key(), replica.state_key(), state.held, state.durable, state.signed)
+
+    def facts(self, state: NodeState) -> Facts:
+        """See Keys."""
+        return self._registry.facts(state, crashes=self.rules.crashes)
+
+    def look(self, facts: Facts, round_: int) -> tuple[int, ...]:
+        """See Keys."""
+        return (
+            round_ - facts.round,
+            round_ - facts.high_qc_round,
+            round_ - facts.high_commit_round,
+            round_ - facts.root_round,
+            facts.voted,
+            facts.tc_high >= 0,
+        )
+
+    def certified(self, facts: Facts) -> bytes:
+        """See Keys."""
+        return facts.high_qc
+
+    def summary(self, nodes: Sequence[Facts], step: Step) -> Summary | None:
+        """See Keys."""
+        return summary(self.system.cast, self.rules, self._registry, nodes, step)
+
+    def rebuild(self, summary: Summary, leader: int) -> Rebuilt | None:
+        """See Keys."""
+        return rebuild(self.system, self.rules, summary, leader)
+
+
+def _held_key(held: Held) -> Hashable:
+    message = held.message
+    if isinstance(message, ProposalMsg):
+        return (message.block.id, tc_high(message.last_round_tc), message.high_commit_qc.vote_info.id)
+    if isinstance(message, TimeoutMsg):
+        info = message.tmo_info
+        return (
+            info.round,
+            info.high_qc.vote_info.id,
+            tc_high(message.last_round_tc),
+            message.high_commit_qc.vote_info.id,
+        )
+    return (held.to, message)

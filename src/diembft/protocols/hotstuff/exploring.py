@@ -1,0 +1,102 @@
+"""Chained HotStuff for exhaustion: what of a node can still matter between two rounds.
+
+A node is what it votes, locks, extends and passes on by: its highest certificate, its lock, and the proposal that it
+has made for the round to come. Dead are who signed a certificate, and the TC by which a node entered its round: there
+is one if its highest certificate is not of the round before, and whoever passes it on knows a certificate as high as
+those that signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+from diembft.protocols.cast import Cast
+from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
+from diembft.protocols.hotstuff.messages import QC, TC, Block, Message, News, Proposal, Timeout, Vote
+from diembft.protocols.hotstuff.replica import Replica
+from diembft.protocols.interface import NOBODY, Exploring, System
+from diembft.protocols.states import NodeState
+
+
+class ChainedExploring(Exploring):
+    """See Exploring. `make` makes the nodes of a cast."""
+
+    def __init__(self, make: Callable[[Cast, tuple[str, ...]], System], chain: int) -> None:
+        self._make = make
+        self._chain = chain
+
+    def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
+        """See Exploring."""
+        return self._make(cast, bugs)
+
+    def keys(self, system: System, bugs: tuple[str, ...], *, crashes: bool) -> ChainKeys:
+        """See Exploring."""
+        return ChainKeys(system.cast, Rule(self._chain), view_of, parent_of)
+
+    def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
+        """See Exploring."""
+        match message:
+            case Proposal(block=block):
+                return (0, block.round)
+            case Vote(block=block):
+                return (1, block.round, proposers.get(block.id, -1))
+            case Timeout(round=round_, high_qc=high_qc, tc=tc):
+                return (2, round_, -high_qc.round, *_tc(tc))
+            case News(round=round_, high_qc=high_qc, tc=tc):
+                return (3, round_, -high_qc.round, *_tc(tc))
+            case _:
+                assert_never(message)
+
+    def root(self, replica: Replica) -> Block:
+        """See Exploring."""
+        return replica.root
+
+    def has_committed(self, replica: Replica, block: bytes) -> bool:
+        """See Exploring."""
+        committed = replica.root
+        while committed.round and committed.id != block:
+            committed = committed.parent
+        return committed.id == block
+
+    def certificates(self, replica: Replica) -> tuple[QC | TC, ...]:
+        """See Exploring."""
+        return (replica.high_qc,) if replica.tc is None else (replica.high_qc, replica.tc)
+
+
+def _tc(tc: TC | None) -> tuple[int, int]:
+    return (-1, -1) if tc is None else (tc.round, tc.high_round)
+
+
+def parent_of(block: Block) -> Block:
+    """The parent of a block."""
+    return block.parent
+
+
+def view_of(state: NodeState) -> NodeView:
+    """What of a node can still matter."""
+    replica: Replica = state.replica
+    round_ = replica.current_round
+    held: list[tuple[Any, ...]] = []
+    extended: list[Block] = []
+    for to, message in state.held:
+        match message:
+            case Proposal(block=block):
+                held.append(("proposal", block.round))
+                extended.append(block.parent)
+            case Vote(block=block):
+                assert to == NOBODY, "because the next leader is not chosen yet"
+                assert block.marker == replica.marker, "because only a leader is ahead of its round"
+                held.append(("vote", block.round))
+                extended.append(block.parent)
+            case _:
+                raise AssertionError(f"{message} waits for a round, though nobody gives up or answers a later one")
+    return NodeView(
+        round_,
+        replica.root,
+        replica.high_qc.block,
+        replica.locked if replica.locks else None,
+        (replica.voted >= round_, replica.gave_up >= round_),
+        tuple(held),
+        tuple(extended),
+    )
