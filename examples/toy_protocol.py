@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -18,7 +19,9 @@ from diembft.machine.effects import Broadcast, Commit, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols import interface
 from diembft.protocols.cast import Cast
+from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
 from diembft.protocols.interface import ANSWER, PROPOSAL, VOTE, Leaders
+from diembft.protocols.states import NodeState
 
 ROUND_BOUNDS = 2
 """How long a round takes, in delay bounds: the proposal's way, and the votes'."""
@@ -87,6 +90,14 @@ class Node:
         twin = copy.copy(self)
         twin.votes = dict(self.votes)
         return twin
+
+    def settle(self, *, settles: bool) -> None:
+        """Nothing is dead here: a round began with new votes, perhaps its own."""
+
+    def state_key(self) -> tuple[object, ...]:
+        """The whole state as a value."""
+        votes = tuple([(block.id, tuple(sorted(voters))) for block, voters in self.votes.items()])
+        return (self.name, self.current_round, self.voted, self.longest.block.id, self.final.id, votes)
 
     def step(self, event: Any) -> list[Any]:
         """Handle one event."""
@@ -209,6 +220,63 @@ class System(interface.System):
         return self.kind(cast.identity[node], cast.names[node], cast.n, self.leaders, self.delay_bound_s)
 
 
+class Exploring(interface.Exploring):
+    """What exhaustion needs besides."""
+
+    def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
+        """The nodes."""
+        return STREAMLET.system(cast, bugs)
+
+    def keys(self, system: System, bugs: tuple[str, ...], *, crashes: bool) -> ChainKeys:
+        """What of a state can still matter: chains are compared by length, and the second of three is final."""
+        return ChainKeys(system.cast, Rule(chain=3, above=1), view, parent, measure=length)
+
+    def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
+        """What arrives at the same time: proposals, votes by the node that proposed, answers by what they tell."""
+        match message:
+            case Proposal(block):
+                return (0, block.round)
+            case Vote(block):
+                return (1, block.round, proposers.get(block.id, -1))
+            case Longer(notarized=notarized):
+                return (2, -notarized.block.length, notarized.block.round)
+
+    def root(self, replica: Node) -> Block:
+        """The last block that it committed."""
+        return replica.final
+
+    def has_committed(self, replica: Node, block: bytes) -> bool:
+        """Whether a block is among those."""
+        final = replica.final
+        while final.id != block and final.round:
+            final = parent(final)
+        return final.id == block
+
+    def certificates(self, replica: Node) -> tuple[Notarized, ...]:
+        """What it would pass on."""
+        return (replica.longest,)
+
+
+def parent(block: Block) -> Block:
+    """The parent of a block."""
+    assert block.parent is not None
+    return block.parent.block
+
+
+def length(block: Block) -> int:
+    """The length of the chain up to a block."""
+    return block.length
+
+
+def view(state: NodeState) -> NodeView:
+    """What of a node can still matter: its longest chain, whether it voted, its proposal, and the vote for that."""
+    node: Node = state.replica
+    extended = tuple([parent(message.block) for _, message in state.held])
+    held = tuple([(type(message).__name__, message.block.round) for _, message in state.held])
+    voted = (node.voted >= node.current_round,)
+    return NodeView(node.current_round, node.final, node.longest.block, None, voted, held, extended)
+
+
 class Streamlet(interface.UnderTest):
     """The protocol under test."""
 
@@ -216,6 +284,7 @@ class Streamlet(interface.UnderTest):
     reading = Reading()
     kinds = {Proposal: PROPOSAL, Vote: VOTE, Longer: ANSWER}  # noqa: RUF012
     chain = 3
+    exploring = Exploring()
     timed_rounds = True
     commit_bounds = 4 * ROUND_BOUNDS
     bugs = {"any_chain": "votes for blocks on any notarized chain, however short"}  # noqa: RUF012

@@ -155,7 +155,7 @@ class ChainKeys(Keys):
             decides = block if self._rule.above else parent
             return Row(
                 rank[below.id],
-                below is parent,
+                below.id == parent.id,
                 block.id in looked_at and parent.round + 1 == block.round and not self._extends(committed, decides),
                 age(block),
                 self._measure(block) - size,
@@ -179,7 +179,7 @@ class ChainKeys(Keys):
             ]
         )
         rows: list[Any] = [row(block) for block in ordered]
-        if committed is not base:
+        if committed.id != base.id:
             rows.append(rank[committed.id])
         return Summary(age(base) if self._rule.above else 0, tuple(rows), entries, step.last)
 
