@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diembft.twins.explore.checks import WRONG_KEYS, Setting, brute_force, explored, pairs, walks
+from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
+from diembft.twins.explore.checks import Setting, brute_force, explored, pairs, walks
 from diembft.twins.explore.search import Question
 
 MODELS = ["barrier", "two-phase", "lazy"]
