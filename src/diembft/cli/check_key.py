@@ -6,7 +6,10 @@ import click
 from rich.text import Text
 
 from diembft.cli import options, output
-from diembft.twins.explore.checks import WRONG_KEYS, Setting, brute_force, exact, explored, pairs, walks
+from diembft.errors import InputError
+from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
+from diembft.protocols.registry import DEFAULT_PROTOCOL
+from diembft.twins.explore.checks import Setting, brute_force, exact, explored, pairs, walks
 from diembft.twins.explore.models import MODELS
 from diembft.twins.explore.search import Question
 
@@ -17,7 +20,8 @@ from diembft.twins.explore.search import Question
 @click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Up to so many sets in a partition.")
 @click.option("--quorum-filter", is_flag=True, help="Some set of each partition holds a quorum.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="barrier", show_default=True, help="The model.")
-@options.bugs
+@options.bugs_of_protocol
+@options.protocol
 @click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
 @click.option(
     "--choices",
@@ -52,6 +56,7 @@ def command(
     quorum_filter: bool,
     model: str,
     bugs: tuple[str, ...],
+    protocol: str,
     crashes: bool,
     choices: int,
     brute_rounds: int,
@@ -68,7 +73,10 @@ def command(
     inside what the search visits; unreduced states of one key have the same successors. Exit status 1: a check found
     a difference.
     """
-    question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes)
+    options.check_bugs(protocol, bugs)
+    if wrong_key is not None and protocol != DEFAULT_PROTOCOL:
+        raise InputError(f"--wrong-key: is about the key of {DEFAULT_PROTOCOL}")
+    question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
     reports = []
     if brute_rounds:

@@ -27,7 +27,8 @@ from diembft.twins.workers import LOCAL_CLUSTER, executors
 @click.option(
     "--model", type=click.Choice(list(MODELS)), default="barrier", show_default=True, help="The network model."
 )
-@options.bugs
+@options.bugs_of_protocol
+@options.protocol
 @click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
 @click.option(
     "--rounds", "--depth", type=click.IntRange(1), help="Decide scenarios of up to so many rounds, no longer ones."
@@ -51,6 +52,7 @@ def command(
     quorum_filter: bool,
     model: str,
     bugs: tuple[str, ...],
+    protocol: str,
     crashes: bool,
     rounds: int | None,
     max_states: int | None,
@@ -65,14 +67,15 @@ def command(
 ) -> int:
     """Decide a whole space of scenarios, of every length, by merging states that behave alike.
 
-    Breadth first over distinct global states of the real core, until nothing new appears, a limit is reached, or a
+    Breadth first over distinct global states of the protocol, until nothing new appears, a limit is reached, or a
     violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins replay`, and
     with --html as a page.
     """
     options.check_writable(checkpoint, "--checkpoint")
     options.check_writable(counterexample, "--output")
     options.check_writable(html, "--html")
-    question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes)
+    options.check_bugs(protocol, bugs)
+    question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     if not as_json:
         output.say("round      new  visited   transitions    distinct  seconds  states/s  MiB  scenarios")
