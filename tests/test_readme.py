@@ -22,6 +22,7 @@ EXECUTED = (
     "docs/architecture.md",
     "docs/distalgo.md",
     "docs/drivers.md",
+    "docs/exhaustion.md",
     "docs/explorer.md",
     "docs/protocol.md",
     "docs/testcases.md",
