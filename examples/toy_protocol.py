@@ -153,7 +153,7 @@ class Node:
         top = notarized.block
         if top.length > self.longest.block.length:
             self.longest = notarized
-        if top.length < 3 or top.parent is None or top.parent.block.parent is None:
+        if top.parent is None or top.parent.block.parent is None:
             return
         middle, bottom = top.parent.block, top.parent.block.parent.block
         if (bottom.round + 2, middle.round + 1) == (top.round, top.round):

@@ -43,7 +43,7 @@ def read_scenario(given: str, index: int | None) -> Scenario:
     Raises InputError.
     """
     path = Path(given)
-    if given.lstrip().startswith("scenario") and ":" in given and not path.suffix:
+    if given.lstrip().startswith("scenario") and "replicas=" in given:
         if index is not None:
             raise InputError("--index: is for files, and SCENARIO is a text")
         return parse_scenario(given)
