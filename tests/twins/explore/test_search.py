@@ -9,7 +9,7 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.twins.explore.replay import path_of, scenario_of
-from diembft.twins.explore.search import BYTES_A_STATE, Ending, Level, Limits, Question, Result, explore
+from diembft.twins.explore.search import BYTES_A_STATE, Ending, Level, Limits, Path_, Question, Result, explore
 from diembft.twins.verdict import run
 from diembft.twins.workers import Processes
 
@@ -84,6 +84,26 @@ def test_a_counterexample_is_executed_to_the_same_violation(question: Question, 
     violated = {finding.oracle for finding in run(scenario).violations}
     assert violated.issuperset(result.found.oracles)
     assert path_of(question, scenario) == result.found.path
+
+
+@pytest.mark.parametrize(
+    ("bugs", "path"),
+    [
+        (("gap_commit",), (0, 52, 312, 76, 324)),  # 4 rounds, after 314 states
+        (("ignore_tc_high_qc", "stale_leader"), (0, 2, 56, 96, 336, 336, 12)),  # 6 rounds, after 2,277 states
+    ],
+)
+def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[str, ...], path: Path_) -> None:
+    question = msgspec.structs.replace(TWO_PHASE, twins_lead=True, bugs=bugs)
+    engine = question.engine()
+    state = engine.initial()[path[0]]
+    for choice in path[1:-1]:
+        successor = engine.apply(state, choice)
+        assert successor.faults == ()
+        state = successor.state
+    assert {fault.oracle for fault in engine.apply(state, path[-1]).faults} == {"agreement"}
+    violations = run(scenario_of(question, path)).violations
+    assert "agreement" in {finding.oracle for finding in violations}
 
 
 @pytest.mark.parametrize("bug", ["one_chain_commit", "gap_commit", "ignore_tc_high_qc", "stale_leader"])
