@@ -25,13 +25,13 @@ from pathlib import Path
 from random import Random
 
 from diembft.twins import formats
-from diembft.twins.campaign import NEIGHBOURS, Listed, Manner, Ranged, Summary, run_campaign
+from diembft.twins.campaign import NEIGHBOURS, Chunk, Listed, Manner, Ranged, Summary, execute_chunk, run_campaign
 from diembft.twins.scenario import Scenario
 from diembft.twins.seed_generator import generate_file
 from diembft.twins.sharing import Sharing
 from diembft.twins.space import Space
 from diembft.twins.verdict import run
-from diembft.twins.workers import Inline, executors
+from diembft.twins.workers import executors
 
 SHAPES = {
     "4 replicas, 1 twin, 2 sets, 7 rounds": Space(replicas=4, faulty=1, sets=2, rounds=7),
@@ -99,10 +99,14 @@ def sharing(space: Space, chunks: int) -> float:
 def campaign_s(source: Listed | Ranged, jobs: int) -> tuple[float, Summary]:
     """How long a campaign takes over so many processes that are up, in seconds of real time."""
     with executors(jobs) as (make, workers):
-        if jobs == 1:
-            make = Inline
+        executor = make()
+        for up in [executor.submit(time.sleep, 0.5) for _ in range(workers)]:
+            up.result()
+        few = Chunk(source.part(0, 20), 0, Manner())
+        for warm in [executor.submit(execute_chunk, few) for _ in range(4 * workers)]:
+            warm.result()
         began = time.monotonic()
-        summary = run_campaign(source, Manner(), make_executor=make, workers=workers)
+        summary = run_campaign(source, Manner(), make_executor=lambda: executor, workers=workers)
         return time.monotonic() - began, summary
 
 
