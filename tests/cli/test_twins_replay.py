@@ -138,7 +138,7 @@ def test_results_of_a_campaign_are_the_same_under_every_hash_seed(tmp_path: Path
         ("no_such_file.jsonl", "no_such_file.jsonl: No such file"),
         ("scenario: replicas=a,b; 1: c leads a,b", "rounds[0].leader: 'c' is no replica"),
         ("scenario: replicas=a,b bugs=nobug; 1: a leads a,b", "'nobug' is none of"),
-        ("scenario: what", "'what' is not KEY=VALUE"),
+        ("scenario: replicas=a,b what", "'what' is not KEY=VALUE"),
         ("scenario: replicas=a,b model=barrier; 1: a leads a,b crash=a", ""),
     ],
 )
