@@ -25,6 +25,7 @@ EXECUTED = (
     "docs/exhaustion.md",
     "docs/explorer.md",
     "docs/protocol.md",
+    "docs/protocols.md",
     "docs/testcases.md",
     "docs/twins.md",
 )
@@ -88,6 +89,7 @@ def test_links_lead_somewhere(name: str) -> None:
         ("docs/drivers.md", "examples/tiny_driver.py"),
         ("docs/testcases.md", "configs/faulty_dropouts.da"),
         ("docs/twins.md", "examples/test_twins.py"),
+        ("docs/protocols.md", "examples/toy_protocol.py"),
     ],
 )
 def test_files_that_are_shown_are_as_shown(name: str, source: str) -> None:
