@@ -69,3 +69,9 @@ def test_walks_catch_a_key_that_forgets(wrong: str) -> None:
 def test_pairs_catch_a_key_that_forgets(wrong: str) -> None:
     setting = Setting(question("lazy"), WRONG_KEYS[wrong], choices=16, seed=1)
     assert pairs(setting, count=10, rounds=4).differences
+
+
+def test_pairs_catch_a_key_in_which_twins_change_places() -> None:
+    twins_lead = Question("two-phase", quorum_filter=True, twins_lead=True)
+    assert pairs(Setting(twins_lead, WRONG_KEYS["copies"], choices=60, seed=1), count=16, rounds=3).differences
+    assert not pairs(Setting(twins_lead, choices=60, seed=1), count=16, rounds=3).differences

@@ -133,6 +133,10 @@ def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:
     explore(BARRIER, limits=Limits(rounds=1), checkpoint=checkpoint)
     with pytest.raises(InputError, match="belongs to another question"):
         explore(LAZY, checkpoint=checkpoint)
+    older = msgspec.msgpack.decode(checkpoint.read_bytes())
+    checkpoint.write_bytes(msgspec.msgpack.encode({**older, "version": 1}))
+    with pytest.raises(InputError, match="is of version 1"):
+        explore(BARRIER, checkpoint=checkpoint)
     checkpoint.write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="not a checkpoint"):
         explore(BARRIER, checkpoint=checkpoint)

@@ -172,6 +172,12 @@ class Ending(Enum):
     MEMORY = "memory limit"
 
 
+CHECKPOINT_FORMAT = "diembft-exploration"
+
+CHECKPOINT_VERSION = 2
+"""To be raised whenever keys change: a search must not go on among states that were told apart otherwise."""
+
+
 class Checkpoint(msgspec.Struct):
     """A search between two levels."""
 
@@ -180,8 +186,8 @@ class Checkpoint(msgspec.Struct):
     visited: bytes
     frontier: list[Path_]
     transitions: int
-    format: str = "diembft-exploration"
-    version: int = 1
+    format: str = CHECKPOINT_FORMAT
+    version: int = CHECKPOINT_VERSION
 
 
 class Limits(NamedTuple):
@@ -385,6 +391,8 @@ def _load(path: Path, question: Question) -> Checkpoint:
         saved = msgspec.msgpack.decode(path.read_bytes(), type=Checkpoint)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: not a checkpoint of an exploration: {error}") from None
+    if (saved.format, saved.version) != (CHECKPOINT_FORMAT, CHECKPOINT_VERSION):
+        raise InputError(f"{path}: checkpoint: is of version {saved.version}, and not {CHECKPOINT_VERSION}: begin anew")
     if saved.question != question:
         raise InputError(f"{path}: checkpoint: belongs to another question: {saved.question}")
     return saved
