@@ -89,6 +89,9 @@ protocol = click.option(
     metavar="NAME",
     help=f"The protocol under test: {', '.join(BUILT_IN)}, or module:name for one of your own (docs/protocols.md).",
 )
+protocol_instead = click.option(
+    "--protocol", metavar="NAME", help="Another protocol than SCENARIO names, as for `diembft twins run`."
+)
 trace = click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
@@ -111,10 +114,14 @@ def check_bugs(protocol: str, bugs: Sequence[str]) -> None:
             raise InputError(f"--bug: {bug!r} is none of those of {protocol}: {', '.join(known) or 'it has none'}")
 
 
+def is_given(option: str) -> bool:
+    """Whether the command line names an option, rather than leaving it to its default."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
+
+
 def crypto_of(runtime: Runtime, crypto: Crypto) -> Crypto:
     """The signatures that a command asks for: where it names none, those that are usual in the runtime."""
-    named = click.get_current_context().get_parameter_source("crypto") is not ParameterSource.DEFAULT
-    return crypto if named or runtime == "simulator" else "ed25519"
+    return crypto if is_given("crypto") or runtime == "simulator" else "ed25519"
 
 
 def check_writable(path: Path | None, option: str) -> None:

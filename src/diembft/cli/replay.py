@@ -37,8 +37,9 @@ _index = click.option("--index", type=click.IntRange(0), help="Which scenario of
 _scenario = click.argument("given", metavar="SCENARIO")
 
 
-def read_scenario(given: str, index: int | None) -> Scenario:
+def read_scenario(given: str, index: int | None, protocol: str | None = None) -> Scenario:
     """The scenario that a command line names: a file, with an index if it holds several; or the text form itself.
+    `protocol` as in `read_executable`.
 
     Raises InputError.
     """
@@ -46,8 +47,9 @@ def read_scenario(given: str, index: int | None) -> Scenario:
     if given.lstrip().startswith("scenario") and "replicas=" in given:
         if index is not None:
             raise InputError("--index: is for files, and SCENARIO is a text")
-        return parse_scenario(given)
-    scenarios = read_executable(path)
+        scenario = parse_scenario(given)
+        return scenario if protocol is None else structs.replace(scenario, protocol=protocol)
+    scenarios = read_executable(path, protocol=protocol)
     if index is None and len(scenarios) > 1:
         raise InputError(f"{path}: holds {len(scenarios)} scenarios: choose one with --index")
     index = index or 0
@@ -56,14 +58,16 @@ def read_scenario(given: str, index: int | None) -> Scenario:
     return scenarios[index]
 
 
-def read_executable(path: Path, *, bugs: tuple[str, ...] = ()) -> list[Scenario]:
+def read_executable(path: Path, *, bugs: tuple[str, ...] = (), protocol: str | None = None) -> list[Scenario]:
     """The scenarios of a file, whose protocols, bugs and nodes there are. Raises InputError, naming the file.
 
-    `bugs`, if there are any, are planted in place of those that the file names.
+    `bugs`, if there are any, are planted in place of those that the file names; so for the protocol.
     """
     scenarios = formats.read_scenarios(path)
     if bugs:
         scenarios = [structs.replace(scenario, bugs=bugs) for scenario in scenarios]
+    if protocol is not None:
+        scenarios = [structs.replace(scenario, protocol=protocol) for scenario in scenarios]
     systems = {
         (scenario.protocol, scenario.bugs, scenario.replicas, scenario.twins): scenario for scenario in scenarios
     }
@@ -87,6 +91,7 @@ def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, ex
 @click.command("replay")
 @_scenario
 @_index
+@options.protocol_instead
 @click.option("--expect-violation", is_flag=True, help="It must be violated, with planted bugs or without.")
 @undelivered
 @options.crypto
@@ -96,6 +101,7 @@ def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, ex
 def replay(
     given: str,
     index: int | None,
+    protocol: str | None,
     expect_violation: bool,
     undelivered: Undelivered,
     crypto: Crypto,
@@ -108,9 +114,11 @@ def replay(
 
     SCENARIO is a file (with --index, if it holds several), or the text form itself.
     """
-    scenario = read_scenario(given, index)
+    scenario = read_scenario(given, index, protocol)
     options.check_writable(trace, "--trace")
     options.check_writable(html, "--html")
+    if protocol is not None:
+        given, index = format_scenario(scenario, one_line=True), None
     command = again(given, index, undelivered, crypto, expect_violation)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
     result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
@@ -133,6 +141,7 @@ def replay(
 @click.command("shrink")
 @_scenario
 @_index
+@options.protocol_instead
 @click.option(
     "--oracle",
     type=click.Choice(list(ORACLES)),
@@ -146,6 +155,7 @@ def replay(
 def shrink(
     given: str,
     index: int | None,
+    protocol: str | None,
     oracle: str | None,
     file: Path | None,
     undelivered: Undelivered,
@@ -157,7 +167,7 @@ def shrink(
     What goes: rounds, planted bugs, nodes, what richer network models decide, exceptions, sets. SCENARIO is a file
     (with --index, if it holds several), or the text form itself.
     """
-    scenario = read_scenario(given, index)
+    scenario = read_scenario(given, index, protocol)
     options.check_writable(file, "--output")
     shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto)
     smallest = shrunk.scenario

@@ -131,13 +131,17 @@ def run(
     """Execute and judge the scenarios of FILE, or of a range of a space if no file is given.
 
     FILE is a Python file with test cases, or one of generated scenarios. Expected is that scenarios without planted
-    bugs hold, and that those with planted bugs are violated; --bug plants others than FILE names. --html is about the
-    first scenario that is not as expected, else the first that is violated, else the first.
+    bugs hold, and that those with planted bugs are violated; --bug plants others than FILE names, and --protocol is
+    instead of what it names. --html is about the first scenario that is not as expected, else the first that is
+    violated, else the first.
     """
     bugs: tuple[str, ...] = shape["bugs"]
+    protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
     source: Listed | Ranged = (
-        _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file, bugs=bugs)))
+        _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
     )
+    as_in_file = None if bugs or protocol else file
+    """The file, if it holds the scenarios as they are executed."""
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
@@ -160,11 +164,11 @@ def run(
         )
         seconds = time.monotonic() - began
     if html is not None:
-        said = _write_html(html, file, source, manner, summary)
+        said = _write_html(html, as_in_file, source, manner, summary)
     if as_json:
         output.say_json({**msgspec.structs.asdict(summary), "passed": summary.passed, "seconds": seconds})
     else:
-        _print(summary, seconds, lambda one: _again(one.index, _scenario_of(source, one), file, source, manner))
+        _print(summary, seconds, lambda one: _again(one.index, _scenario_of(source, one), as_in_file, source, manner))
         if html is not None:
             output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
