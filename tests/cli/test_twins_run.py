@@ -199,6 +199,7 @@ def test_a_wrong_file_is_one_line_that_names_the_field(
         (["--sets", "5", "--exactly", "--quorum-filter"], "sets: no partition into 5 sets has a quorum"),
         (["--leaders", "twins", "--faulty", "0"], "leaders: 'twins'"),
         (["--replicas", "1", "--faulty", "0", "--sets", "1", "--count", "1"], "a single validator"),
+        ([str(SHIPPED[0]), "--count", "1"], "--count: describes a space"),
         (["--results", "/no/such/folder/x.jsonl"], "/no/such/folder"),
         (["--dask", "tcp://127.0.0.1:1", "--count", "1"], "--dask: no scheduler at 'tcp://127.0.0.1:1'"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,6 +137,8 @@ def run(
     """
     bugs: tuple[str, ...] = shape["bugs"]
     protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
+    if file is not None:
+        _check_no_space(shape.keys() - {"bugs", "protocol"})
     source: Listed | Ranged = (
         _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
     )
@@ -172,6 +174,13 @@ def run(
         if html is not None:
             output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
+
+
+def _check_no_space(names: Collection[str]) -> None:
+    """Raises InputError if one of these options of a space is given."""
+    for parameter in click.get_current_context().command.params:
+        if parameter.name in names and options.is_given(parameter.name):
+            raise InputError(f"{parameter.opts[0]}: describes a space of scenarios, and is not for a FILE")
 
 
 def _run_distalgo(
