@@ -45,6 +45,16 @@ def test_the_toy_is_decided_to_a_depth() -> None:
     assert result.ending is Ending.DEPTH
 
 
+@pytest.mark.parametrize("model", ["two-phase", "lazy"])
+@pytest.mark.parametrize("protocol", ["hotstuff", "fast-hotstuff"])
+def test_the_key_is_exact_in_other_models(protocol: str, model: str) -> None:
+    setting = Setting(Question(model, quorum_filter=True, protocol=protocol), choices=12, seed=2)
+    assert brute_force(setting, rounds=2).differences == ()
+    report = pairs(setting, count=4, rounds=3)
+    assert not report.compared.startswith("0 ")
+    assert report.differences == ()
+
+
 @pytest.mark.parametrize(
     ("protocol", "bugs"), [("hotstuff", ()), ("fast-hotstuff", ()), ("fast-hotstuff", ("gap_commit",)), (TOY, ())]
 )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from diembft.errors import InputError
 from diembft.protocols.registry import protocol_of
 from diembft.trace.files import write_trace
-from diembft.trace.records import Committed, Sent
+from diembft.trace.records import Committed, Sent, State
 from diembft.twins.formats import read_scenarios, write_scenarios
 from diembft.twins.oracles.verdict import Outcome
+from diembft.twins.scenario import Model
 from diembft.twins.shrink import shrink
 from diembft.twins.space import Space
 from diembft.twins.text import format_scenario, parse_scenario
@@ -55,11 +57,14 @@ def test_scenario_files_name_the_protocol(tmp_path: Path) -> None:
     assert parse_scenario(format_scenario(scenario)) == scenario
 
 
-def test_traces_show_it_in_the_terms_of_a_trace(tmp_path: Path) -> None:
-    scenario = space().scenario(0)
+@pytest.mark.parametrize("model", ["timed", "barrier"])
+def test_traces_show_it_in_the_terms_of_a_trace(model: Model, tmp_path: Path) -> None:
+    scenario = structs.replace(space().scenario(0), model=model)
     _, records = traced(scenario)
     assert [record for record in records if isinstance(record, Sent)]
     assert [record for record in records if isinstance(record, Committed)]
+    leaders = {(record.current_round, record.leader) for record in records if isinstance(record, State)}
+    assert {leader for round_, leader in leaders if 0 < round_ <= 6} == {0}
     write_trace(tmp_path / "trace.jsonl", records)
     assert traced(scenario)[1] == records
 

@@ -45,6 +45,8 @@ class NodeView(NamedTuple):
     """What it has sent and waits: for each message flags, and last the round."""
     extended: tuple[Any, ...] = ()
     """The certified blocks in these messages."""
+    waits: bool = False
+    """It has sent something else, that waits for a later phase of the step."""
 
 
 class Rule(NamedTuple):
@@ -129,6 +131,7 @@ class ChainKeys(Keys):
 
     def summary(self, nodes: Sequence[NodeView], step: Step) -> Summary | None:
         """See Keys."""
+        assert not any(view.waits for view in nodes), "because between two steps only what a leader proposes waits"
         stages = [_stage(view.round, step) for view in nodes]
         active = [view for view, stage in zip(nodes, stages, strict=True) if stage]
         if not active:

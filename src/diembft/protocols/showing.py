@@ -7,7 +7,7 @@ one by which somebody committed. What a replica has voted and knows is taken fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -33,12 +33,12 @@ NOTHING = bytes(32)
 
 
 class Shown(Showing):
-    """Shows one execution of a protocol."""
+    """Shows one execution of a protocol. `leader` says who leads a round."""
 
-    def __init__(self, protocol: UnderTest, system: System) -> None:
+    def __init__(self, protocol: UnderTest, leader: Callable[[int], int]) -> None:
         self._protocol = protocol
         self._reading = protocol.reading
-        self._system = system
+        self._leader = leader
         self._links: dict[bytes, Link] = {}
         self._committing: set[Any] = set()
         """Certificates by which somebody committed."""
@@ -109,8 +109,7 @@ class Shown(Showing):
         round_ = replica.current_round
         high_qc = self._genesis() if known.high_qc is None else self._qc(known.high_qc)
         commit_qc = self._genesis() if known.commit_qc is None else self._qc(known.commit_qc)
-        leader = self._system.leaders.of(round_)
-        return (round_, leader, known.voted, high_qc.round, high_qc, commit_qc, None, known.height)
+        return (round_, self._leader(round_), known.voted, high_qc.round, high_qc, commit_qc, None, known.height)
 
     def _learn(self, known: _Node, qcs: tuple[Any, ...]) -> None:
         for qc in qcs:

@@ -11,7 +11,7 @@ from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
 from diembft.messages.types import QC, VoteMsg
 from diembft.protocols.cast import Cast
-from diembft.protocols.interface import Crypto, Replica, Showing, System, UnderTest
+from diembft.protocols.interface import Crypto, Replica, Showing, System
 from diembft.protocols.registry import protocol_of
 from diembft.protocols.showing import Shown
 from diembft.trace import records
@@ -98,9 +98,11 @@ class TraceObserver(Observer):
                 return self._showing.effect(at, name, effect)
 
 
-def showing_of(protocol: UnderTest, system: System) -> Showing:
-    """How a trace shows an execution of this protocol."""
-    return Shown(protocol, system) if protocol.showing is None else protocol.showing
+def showing_of(scenario: Scenario) -> Showing:
+    """How a trace shows an execution of a scenario."""
+    leaders = [scenario.replicas.index(round_.leader) for round_ in scenario.rounds] or [0]
+    protocol = protocol_of(scenario.protocol)
+    return protocol.showing or Shown(protocol, lambda round_: leaders[min(round_, len(leaders)) - 1])
 
 
 def _at(record: Record) -> float:
@@ -134,7 +136,7 @@ def traced(
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)
     system = system_of(scenario, crypto)
-    cast, showing = system.cast, showing_of(protocol_of(scenario.protocol), system)
+    cast, showing = system.cast, showing_of(scenario)
     observer = TraceObserver(scenario, system, showing)
     if timed:
         record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)

@@ -79,18 +79,17 @@ def view_of(state: NodeState) -> NodeView:
     round_ = replica.current_round
     held: list[tuple[Any, ...]] = []
     extended: list[Block] = []
+    waits = False
     for to, message in state.held:
         match message:
             case Proposal(block=block):
                 held.append(("proposal", block.round))
                 extended.append(block.parent)
-            case Vote(block=block):
-                assert to == NOBODY, "because the next leader is not chosen yet"
-                assert block.marker == replica.marker, "because only a leader is ahead of its round"
+            case Vote(block=block) if to == NOBODY and block.marker == replica.marker:
                 held.append(("vote", block.round))
                 extended.append(block.parent)
             case _:
-                raise AssertionError(f"{message} waits for a round, though nobody gives up or answers a later one")
+                waits = True
     return NodeView(
         round_,
         replica.root,
@@ -99,4 +98,5 @@ def view_of(state: NodeState) -> NodeView:
         (replica.voted >= round_, replica.gave_up >= round_),
         tuple(held),
         tuple(extended),
+        waits,
     )
