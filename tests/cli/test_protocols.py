@@ -74,6 +74,7 @@ def test_exploration_and_the_check_of_a_key(tmp_path: Path, capsys: pytest.Captu
             ["run", "--protocol", "hotstuff", "--crypto", "ed25519", "--count", "1"],
             "crypto: hotstuff has no",
         ),
+        (["run", GAP, "--protocol", "fast-hotstuff", "--runtime", "distalgo"], "distalgo: with_bug: runs diembft, not"),
         (["explore", "--protocol", "hotstuff", "--crashes"], "crash: nodes of protocol hotstuff keep nothing"),
         (["check-key", "--protocol", "hotstuff", "--wrong-key", "ages"], "--wrong-key: is about the key of diembft"),
     ],

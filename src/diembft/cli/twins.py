@@ -20,7 +20,7 @@ from diembft.simulation.system import Crypto
 from diembft.twins import formats
 from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
 from diembft.twins.oracles import ORACLES
-from diembft.twins.scenario import Scenario
+from diembft.twins.scenario import DEFAULT_PROTOCOL, Scenario
 from diembft.twins.space import Space
 from diembft.twins.text import format_scenario
 from diembft.twins.workers import LOCAL_CLUSTER, executors
@@ -190,6 +190,9 @@ def _run_distalgo(
 
     if file is None or not isinstance(source, Listed):
         raise InputError("--runtime distalgo: needs a file of scenarios")
+    for scenario in source.listed:
+        if scenario.protocol != DEFAULT_PROTOCOL:
+            raise InputError(f"--runtime distalgo: {scenario.name}: runs {DEFAULT_PROTOCOL}, not {scenario.protocol}")
     arguments = ["--crypto", manner.crypto, "--undelivered", "delay" if manner.delayed else "drop"]
     for bug in bugs:
         arguments += ["--bug", bug]
