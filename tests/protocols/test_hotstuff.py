@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from diembft.errors import InputError
 from diembft.machine.effects import Broadcast, Commit, Send
 from diembft.machine.events import Received, Started, Timer, TimerFired
+from diembft.messages import types
 from diembft.protocols.cast import cast_of
 from diembft.protocols.hotstuff.messages import GENESIS, GENESIS_QC, QC, TC, News, Proposal, Timeout, Vote, block_of
 from diembft.protocols.hotstuff.protocol import FAST_HOTSTUFF, HOTSTUFF, Chained
 from diembft.protocols.hotstuff.replica import FastHotStuff, GapCommit, HotStuff, Replica, extends
 from diembft.protocols.interface import Leaders
+from diembft.trace import records
+from diembft.trace.files import read_trace, write_trace
+from diembft.twins.account import account
 from diembft.twins.oracles import ORACLES
 from diembft.twins.oracles.verdict import Outcome
 from diembft.twins.space import Space
 from diembft.twins.text import parse_scenario
+from diembft.twins.tracing import traced
 from diembft.twins.verdict import run
 
 GAP = """
@@ -171,6 +178,22 @@ def test_only_the_commit_rule_makes_the_difference() -> None:
     assert (
         run(parse_scenario(GAP.replace(" bugs=gap_commit", "").replace("fast-hotstuff", "hotstuff"))).violations == ()
     )
+
+
+def test_a_trace_shows_it_in_the_terms_of_diembft(tmp_path: Path) -> None:
+    judgement, trace = traced(parse_scenario(GAP.replace("4: c leads a,c|b,d,a'", "4: c leads a,c,d|b,a'")))
+    sent = [record.message for record in trace if isinstance(record, records.Sent)]
+    assert {type(message) for message in sent} >= {types.ProposalMsg, types.VoteMsg, types.TimeoutMsg, types.SyncInfo}
+    certificates = [message.last_round_tc for message in sent if isinstance(message, types.TimeoutMsg)]
+    assert all(tc is None or len(tc.tmo_signatures) == 3 for tc in certificates)
+    committed = [record for record in trace if isinstance(record, records.Committed)]
+    assert committed
+    for record in committed:
+        assert len(record.certificate.signatures) == 3
+        assert record.certificate.commits
+    write_trace(tmp_path / "trace.jsonl", trace)
+    assert list(read_trace(tmp_path / "trace.jsonl")) == trace
+    assert account(parse_scenario(GAP), judgement, trace)
 
 
 def test_too_many_twins_break_it() -> None:
