@@ -282,12 +282,12 @@ class Streamlet(interface.UnderTest):
 
     name = "toy_protocol:STREAMLET"
     reading = Reading()
-    kinds = {Proposal: PROPOSAL, Vote: VOTE, Longer: ANSWER}  # noqa: RUF012
+    kinds = {Proposal: PROPOSAL, Vote: VOTE, Longer: ANSWER}  # noqa: RUF012  # a Mapping
     chain = 3
     exploring = Exploring()
     timed_rounds = True
     commit_bounds = 4 * ROUND_BOUNDS
-    bugs = {"any_chain": "votes for blocks on any notarized chain, however short"}  # noqa: RUF012
+    bugs = {"any_chain": "votes for blocks on any notarized chain, however short"}  # noqa: RUF012  # a Mapping
 
     def round_of(self, message: Message) -> int:
         """The block's, or that of the proposal that is answered."""

@@ -125,7 +125,7 @@ def test_a_window_begins_with_the_state_at_its_start() -> None:
 
 def test_a_violation_noted_after_the_window_is_told() -> None:
     trace = fault_free(rounds=9)
-    trace.insert(-1, Violated(trace[-1].at, "agreement", "b and c", ("replica1", "replica2"), 4))  # type: ignore[union-attr]
+    trace.insert(-1, Violated(trace[-1].at, "agreement", "b and c", ("replica1", "replica2"), 4))  # type: ignore[union-attr]  # it ends with a record
     page = prepare(trace, rounds=(4, 6))
     (story,) = page.stories
     assert (story.property, story.round) == ("agreement", 4)

@@ -208,4 +208,4 @@ def test_a_system_takes_only_what_it_has() -> None:
     cast = cast_of(("a", "b", "c", "d"), ())
     for bugs, crypto in ((("nope",), "symbolic"), (("gap_commit", "nope"), "symbolic"), ((), "ed25519")):
         with pytest.raises(InputError, match=r"^(bugs|crypto): "):
-            FAST_HOTSTUFF.system(cast, bugs, crypto=crypto)  # type: ignore[arg-type]
+            FAST_HOTSTUFF.system(cast, bugs, crypto=crypto)  # type: ignore[arg-type]  # a wrong one, on purpose

@@ -41,7 +41,7 @@ class DiemBft(UnderTest):
     sharing = DiemBftSharing()
     exploring = DiemBftExploring()
     showing = DiemBftShowing()
-    bugs = {name: bug.description for name, bug in BUGS.items()}  # noqa: RUF012
+    bugs = {name: bug.description for name, bug in BUGS.items()}  # noqa: RUF012  # the interface has it as a Mapping
 
     round_of = staticmethod(round_of)
 
