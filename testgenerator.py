@@ -5,7 +5,7 @@ from pathlib import Path
 
 try:
     from diembft.errors import InputError
-    from diembft.twins.seed_generator import generate_file
+    from diembft.twins.scenarios.seed_generator import generate_file
 except ModuleNotFoundError as error:
     print(f"testgenerator.py: {error}: is its environment active?", file=sys.stderr)
     sys.exit(2)

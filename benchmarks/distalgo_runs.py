@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from diembft.distalgo.launch import Run, launch
+from diembft.distalgo.runtime.launch import Run, launch
 
 ROOT: Final = Path(__file__).parents[1]
 TIMEOUT_S: Final = 120.0

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from tests.distalgo.examples import EXAMPLES, TIMEOUT_S, Example, require_known_outcome, run
 
-from diembft.distalgo.launch import ADAPTED
+from diembft.distalgo.runtime.launch import ADAPTED
 
 WITHOUT_REPAIRS: Final = (
     "-c",

@@ -14,8 +14,8 @@ import time
 import tracemalloc
 from hashlib import blake2b
 
-from diembft.twins.explore.search import Limits, Question, explore
-from diembft.twins.workers import executors
+from diembft.twins.campaigns.workers import executors
+from diembft.twins.exhaustion.search import Limits, Question, explore
 
 QUESTIONS = {
     "barrier-164": Question("barrier", sets=3),

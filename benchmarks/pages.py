@@ -15,15 +15,15 @@ from statistics import median
 from msgspec import structs
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from diembft.explorer.page import write_page
-from diembft.explorer.prepare import prepare
+from diembft.pages.page import write_page
+from diembft.pages.prepare import prepare
 from diembft.simulation.api import Settings, simulate
 from diembft.simulation.network import Conditions, Uniform
 from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
 from diembft.trace.records import Record
-from diembft.twins.formats import read_scenarios
-from diembft.twins.tracing import traced
+from diembft.twins.runs.tracing import traced
+from diembft.twins.scenarios.files import read_scenarios
 
 ROOT = Path(__file__).parents[1]
 RUNS = 5

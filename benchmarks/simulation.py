@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 from time import process_time
 
+from diembft.host.assembly import Crypto
 from diembft.simulation.api import Settings, simulate
 from diembft.simulation.run_case import run_case
-from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, load
 

@@ -24,14 +24,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from diembft.twins import formats
-from diembft.twins.campaign import NEIGHBOURS, Chunk, Listed, Manner, Ranged, Summary, execute_chunk, run_campaign
-from diembft.twins.scenario import Scenario
-from diembft.twins.seed_generator import generate_file
-from diembft.twins.sharing import Sharing
-from diembft.twins.space import Space
-from diembft.twins.verdict import run
-from diembft.twins.workers import executors
+from diembft.twins.campaigns.campaign import (
+    NEIGHBOURS,
+    Chunk,
+    Listed,
+    Manner,
+    Ranged,
+    Summary,
+    execute_chunk,
+    run_campaign,
+)
+from diembft.twins.campaigns.workers import executors
+from diembft.twins.runs.judging import run
+from diembft.twins.runs.prefixes import Sharing
+from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.seed_generator import generate_file
+from diembft.twins.scenarios.space import Space
 
 SHAPES = {
     "4 replicas, 1 twin, 2 sets, 7 rounds": Space(replicas=4, faulty=1, sets=2, rounds=7),

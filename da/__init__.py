@@ -8,7 +8,7 @@ the adapted package into its own place and is gone. It is not part of what is in
 import sys
 
 try:
-    from diembft.distalgo.adapter import install
+    from diembft.distalgo.runtime.adapter import install
 
     install()
 except ImportError as error:

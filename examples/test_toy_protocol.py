@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from diembft.twins.scenario import Scenario
-from diembft.twins.strategies import scenarios
-from diembft.twins.testing import assert_holds, assert_safe
+from diembft.twins.campaigns.testing import assert_holds, assert_safe
+from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.strategies import scenarios
 
 
 def test_no_scenario_of_three_rounds_breaks_it() -> None:

@@ -3,18 +3,19 @@
     pytest examples/test_twins.py
 
 A scenario scripts, round by round, who leads and who can talk to whom; a faulty replica is two copies of the correct
-code. Any oracle of `diembft.twins.oracles` can be a property, and so can what you make of the record of an execution.
+code. Any oracle of `diembft.twins.runs.oracles` can be a property, and so can what you make of the record of an
+execution.
 """
 
 from __future__ import annotations
 
 from hypothesis import find, given, settings
 
-from diembft.twins.executor import execute
-from diembft.twins.scenario import Scenario
-from diembft.twins.strategies import scenarios
-from diembft.twins.text import format_scenario
-from diembft.twins.verdict import run
+from diembft.twins.runs.judging import run
+from diembft.twins.runs.timed import execute
+from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.strategies import scenarios
+from diembft.twins.scenarios.text import format_scenario
 
 four_with_a_twin = scenarios(replicas=4, twins=1, max_rounds=5, sets=3, drops=2)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "diembft"
-ROOMS = ("machine", "messages", "wire", "consensus", "client")
+ROOMS = ("machine", "messages", "consensus", "client")
 
 FORBIDDEN_NAMES = ("open", "print", "input", "hash", "id", "eval", "exec", "__import__")
 FORBIDDEN_MODULES = ("builtins", "importlib")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.parallel import default_jobs, results_of
-from diembft.distalgo.launch import end_session, wait_until_gone
+from diembft.distalgo.runtime.launch import end_session, wait_until_gone
 
 
 def square(number: int) -> tuple[int, int]:

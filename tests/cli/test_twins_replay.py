@@ -11,15 +11,15 @@ import pytest
 
 from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Violated
-from diembft.twins.formats import read_scenarios, write_scenarios
-from diembft.twins.matrix import PLAN, Cell
-from diembft.twins.regressions import regression
-from diembft.twins.text import format_scenario, parse_scenario
+from diembft.twins.campaigns.matrix import PLAN, Cell
+from diembft.twins.scenarios.files import read_scenarios, write_scenarios
+from diembft.twins.scenarios.regressions import regression
+from diembft.twins.scenarios.text import format_scenario, parse_scenario
 from tests.cli.running import diembft
 
 ROOT = Path(__file__).parents[2]
 SMALL_QUORUM = str(ROOT / "executor_configs" / "small_quorum_bug.py")
-STORY = str(ROOT / "src" / "diembft" / "twins" / "regressions" / "small_quorum.txt")
+STORY = str(ROOT / "src" / "diembft" / "twins" / "scenarios" / "regressions" / "small_quorum.txt")
 
 
 # --- replay
@@ -197,7 +197,7 @@ def test_the_matrix_is_a_table_with_reasons(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     never = Cell(("late_replay",), "executor", "execution", found=False, reason="nobody repeats a request")
-    monkeypatch.setattr("diembft.twins.matrix.PLAN", (*FEW, never))
+    monkeypatch.setattr("diembft.twins.campaigns.matrix.PLAN", (*FEW, never))
     outcome = diembft(capsys, "twins", "matrix", "--quick", "-j", "1")
     assert outcome.status == 0
     assert outcome.out.splitlines()[0].split() == ["bug", "where", "oracle", "rounds", "scenarios", "states", "seeds"]
@@ -208,7 +208,7 @@ def test_the_matrix_is_a_table_with_reasons(
 def test_a_bug_that_nothing_sees_any_more_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("diembft.twins.matrix.PLAN", (Cell(("late_replay",), "executor", "execution"), *FEW))
+    monkeypatch.setattr("diembft.twins.campaigns.matrix.PLAN", (Cell(("late_replay",), "executor", "execution"), *FEW))
     outcome = diembft(capsys, "twins", "matrix", "--quick", "-j", "1", "--bug", "late_replay")
     assert outcome.status == 1
     assert "nothing !" in outcome.out

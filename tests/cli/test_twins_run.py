@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.twins import described
-from diembft.twins.campaign import Progress, read_results
-from diembft.twins.formats import read_scenarios
+from diembft.twins.campaigns.campaign import Progress, read_results
+from diembft.twins.scenarios.files import read_scenarios
 from tests.cli.running import diembft
 
 ROOT = Path(__file__).parents[2]
@@ -207,5 +207,5 @@ def test_a_wrong_file_is_one_line_that_names_the_field(
 def test_wrong_options_are_one_line(
     options: list[str], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("diembft.twins.workers.CONNECT_S", 0.5)
+    monkeypatch.setattr("diembft.twins.campaigns.workers.CONNECT_S", 0.5)
     assert complaint in diembft(capsys, "twins", "run", *options, "-j", "1").complaint

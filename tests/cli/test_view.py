@@ -11,7 +11,7 @@ import pytest
 from diembft.cli.view import write_html
 from diembft.trace.files import write_trace
 from tests.cli.running import diembft
-from tests.explorer.traces import fault_free, small_quorum
+from tests.pages.traces import fault_free, small_quorum
 
 LEVELS = """{"question": {"model": "barrier", "replicas": 4, "faulty": 1, "sets": 2}, "ending": "fixed point",
              "levels": [{"round": 1, "states": 5}, {"round": 2, "states": 0}]}"""

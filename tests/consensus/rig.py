@@ -33,10 +33,10 @@ from diembft.consensus.effects import (
     SetTimer,
 )
 from diembft.consensus.events import BlocksRead, Connected, Event, Received, Requests, Started, Timer, TimerFired
-from diembft.consensus.execution import StateMachine
 from diembft.consensus.genesis import genesis
 from diembft.consensus.kit import CORRECT, Kit
 from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.state_machine import StateMachine
 from diembft.crypto.ed25519 import Ed25519KeyRing, Ed25519Signer, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from diembft.distalgo.launch import ADAPTED, Run, launch
+from diembft.distalgo.runtime.launch import ADAPTED, Run, launch
 
 ROOT: Final = Path(__file__).parent.parent.parent
 

@@ -6,11 +6,11 @@ import pytest
 
 from diembft.distalgo import command
 from diembft.distalgo.command import run_case, run_scenarios
-from diembft.distalgo.launch import Run
+from diembft.distalgo.runtime.launch import Run
 from diembft.errors import InputError
 from diembft.testcase.loader import load
 from diembft.trace.files import read_trace
-from diembft.twins.formats import read_scenarios
+from diembft.twins.scenarios.files import read_scenarios
 from tests.cli.running import diembft
 from tests.distalgo.test_run import quick
 

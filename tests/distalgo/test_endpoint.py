@@ -1,8 +1,8 @@
 """Mail, agenda and timers, in the order in which they are looked at."""
 
 from diembft.distalgo.endpoint import MAX_WAIT_S, Endpoint, Outgoing, Wires
+from diembft.messages.codec import Frame, encode
 from diembft.messages.types import Reply
-from diembft.wire.codec import Frame, encode
 from tests.distalgo.rig import Clock, fits_all
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.launch import launch
+from diembft.distalgo.runtime.launch import launch
 from tests.distalgo import pythons
 from tests.distalgo.examples import EXAMPLES, ROOT, Example, package_folder, require_known_outcome, run
 
@@ -15,7 +15,7 @@ OTHERS = [version for version in pythons.VERSIONS if version != pythons.THIS]
 
 COMPILE_ALL = """
 import sys, warnings
-from diembft.distalgo.adapter import install
+from diembft.distalgo.runtime.adapter import install
 install()
 from da.compiler import ui
 for file in sys.argv[1:]:

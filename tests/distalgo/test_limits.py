@@ -5,6 +5,7 @@ import pytest
 from diembft.consensus.config import Config
 from diembft.distalgo.limits import fitted
 from diembft.errors import InputError
+from diembft.messages.codec import encode
 from diembft.messages.sizes import REQUEST_OVERHEAD_BYTES
 from diembft.messages.types import (
     QC,
@@ -20,7 +21,6 @@ from diembft.messages.types import (
     TimeoutMsg,
     VoteInfo,
 )
-from diembft.wire.codec import encode
 
 DIGEST = b"\xff" * 32
 SIGNATURE = b"\xff" * 64

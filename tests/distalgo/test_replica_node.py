@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from diembft.consensus.invariants import check
 from diembft.distalgo.cases import RECORDS, conclude
 from diembft.distalgo.folder import merged, read_ledger
 from diembft.errors import InputError
+from diembft.judge.invariants import check
 from diembft.testcase.case import DelayBy, FailureRule, Lose, SetAttribute, Special
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.trace.records import (

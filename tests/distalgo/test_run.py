@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.consensus.invariants import check
 from diembft.distalgo.cases import Result
 from diembft.distalgo.folder import read_ledger
-from diembft.distalgo.launch import ADAPTED, Run, end_session, launch, wait_until_gone
+from diembft.distalgo.runtime.launch import ADAPTED, Run, end_session, launch, wait_until_gone
+from diembft.judge.invariants import check
 from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
-from diembft.testcase.verdict import Reason
+from diembft.testcase.outcome import Reason
 from diembft.testcase.workload import client_plans
 from diembft.trace.files import read_trace
 from diembft.trace.records import Committed, Header, Record

@@ -19,9 +19,9 @@ from diembft.distalgo.scenarios import (
 from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
 from diembft.errors import InputError
 from diembft.messages.types import Relay
-from diembft.twins import verdict
-from diembft.twins.formats import read_scenarios, write_scenarios
-from diembft.twins.scenario import Scenario
+from diembft.twins.runs import judging as verdict
+from diembft.twins.scenarios.files import read_scenarios, write_scenarios
+from diembft.twins.scenarios.scenario import Scenario
 
 CONFIGS = Path("executor_configs")
 FILES = sorted([*CONFIGS.glob("*.py"), *CONFIGS.glob("must_fail/*.py")])

@@ -18,13 +18,13 @@ from diembft.consensus.kit import CORRECT
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.replica import Recovered, Replica
 from diembft.crypto.symbolic import SymbolicKeyRing, replica_signer
-from diembft.distalgo.launch import launch
+from diembft.distalgo.runtime.launch import launch
+from diembft.host.assembly import NodeSpec, replica_name
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import Sessions
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
 from diembft.simulation.network import LOSS, Arrivals, Carried
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.system import NodeSpec, replica_name
 from diembft.trace.records import Committed, Record
 
 ROOT = Path(__file__).parents[2]

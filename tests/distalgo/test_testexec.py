@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.distalgo.launch import Run, end_session, launch, wait_until_gone
+from diembft.distalgo.runtime.launch import Run, end_session, launch, wait_until_gone
 from diembft.distalgo.scenarios import Result
-from diembft.twins.formats import read_scenarios, write_seed_file
+from diembft.twins.scenarios.files import read_scenarios, write_seed_file
 from tests.distalgo.test_run import OPTIONS, VERBATIM, errors
 
 ROOT = Path(__file__).parents[2]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from diembft.consensus.execution import StateMachine
 from diembft.consensus.kit import CORRECT
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.replica import Replica
 from diembft.consensus.safety import Safety
+from diembft.consensus.state_machine import StateMachine
 from diembft.faults.bugs.late_replay import ForgetfulSessions
 from diembft.faults.planting import NO_BUGS, Planted, Planting
 from diembft.faults.registry import BUGS, plant

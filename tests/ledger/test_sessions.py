@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from diembft.consensus.execution import StateMachine
+from diembft.consensus.state_machine import StateMachine
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.key_value import Append, KeyValueStore, Put, encode
 from diembft.ledger.sessions import LedgerState, Sessions

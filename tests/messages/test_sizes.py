@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diembft.messages.codec import MAX_FRAME_BYTES
 from diembft.messages.sizes import block_bytes, request_bytes
 from diembft.messages.types import Block, Request
-from diembft.wire.codec import MAX_FRAME_BYTES
 from tests.consensus.rig import Craft, altered
 
 encode = msgspec.msgpack.Encoder().encode

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from diembft.twins.explore.checks import Setting, brute_force, pairs
-from diembft.twins.explore.replay import scenario_of
-from diembft.twins.explore.search import Ending, Limits, Question, explore
-from diembft.twins.verdict import run
+from diembft.twins.exhaustion.checks import Setting, brute_force, pairs
+from diembft.twins.exhaustion.paths import scenario_of
+from diembft.twins.exhaustion.search import Ending, Limits, Question, explore
+from diembft.twins.runs.judging import run
 
 TOY = "toy_protocol:STREAMLET"
 pytestmark = pytest.mark.usefixtures("examples_on_path")

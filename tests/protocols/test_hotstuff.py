@@ -17,13 +17,13 @@ from diembft.protocols.hotstuff.replica import FastHotStuff, GapCommit, HotStuff
 from diembft.protocols.interface import Leaders
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
-from diembft.twins.account import account
-from diembft.twins.oracles import ORACLES
-from diembft.twins.oracles.verdict import Outcome
-from diembft.twins.space import Space
-from diembft.twins.text import parse_scenario
-from diembft.twins.tracing import traced
-from diembft.twins.verdict import run
+from diembft.twins.campaigns.account import account
+from diembft.twins.runs.judging import run
+from diembft.twins.runs.oracles import ORACLES
+from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.tracing import traced
+from diembft.twins.scenarios.space import Space
+from diembft.twins.scenarios.text import parse_scenario
 
 GAP = """
 scenario gap: replicas=a,b,c,d twins=a' gst=7 bugs=gap_commit protocol=fast-hotstuff

@@ -11,14 +11,14 @@ from diembft.errors import InputError
 from diembft.protocols.registry import protocol_of
 from diembft.trace.files import write_trace
 from diembft.trace.records import Committed, Sent, State
-from diembft.twins.formats import read_scenarios, write_scenarios
-from diembft.twins.oracles.verdict import Outcome
-from diembft.twins.scenario import Model
-from diembft.twins.shrink import shrink
-from diembft.twins.space import Space
-from diembft.twins.text import format_scenario, parse_scenario
-from diembft.twins.tracing import traced
-from diembft.twins.verdict import run
+from diembft.twins.campaigns.shrink import shrink
+from diembft.twins.runs.judging import run
+from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.tracing import traced
+from diembft.twins.scenarios.files import read_scenarios, write_scenarios
+from diembft.twins.scenarios.scenario import Model
+from diembft.twins.scenarios.space import Space
+from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
 TOY = "toy_protocol:STREAMLET"
 pytestmark = pytest.mark.usefixtures("examples_on_path")

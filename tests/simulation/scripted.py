@@ -9,11 +9,11 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event, Received
 from diembft.consensus.replica import Recovered
+from diembft.host.assembly import ClientSpec, NodeSpec
 from diembft.messages.types import Relay
 from diembft.simulation.network import Conditions, Constant, SeededNetwork
 from diembft.simulation.schedule import Incident
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.system import ClientSpec, NodeSpec
 from diembft.trace.records import Record
 
 DELAY_S = 1.0

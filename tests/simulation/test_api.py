@@ -4,11 +4,11 @@ import pytest
 
 from diembft.client.client import Flood
 from diembft.errors import InputError
+from diembft.host.assembly import Crypto
 from diembft.simulation import api
 from diembft.simulation.api import Outcome, Settings, simulate
 from diembft.simulation.network import Conditions, Constant, Uniform
 from diembft.simulation.schedule import Crash, Restart
-from diembft.simulation.system import Crypto
 from diembft.trace.records import Ended, Header, Synchronous
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from diembft.consensus.invariants import AGREEMENT, LIVENESS
 from diembft.faults.registry import plant
+from diembft.judge.invariants import AGREEMENT, LIVENESS
 from diembft.simulation import fuzz as fuzzing
+from diembft.simulation.drawing import draw_scenario
 from diembft.simulation.fuzz import EXCEPTION, Reached, fuzz, run_index, run_scenario
-from diembft.simulation.scenario import draw_scenario
 from diembft.simulation.schedule import Crash
 from diembft.simulation.simulator import Simulator
 from diembft.trace.records import Ended, Header, Violated

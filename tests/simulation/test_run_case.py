@@ -8,8 +8,8 @@ import pytest
 from diembft.faults.registry import plant
 from diembft.simulation.run_case import last_failing_round, run_case
 from diembft.testcase.case import DelayBy, FailureRule, Lose, Rounds, SetAttribute, Special, TestCase, WorkloadSpec
+from diembft.testcase.outcome import EXACTLY_ONCE, OUTSIDE_FAULT_MODEL, WORKLOAD_TIMEOUT
 from diembft.testcase.types import MsgType, WorkloadType
-from diembft.testcase.verdict import EXACTLY_ONCE, OUTSIDE_FAULT_MODEL, WORKLOAD_TIMEOUT
 from diembft.trace import records
 from diembft.trace.records import Record
 

@@ -25,6 +25,7 @@ from diembft.consensus.effects import (
 )
 from diembft.consensus.events import BlocksRead, Connected, Event, Requests, Started, Timer, TimerFired
 from diembft.crypto.symbolic import client_signer
+from diembft.host.assembly import ClientSpec, header, key_value_machine, make_keys, replica_node
 from diembft.messages.types import OK, Message, Reply
 from diembft.simulation.network import Conditions, Constant, SeededNetwork, Uniform
 from diembft.simulation.schedule import (
@@ -39,7 +40,6 @@ from diembft.simulation.schedule import (
     Stabilise,
 )
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.system import ClientSpec, header, key_value_machine, make_keys, replica_node
 from diembft.simulation.watch import Watch
 from diembft.trace import records
 from diembft.trace.records import Record

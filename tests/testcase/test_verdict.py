@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from diembft.testcase.case import TestCase
+from diembft.testcase.outcome import ClientOutcome, Reason, Verdict, judge
 from diembft.testcase.types import WorkloadType
-from diembft.testcase.verdict import ClientOutcome, Reason, Verdict, judge
 from diembft.testcase.workload import ClientPlan
 from tests.testcase.samples import case
 

@@ -23,11 +23,11 @@ from diembft.messages.types import (
     VoteInfo,
     VoteMsg,
 )
-from diembft.twins.oracles.verdict import Outcome
-from diembft.twins.record import Committed, Ending, Entered, Record, Restarted, Sent, cast_of
-from diembft.twins.scenario import Round, Scenario, whole_round
-from diembft.twins.system import system_of
-from diembft.twins.verdict import Judgement, judge, terms
+from diembft.twins.runs.judging import Judgement, judge, terms
+from diembft.twins.runs.nodes import system_of
+from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.record import Committed, Ending, Entered, Record, Restarted, Sent, cast_of
+from diembft.twins.scenarios.scenario import Round, Scenario, whole_round
 
 REPLICAS = ("a", "b", "c", "d")
 TWINS = ("d'",)

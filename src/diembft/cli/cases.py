@@ -12,11 +12,11 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
+from diembft.host.assembly import Crypto
 from diembft.simulation.run_case import CaseFigures, CaseResult, run_case
-from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
-from diembft.testcase.verdict import Verdict
+from diembft.testcase.outcome import Verdict
 from diembft.trace.files import write_trace
 
 Seed = int | float

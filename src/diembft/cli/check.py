@@ -10,8 +10,8 @@ import click
 from rich.text import Text
 
 from diembft.cli import options, output
-from diembft.consensus.invariants import check
 from diembft.errors import InputError
+from diembft.judge.invariants import check
 from diembft.trace.files import read_trace
 from diembft.trace.records import Committed, Ended, Header, Record, State, Violated
 

@@ -9,9 +9,9 @@ from diembft.cli import options, output
 from diembft.errors import InputError
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
 from diembft.protocols.registry import DEFAULT_PROTOCOL
-from diembft.twins.explore.checks import Setting, brute_force, exact, explored, pairs, walks
-from diembft.twins.explore.models import MODELS
-from diembft.twins.explore.search import Question
+from diembft.twins.exhaustion.checks import Setting, brute_force, exact, explored, pairs, walks
+from diembft.twins.exhaustion.search import Question
+from diembft.twins.runs.models import MODELS
 
 
 @click.command("check-key")

@@ -9,11 +9,11 @@ import click
 from rich.text import Text
 
 from diembft.cli import options, output, replay, view
-from diembft.twins import formats
-from diembft.twins.explore.models import MODELS
-from diembft.twins.explore.replay import scenario_of
-from diembft.twins.explore.search import BYTES_A_STATE, Level, Limits, Progress, Question, Result, explore
-from diembft.twins.workers import LOCAL_CLUSTER, executors
+from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
+from diembft.twins.exhaustion.paths import scenario_of
+from diembft.twins.exhaustion.search import BYTES_A_STATE, Level, Limits, Progress, Question, Result, explore
+from diembft.twins.runs.models import MODELS
+from diembft.twins.scenarios import files as formats
 
 
 @click.command("explore")

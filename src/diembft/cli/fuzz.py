@@ -12,13 +12,14 @@ import click
 from msgspec import Struct
 from rich.text import Text
 
-from diembft.cli import options, output, scenario, view
+from diembft.cli import drawn as scenario
+from diembft.cli import options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.faults.registry import plant
+from diembft.host.assembly import Crypto
+from diembft.simulation.drawing import draw_scenario
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
-from diembft.simulation.scenario import draw_scenario
-from diembft.simulation.system import Crypto
 from diembft.trace.files import write_trace
 
 DEFAULT_COUNT = 200

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.cli.output import Column
-from diembft.twins.matrix import FULL, QUICK, Row, cells, matrix
-from diembft.twins.workers import executors
+from diembft.twins.campaigns.matrix import FULL, QUICK, Row, cells, matrix
+from diembft.twins.campaigns.workers import executors
 
 
 @click.command("matrix")

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from diembft.twins.workers import Processes
+from diembft.twins.campaigns.workers import Processes
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -14,15 +14,15 @@ from diembft.cli import options, output, view
 from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.trace.files import write_trace
-from diembft.twins import formats
-from diembft.twins.account import account
-from diembft.twins.campaign import Manner, result_of
-from diembft.twins.oracles import ORACLES
-from diembft.twins.scenario import Scenario
-from diembft.twins.shrink import shrink as minimise
-from diembft.twins.system import system_of
-from diembft.twins.text import format_scenario, parse_scenario
-from diembft.twins.tracing import traced
+from diembft.twins.campaigns.account import account
+from diembft.twins.campaigns.campaign import Manner, result_of
+from diembft.twins.campaigns.shrink import shrink as minimise
+from diembft.twins.runs.nodes import system_of
+from diembft.twins.runs.oracles import ORACLES
+from diembft.twins.runs.tracing import traced
+from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
 Undelivered: TypeAlias = Literal["drop", "delay"]
 

@@ -13,7 +13,7 @@ from diembft.cli.cases import Run, Task
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.errors import InputError
-from diembft.simulation.system import Crypto
+from diembft.host.assembly import Crypto
 from diembft.testcase.loader import case_files, default_folder, load
 
 

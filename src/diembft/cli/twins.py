@@ -16,14 +16,14 @@ from diembft.cli import check_key, explore, matrix, options, output, replay, vie
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.errors import InputError
-from diembft.simulation.system import Crypto
-from diembft.twins import formats
-from diembft.twins.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
-from diembft.twins.oracles import ORACLES
-from diembft.twins.scenario import DEFAULT_PROTOCOL, Scenario
-from diembft.twins.space import Space
-from diembft.twins.text import format_scenario
-from diembft.twins.workers import LOCAL_CLUSTER, executors
+from diembft.host.assembly import Crypto
+from diembft.twins.campaigns.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
+from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
+from diembft.twins.runs.oracles import ORACLES
+from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, Scenario
+from diembft.twins.scenarios.space import Space
+from diembft.twins.scenarios.text import format_scenario
 
 DEFAULT_COUNT = 1000
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from diembft.cli import options, output
-from diembft.explorer.page import write_page
-from diembft.explorer.plots import FORMATS, write_plot
-from diembft.explorer.prepare import TraceFile, prepare
-from diembft.explorer.results import read_results
+from diembft.pages.page import write_page
+from diembft.pages.plots import FORMATS, write_plot
+from diembft.pages.prepare import TraceFile, prepare
+from diembft.pages.results import read_results
 from diembft.protocols.interface import Crypto
 from diembft.trace.records import Record
-from diembft.twins.scenario import Scenario
-from diembft.twins.tracing import traced
+from diembft.twins.runs.tracing import traced
+from diembft.twins.scenarios.scenario import Scenario
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -12,9 +12,9 @@ from typing import Any
 from msgspec import Struct
 
 from diembft.consensus.config import Config
-from diembft.consensus.execution import StateMachine
 from diembft.consensus.genesis import Genesis
 from diembft.consensus.quorums import Quorums
+from diembft.consensus.state_machine import StateMachine
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, Block, LedgerCommitInfo, Reply, VoteMsg
 

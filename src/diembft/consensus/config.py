@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from diembft.messages.codec import MAX_FRAME_BYTES
 from diembft.messages.sizes import REQUEST_OVERHEAD_BYTES
-from diembft.wire.codec import MAX_FRAME_BYTES
 
 MAX_BATCH_BYTES = MAX_FRAME_BYTES // 2
 """The most that the blocks or requests of one message may be allowed to take: certificates need room as well."""

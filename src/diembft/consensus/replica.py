@@ -39,10 +39,10 @@ from diembft.consensus.effects import (
     SetTimer,
 )
 from diembft.consensus.events import BlocksRead, Connected, Event, Received, Requests, Started, Timer, TimerFired
-from diembft.consensus.execution import StateMachine
 from diembft.consensus.genesis import genesis
 from diembft.consensus.kit import CORRECT, Kit
 from diembft.consensus.safety import consecutive
+from diembft.consensus.state_machine import StateMachine
 from diembft.consensus.sync import Fetch, chain_from, within_bytes
 from diembft.consensus.verification import CERTIFIED
 from diembft.crypto.interface import KeyRing, Signer

@@ -7,7 +7,7 @@ used at all.
 import importlib
 import sys
 
-from diembft.distalgo.adapter import MissingDistAlgo, install
+from diembft.distalgo.runtime.adapter import MissingDistAlgo, install
 
 
 def main() -> int:

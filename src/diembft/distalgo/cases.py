@@ -18,12 +18,12 @@ from diembft.distalgo.plan import Plan
 from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.host.assembly import Crypto
 from diembft.messages.types import TimeoutMsg
 from diembft.simulation.run_case import Account, CaseFigures
-from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load
-from diembft.testcase.verdict import Reason, Verdict, judge
+from diembft.testcase.outcome import Reason, Verdict, judge
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
 

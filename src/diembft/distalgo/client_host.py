@@ -19,10 +19,10 @@ from diembft.client.events import (
 )
 from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.plan import Plan
+from diembft.messages import codec
+from diembft.messages.codec import Frame
 from diembft.messages.types import Reply, Request
 from diembft.trace import records
-from diembft.wire import codec
-from diembft.wire.codec import Frame
 
 log = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ import msgspec
 from diembft.distalgo.cases import TRACE, VERDICT, Job, Result
 from diembft.distalgo.endpoint import Wires
 from diembft.distalgo.folder import RUNS, new_folder
-from diembft.distalgo.launch import Run, launch
 from diembft.distalgo.plan import Plan
-from diembft.distalgo.program import ENVELOPE_BYTES, HEADER_BYTES
+from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime.program import ENVELOPE_BYTES, HEADER_BYTES
 from diembft.distalgo.scenarios import SLACK_S, VERDICTS, bound_of
 from diembft.distalgo.scenarios import Result as ScenarioResult
 from diembft.errors import InputError
+from diembft.host.assembly import Crypto
 from diembft.simulation.run_case import CaseFigures
-from diembft.simulation.system import Crypto
 from diembft.testcase.case import TestCase
-from diembft.testcase.verdict import Verdict
+from diembft.testcase.outcome import Verdict
 from diembft.trace.files import read_trace
 from diembft.trace.records import Record
-from diembft.twins.scenario import Scenario
+from diembft.twins.scenarios.scenario import Scenario
 
 MESSAGE_BUFFER_SIZE: Final = 80_000
 """In bytes, as in the seed's commands."""

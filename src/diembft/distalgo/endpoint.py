@@ -14,8 +14,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
+from diembft.messages.codec import Frame, Malformed, decode, encode
 from diembft.trace.records import Record
-from diembft.wire.codec import Frame, Malformed, decode, encode
 
 MAX_WAIT_S: Final = 1.0
 """A process looks around at least this often, whatever it waits for."""

@@ -16,10 +16,10 @@ from diembft.consensus.replica import Replica
 from diembft.distalgo.limits import fitted
 from diembft.faults.planting import Planting
 from diembft.faults.registry import plant
+from diembft.host.assembly import Crypto, Keys, header, make_keys, replica_name, replica_node
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
 from diembft.simulation.run_case import case_client, case_config
-from diembft.simulation.system import Crypto, Keys, header, make_keys, replica_name, replica_node
 from diembft.testcase.case import TestCase
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Header

@@ -32,16 +32,16 @@ from diembft.consensus.genesis import genesis
 from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.folder import Ledger
 from diembft.distalgo.plan import Plan
+from diembft.host import recording
+from diembft.host.storage import Storage
+from diembft.messages.codec import Frame, Submit
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
-from diembft.simulation import recording
 from diembft.simulation.network import CLIENT, LOSS
-from diembft.simulation.storage import Storage
 from diembft.testcase.case import Attribute
 from diembft.testcase.failures import UNTOUCHED, FailureRules
 from diembft.testcase.types import MsgType
 from diembft.trace import records
-from diembft.wire.codec import Frame, Submit
 
 log = logging.getLogger(__name__)
 

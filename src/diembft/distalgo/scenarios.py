@@ -24,16 +24,16 @@ from diembft.distalgo.folder import RUNS, new_folder, write_json
 from diembft.distalgo.stepping import Answer, Ask, RemoteSystem, decode_event, decode_recovered, encode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.host.assembly import Crypto
 from diembft.protocols.diembft.protocol import DIEMBFT
 from diembft.protocols.diembft.system import DiemBftSystem
-from diembft.simulation.system import Crypto
-from diembft.twins import verdict
-from diembft.twins.executor import Execution, script_of, time_limit
-from diembft.twins.formats import read_scenarios
-from diembft.twins.record import Ending, Record
-from diembft.twins.scenario import Scenario
-from diembft.twins.system import system_of
-from diembft.twins.verdict import Judgement
+from diembft.twins.runs import judging as verdict
+from diembft.twins.runs.judging import Judgement
+from diembft.twins.runs.nodes import system_of
+from diembft.twins.runs.record import Ending, Record
+from diembft.twins.runs.timed import Execution, script_of, time_limit
+from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario import Scenario
 
 log = logging.getLogger(__name__)
 

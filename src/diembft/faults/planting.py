@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from diembft.consensus.block_tree import BlockTree
-from diembft.consensus.execution import StateMachine
 from diembft.consensus.kit import CORRECT, Kit
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.mempool import Mempool
@@ -16,6 +15,7 @@ from diembft.consensus.pacemaker import Pacemaker
 from diembft.consensus.quorums import Quorums
 from diembft.consensus.replica import Replica
 from diembft.consensus.safety import Safety
+from diembft.consensus.state_machine import StateMachine
 from diembft.consensus.verification import Verifier
 
 Part = TypeVar("Part")

@@ -27,7 +27,7 @@ import msgspec
 from immutables import Map
 from msgspec import Struct
 
-from diembft.consensus.execution import Execution
+from diembft.consensus.state_machine import Execution
 from diembft.ledger.application import Application, S
 from diembft.messages.digests import DIGEST_SIZE, operation_digest
 from diembft.messages.types import OK, STALE, Block, Reply, Request
@@ -57,7 +57,7 @@ class LedgerState(Struct, Generic[S], frozen=True, gc=False):
 
 
 class Sessions(Generic[S]):
-    """A `diembft.consensus.execution.StateMachine` made of an application.
+    """A `diembft.consensus.state_machine.StateMachine` made of an application.
 
     `window`: how many replies are remembered per client, at least 1. All replicas of a system must use the same.
     """

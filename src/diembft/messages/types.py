@@ -2,8 +2,8 @@
 
 Every value is frozen and hashable, so that replicas may share it, fork cheaply, and compare by content. A validator is
 an index into the list of validators (`ReplicaId`); names and keys live in the configuration. Constraints that make a
-value well formed by itself stand in the types and are enforced where bytes become values (`diembft.wire`); what needs
-keys or other values is checked in `diembft.consensus.verification`.
+value well formed by itself stand in the types and are enforced where bytes become values (`diembft.messages.codec`);
+what needs keys or other values is checked in `diembft.consensus.verification`.
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
 from diembft.faults.registry import plant
+from diembft.host.assembly import ClientSpec, Crypto, Keys, header, key_value_machine, make_keys, replica_node
 from diembft.ledger.key_value import Put, encode
 from diembft.messages.digests import Digests
 from diembft.simulation.network import Conditions, SeededNetwork
 from diembft.simulation.schedule import Incident, Stabilise
 from diembft.simulation.simulator import Figures, Simulator
-from diembft.simulation.system import ClientSpec, Crypto, Keys, header, key_value_machine, make_keys, replica_node
 from diembft.simulation.watch import Watch
 from diembft.trace.records import Ended, Record, Violated
 

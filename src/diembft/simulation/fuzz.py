@@ -16,16 +16,9 @@ from msgspec import Struct
 
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.consensus.config import Config
-from diembft.consensus.invariants import LIVENESS
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.faults.registry import ACTORS
-from diembft.messages.digests import Digests
-from diembft.messages.types import BlockResponse, Request
-from diembft.simulation.api import operation
-from diembft.simulation.network import SeededNetwork
-from diembft.simulation.scenario import DELTA_S, Scenario, Stray, draw_scenario
-from diembft.simulation.simulator import Observer, Simulator
-from diembft.simulation.system import (
+from diembft.host.assembly import (
     ClientSpec,
     Crypto,
     Keys,
@@ -36,6 +29,13 @@ from diembft.simulation.system import (
     replica_name,
     replica_node,
 )
+from diembft.judge.invariants import LIVENESS
+from diembft.messages.digests import Digests
+from diembft.messages.types import BlockResponse, Request
+from diembft.simulation.api import operation
+from diembft.simulation.drawing import DELTA_S, Scenario, Stray, draw_scenario
+from diembft.simulation.network import SeededNetwork
+from diembft.simulation.simulator import Observer, Simulator
 from diembft.simulation.watch import Watch
 from diembft.trace.records import (
     Committed,

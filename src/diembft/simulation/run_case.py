@@ -14,6 +14,7 @@ from diembft.client.client import Client, ClientConfig, Flood, Retransmit, Timed
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
 from diembft.faults.planting import NO_BUGS, Planting
+from diembft.host.assembly import ClientSpec, Crypto, Keys, header, make_keys, replica_node
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
 from diembft.messages.digests import Digests
@@ -22,13 +23,12 @@ from diembft.simulation.api import operation
 from diembft.simulation.network import CLIENT, LOSS, Arrivals, Carried
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.system import ClientSpec, Crypto, Keys, header, make_keys, replica_node
 from diembft.simulation.watch import Watch
 from diembft.testcase.case import FailureRule, Rounds, TestCase
 from diembft.testcase.case import SetAttribute as SetsAttribute
 from diembft.testcase.failures import UNTOUCHED, FailureRules
+from diembft.testcase.outcome import ClientOutcome, Reason, Verdict, judge
 from diembft.testcase.types import MsgType, WorkloadType
-from diembft.testcase.verdict import ClientOutcome, Reason, Verdict, judge
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Committed, Ended, Header, Record, SetAttribute
 

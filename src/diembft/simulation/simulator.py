@@ -38,9 +38,11 @@ from diembft.consensus.events import BlocksRead, Connected, Event, Received, Req
 from diembft.consensus.genesis import genesis
 from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
+from diembft.host import recording
+from diembft.host.assembly import ClientSpec, Machine, NodeSpec
+from diembft.host.storage import Storage
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, Reply, Request, TimeoutMsg
-from diembft.simulation import recording
 from diembft.simulation.network import CLIENT, Carried, Network, SeededNetwork
 from diembft.simulation.schedule import (
     Change,
@@ -53,8 +55,6 @@ from diembft.simulation.schedule import (
     Resume,
     Stabilise,
 )
-from diembft.simulation.storage import Storage
-from diembft.simulation.system import ClientSpec, Machine, NodeSpec
 from diembft.simulation.timers import TIMER, Entry, Timers
 from diembft.trace import records
 from diembft.trace.records import Record

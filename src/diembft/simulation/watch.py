@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.consensus.invariants import Checker
+from diembft.judge.invariants import Checker
 from diembft.simulation.simulator import Observer, Simulator
 from diembft.trace.records import Ended, Header, Record, Violated
 

@@ -10,8 +10,8 @@ from diembft.consensus.effects import Broadcast, Effect, Send
 from diembft.faults.actors.actor import Actor
 from diembft.faults.registry import ACTORS
 from diembft.messages.types import Message
+from diembft.simulation.drawing import draw_scenario
 from diembft.simulation.fuzz import FuzzResult, run_scenario
-from diembft.simulation.scenario import draw_scenario
 from diembft.trace.records import Sent
 from tests.consensus.rig import Craft
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diembft.consensus.execution import StateMachine
+from diembft.consensus.state_machine import StateMachine
 from diembft.ledger.sessions import Session, Sessions
 
 

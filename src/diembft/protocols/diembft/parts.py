@@ -8,9 +8,9 @@ from typing import Any
 from diembft.consensus.block_tree import BlockTree, Node
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
-from diembft.consensus.execution import Execution
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.mempool import Mempool
+from diembft.consensus.state_machine import Execution
 from diembft.crypto.interface import Signer
 from diembft.crypto.symbolic import client_signer
 from diembft.messages.digests import Digests
@@ -72,13 +72,13 @@ class MarkerMachine:
     """A state machine without state: markers have no effect beyond the block that they are in."""
 
     def genesis(self) -> Any:
-        """See `diembft.consensus.execution.StateMachine`."""
+        """See `diembft.consensus.state_machine.StateMachine`."""
         return None
 
     def execute(self, ledger: Any, block: Block) -> Execution:
-        """See `diembft.consensus.execution.StateMachine`."""
+        """See `diembft.consensus.state_machine.StateMachine`."""
         return Execution(None, b"", ())
 
     def answer(self, ledger: Any, request: Request) -> Reply | None:
-        """See `diembft.consensus.execution.StateMachine`."""
+        """See `diembft.consensus.state_machine.StateMachine`."""
         return None

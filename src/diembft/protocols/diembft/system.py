@@ -17,12 +17,12 @@ from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
 from diembft.faults.planting import Planting
+from diembft.host.storage import Storage as Disk
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
 from diembft.protocols.interface import Crypto, Leaders, Storage, System
-from diembft.simulation.storage import Storage as Disk
 
 CHAIN_ID = "twins"
 

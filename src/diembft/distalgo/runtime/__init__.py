@@ -1,0 +1,1 @@
+"""Makes pyDistAlgo run on the Python of today. Knows nothing of consensus."""

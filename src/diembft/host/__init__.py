@@ -1,0 +1,1 @@
+"""What every driver needs: keys, replicas assembled, effects carried out, recording, storage in memory."""

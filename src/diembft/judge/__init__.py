@@ -1,0 +1,1 @@
+"""Judges: what must hold of a run, read from its record alone. Nothing here calls the core."""

@@ -1,0 +1,1 @@
+"""Many scenarios: campaigns over workers, shrinking, accounts, the kill matrix, and use in test suites."""

@@ -1,0 +1,104 @@
+"""Twins testing from a test suite: decide a protocol's safety, or judge scenarios that Hypothesis draws.
+
+    from diembft.twins.scenarios.strategies import scenarios
+    from diembft.twins.campaigns.testing import assert_holds, assert_safe
+
+    def test_it_is_safe():
+        assert_safe("my_protocol:PROTOCOL", rounds=5)
+
+    @given(scenarios(protocol="my_protocol:PROTOCOL", max_rounds=6))
+    def test_scenarios_hold(scenario):
+        assert_holds(scenario)
+
+What fails shows the scenario, as small as it can be, and the command that replays it, round by round or as a page.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from diembft.errors import InputError
+from diembft.protocols.interface import UnderTest
+from diembft.protocols.registry import protocol_of
+from diembft.twins.campaigns.shrink import shrink
+from diembft.twins.exhaustion.paths import scenario_of
+from diembft.twins.exhaustion.search import Ending, Limits, Question, Result, explore
+from diembft.twins.runs.judging import run
+from diembft.twins.runs.oracles.terms import Finding
+from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.text import format_scenario
+
+
+def assert_safe(
+    protocol: str | UnderTest,
+    *,
+    rounds: int | None = None,
+    replicas: int = 4,
+    faulty: int = 1,
+    sets: int = 2,
+    quorum: bool = True,
+    leaders: Literal["all", "twins"] = "all",
+    model: str = "barrier",
+    crashes: bool = False,
+    bugs: Collection[str] = (),
+    max_states: int | None = None,
+    seconds: float | None = None,
+) -> Result:
+    """Decide that no scenario of up to so many rounds, or of any length, violates a safety property.
+
+    The arguments are the options of `diembft twins explore`. Fails with the shortest violating scenario, minimised, and
+    if a limit was reached before that was decided. Raises InputError for what there is not.
+    """
+    question = Question(
+        model,
+        replicas,
+        faulty,
+        sets,
+        leaders == "twins",
+        quorum,
+        tuple(bugs),
+        crashes,
+        protocol if isinstance(protocol, str) else name_of(protocol),
+    )
+    result = explore(question, limits=Limits(rounds, max_states, seconds))
+    if result.found is not None:
+        scenario = scenario_of(question, result.found.path)
+        try:
+            small = shrink(scenario)
+        except InputError:  # oracles of whole executions do not see what the exploration objects to
+            raise AssertionError(told(scenario, result.found.details, result.statement())) from None
+        raise AssertionError(told(small.scenario, [_detail(small.finding)], result.statement()))
+    if result.ending not in (Ending.FIXED_POINT, Ending.DEPTH):
+        raise AssertionError(f"not decided: {result.statement()}")
+    return result
+
+
+def assert_holds(scenario: Scenario) -> None:
+    """Execute one scenario and judge it by all oracles. A scenario that promises liveness must give occasion to judge
+    it."""
+    judgement = run(scenario)
+    details = [_detail(finding) for finding in judgement.violations]
+    if judgement.breaks_promise:
+        details.append("liveness_bound: undecided, though nothing keeps the replicas from progress")
+    if details:
+        raise AssertionError(told(scenario, details))
+
+
+def told(scenario: Scenario, details: Sequence[str], statement: str = "") -> str:
+    """What a failure says: what was violated, in which scenario, and how to see it."""
+    replay = shlex.join(["diembft", "twins", "replay", format_scenario(scenario, one_line=True)])
+    lines = [*details, format_scenario(scenario), f"again: {replay}", f"as a page: {replay} --html page.html"]
+    return "\n".join([*lines, statement] if statement else lines)
+
+
+def name_of(protocol: UnderTest) -> str:
+    """The name by which commands and worker processes find a protocol. Raises InputError if it leads elsewhere."""
+    if protocol_of(protocol.name) is not protocol:
+        raise InputError(f"protocol: the name {protocol.name!r} leads to another one: name it module:attribute")
+    return protocol.name
+
+
+def _detail(finding: Finding) -> str:
+    return f"{finding.oracle}: {finding.detail}"

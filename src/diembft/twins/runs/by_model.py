@@ -1,0 +1,373 @@
+"""A scenario executed under the network model that it names, with the record that oracles read.
+
+What the exploration computes set by set and remembers, this does once, and writes it down: step t is round t of the
+scenario, and the votes of round t go to the leader of round t + 1. Ticks count layers of deliveries; sets that talk
+at the same time have the same ticks. After the last scripted round the network is whole, and led as that round was,
+until every correct node has committed a block of it or a later one, or nothing moves any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from diembft.errors import InputError
+from diembft.machine.effects import Commit
+from diembft.machine.events import Started, Timer, TimerFired
+from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
+from diembft.protocols.registry import protocol_of
+from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
+from diembft.twins.runs.timed import Observer
+from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
+from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
+from diembft.twins.runs.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
+from diembft.twins.scenarios.scenario import Partition, Round, Scenario
+
+STEPS_AFTER_THE_LAST = 7
+"""How many whole steps follow the scripted ones at most."""
+
+
+def check_options(scenario: Scenario, *, delayed: bool, crypto: Crypto) -> None:
+    """Raises InputError for options of the executor in virtual time that models do not have."""
+    if delayed:
+        raise InputError(f"undelivered: in the model {scenario.model} what a partition holds back is dropped")
+    if crypto != "symbolic":
+        raise InputError(f"crypto: in the model {scenario.model} signatures are symbolic")
+
+
+def in_order(scenario: Scenario) -> Scenario:
+    """The same scenario with the replicas that have twins first, as models number them."""
+    identity = cast_of(scenario.replicas, scenario.twins).identity
+    twins = sorted(zip(identity[len(scenario.replicas) :], scenario.twins, strict=True))
+    with_twin = [scenario.replicas[replica] for replica, _ in twins]
+    if len(set(with_twin)) < len(with_twin):
+        raise InputError(f"twins: the model {scenario.model} has one twin of a replica at most")
+    replicas = (*with_twin, *[name for name in scenario.replicas if name not in with_twin])
+    return _replaced(scenario, replicas, tuple([twin for _, twin in twins]))
+
+
+def _replaced(scenario: Scenario, replicas: tuple[str, ...], twins: tuple[str, ...]) -> Scenario:
+    if (replicas, twins) == (scenario.replicas, scenario.twins):
+        return scenario
+    return Scenario(
+        replicas=replicas,
+        twins=twins,
+        rounds=scenario.rounds,
+        gst=scenario.gst,
+        delay_bound_s=scenario.delay_bound_s,
+        timeout_s=scenario.timeout_s,
+        bugs=scenario.bugs,
+        name=scenario.name,
+        seed=scenario.seed,
+        model=scenario.model,
+        protocol=scenario.protocol,
+    )
+
+
+def choices_of(scenario: Scenario) -> list[Choice]:
+    """The choice of each step, the replicas with twins being the first. The last leader leads what follows, too.
+
+    Raises InputError for what the scenario's model does not have.
+    """
+    number = {name: node for node, name in enumerate(scenario.nodes)}
+    rounds = scenario.rounds
+    leaders = [number[round_.leader] for round_ in (*rounds[1:], *rounds[-1:])]
+    choices = []
+    for index, (round_, leader) in enumerate(zip(rounds, leaders, strict=True)):
+        try:
+            choices.append(_choice(scenario, round_, leader, number))
+        except InputError as error:
+            raise InputError(f"rounds[{index}].{error}") from None
+    return choices
+
+
+def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, int]) -> Choice:
+    extras, model = round_.extras, scenario.model
+    if round_.exceptions:
+        raise InputError(f"exceptions: the model {model} has none")
+    if extras.undelivered == "delay":
+        raise InputError(f"undelivered: in the model {model} what a partition holds back is dropped")
+    if extras.crash != extras.restart:
+        raise InputError(f"crash: in the model {model} a node that crashes starts again at once")
+    if len(extras.crash) > 1:
+        raise InputError(f"crash: in the model {model} one node crashes in a round at most")
+    two_phase = model == TwoPhase.name
+    if not two_phase:
+        for field, value in (
+            ("timeout_partition", extras.timeout_partition),
+            ("timers", extras.timers),
+            ("order", extras.order),
+        ):
+            if value is not None:
+                raise InputError(f"{field}: the model {model} has none")
+    crash = number[extras.crash[0]] if extras.crash else None
+    if crash is not None and scenario.nodes[crash] not in scenario.correct:
+        raise InputError(f"crash: {extras.crash[0]!r} has a twin, and in the model {model} only correct replicas crash")
+
+    def sets(partition: Partition) -> Sets:
+        return tuple(sorted([tuple(sorted([number[name] for name in group])) for group in partition]))
+
+    return Choice(
+        leader,
+        sets(round_.partition),
+        sets(extras.timeout_partition or round_.partition) if two_phase else None,
+        extras.timers == "early",
+        extras.order == "reversed",
+        crash,
+    )
+
+
+class Recorder:
+    """Writes down what happens, with the ticks of sets that talk at the same time side by side."""
+
+    def __init__(self, world: World, leaders: Sequence[int], observer: Observer | None) -> None:
+        self.record = Record([], [], [], [], Ending.STUCK, 0)
+        self.observer = observer
+        self.begun = 0
+        """The tick at which the phase began."""
+        self.tick = 0
+        self.latest = 0
+        self._cast = cast = world.cast
+        self._round_of = world.round_of
+        self._leaders = leaders
+        self._numbers: dict[tuple[int, Message], int] = {}
+        self._unsettled: dict[int, int] = {}
+        """Of messages by number: those that it was sent to and whose share is not settled."""
+        self._rounds = [0] * len(cast.names)
+        self.proposers: dict[bytes, int] = {}
+        """Which node proposed a block."""
+
+    def next_phase(self) -> None:
+        """What follows comes after all that was."""
+        self.begun = self.tick = self.latest = self.latest + 1
+
+    def layer(self, number: int) -> None:
+        """The layers of a set count from the beginning of the phase."""
+        self.tick = self.begun + number
+        self.latest = max(self.latest, self.tick)
+
+    def sent(self, node: int, to: int, message: Message) -> None:
+        """A node sends a message; who collects a vote may show only later."""
+        number = len(self.record.sent)
+        self.record.sent.append(Sent(self.tick, node, message))
+        self._numbers[node, message] = number
+        if to == NOBODY:
+            to = self._leaders[min(self._round_of(message), len(self._leaders) - 1)]
+        everyone = (1 << len(self._cast.names)) - 1
+        receivers = (everyone if to == ALL else self._cast.copies[to]) & ~(1 << node)
+        self._unsettled[number] = receivers
+        if self.observer is not None:
+            self.observer.sent(self.tick, node, number, receivers, message)
+
+    def dropped(self, node: int, message: Message, reached: int, reason: str) -> None:
+        """It will reach no others than these."""
+        number = self._numbers[node, message]
+        others = self._unsettled[number] & ~reached
+        self._unsettled[number] = 0
+        if others and self.observer is not None:
+            self.observer.dropped(self.tick, number, others, reason)
+
+    def stepped(
+        self,
+        node: int,
+        replica: Replica,
+        effects: Effects,
+        sender: int | None = None,
+        message: Message | None = None,
+    ) -> None:
+        """A step was made; its effects are about to be carried out."""
+        observer = self.observer
+        if observer is not None:
+            if message is not None and sender is not None and sender != node:
+                observer.delivered(self.tick, node, self._numbers[sender, message], effects)
+            observer.stepped(self.tick, node, replica, effects)
+        if replica.current_round != self._rounds[node]:
+            self._rounds[node] = replica.current_round
+            self.record.entered.append(Entered(self.tick, node, replica.current_round))
+        for effect in effects:
+            if isinstance(effect, Commit):
+                self.record.committed.append(Committed(self.tick, node, effect.block, effect.certificate))
+
+    def fired(self, node: int, timer: Timer, round_: int) -> None:
+        """A timer is about to fire."""
+        if self.observer is not None:
+            self.observer.fired(self.tick, node, timer, round_)
+
+    def crashed(self, node: int) -> None:
+        """A node crashes, and runs again."""
+        self._rounds[node] = 0
+        self.record.restarted.append(Restarted(self.tick, node, len(self.record.sent)))
+        if self.observer is not None:
+            self.observer.crashed(self.tick, node)
+            self.observer.restarted(self.tick, node)
+
+    def finished(self, ending: Ending) -> Record:
+        """The record in order of time."""
+        record = self.record
+        for entries in (record.sent, record.committed, record.entered):
+            entries.sort(key=_tick_of)
+        return record._replace(ending=ending, end=self.latest)
+
+
+def _tick_of(entry: Sent | Committed | Entered) -> int:
+    return entry.tick
+
+
+class RecordedGroup(Group):
+    """A group that tells a recorder what happens in it."""
+
+    def __init__(self, recorder: Recorder, *args: object, **options: object) -> None:
+        self.recorder = recorder
+        self._delivery: tuple[int, Message] | None = None
+        """Whose message is handled, if it is one."""
+        recorder.tick = recorder.begun
+        super().__init__(*args, **options)  # type: ignore[arg-type]  # as Group has them
+
+    def _emit(self, sender: int, to: int, message: Message) -> None:
+        self.recorder.sent(sender, to, message)
+        super()._emit(sender, to, message)
+
+    def send(self, sender: int, to: int, message: Message) -> None:
+        """See Group."""
+        waiting, begun = len(self.held[sender]), len(self.layer)
+        super().send(sender, to, message)
+        if len(self.held[sender]) > waiting:
+            return
+        reached = 0
+        kind = self.world.kinds[type(message)]
+        served = kind in (REQUEST, BLOCKS)
+        for _, _, node, _ in self.layer[begun:]:
+            reached |= 1 << node
+        if served:
+            for node in self.replicas:
+                if node != sender and self.world.identity(node) == to:
+                    reached |= 1 << node
+        if not served and (self.world.round_of(message) != self.round or kind in self.lose):
+            self.recorder.dropped(sender, message, 0, "late")
+        else:
+            self.recorder.dropped(sender, message, reached, "partition")
+
+    def hand_over(self, sender: int, node: int, message: Message) -> Effects:
+        """See Group."""
+        self.recorder.layer(self.layers)
+        self._delivery = (sender, message)
+        return super().hand_over(sender, node, message)
+
+    def crash(self) -> None:
+        """See Group."""
+        for node in self.replicas:
+            self.recorder.crashed(node)
+        super().crash()
+
+    def step(self, node: int, event: Event) -> Effects:
+        """See Group."""
+        if isinstance(event, TimerFired):
+            self.recorder.layer(self.layers)
+            self._delivery = None
+            self.recorder.fired(node, event.timer, event.round)
+        return super().step(node, event)
+
+    def carry_out(self, node: int, effects: Effects) -> None:
+        """See Group."""
+        sender, message = self._delivery or (None, None)
+        self.recorder.stepped(node, self.replicas[node], effects, sender, message)
+        super().carry_out(node, effects)
+
+
+def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
+    """Execute a scenario whose twins are of its first replicas (see `in_order`) under its own model.
+
+    Raises InputError if the model does not have what the scenario asks for.
+    """
+    if scenario.model not in MODELS:
+        raise InputError(f"model: {scenario.model!r} is none of {', '.join(MODELS)}")
+    assert scenario.correct == scenario.replicas[len(scenario.twins) :], "because of `in_order`"
+    choices = choices_of(scenario) if scenario.rounds else []
+    crashes = any(choice.crash is not None for choice in choices)
+    cast = cast_of(scenario.replicas, scenario.twins)
+    world = World(protocol_of(scenario.protocol), cast, scenario.bugs, crashes=crashes)
+    model = MODELS[scenario.model](tuple(choices))
+    leaders = [scenario.replicas.index(round_.leader) for round_ in scenario.rounds] or [0]
+    recorder = Recorder(world, leaders, observer)
+    states = _started(world, leaders[0], recorder)
+    whole = (tuple(range(world.nodes)),)
+    last: Sets = ()
+    ended = Ending.STUCK
+    for round_ in range(1, len(choices) + STEPS_AFTER_THE_LAST + 1):
+        if round_ <= len(choices):
+            leader, choice = leaders[round_ - 1], choices[round_ - 1]
+        else:
+            if _all_committed(recorder, cast, len(choices)):
+                break
+            leader = leaders[-1]
+            choice = Choice(leader, whole, whole if isinstance(model, TwoPhase) else None)
+        if not any(round_ - model.remembers <= state.replica.current_round <= round_ for state in states):
+            break
+        states = _step(world, model, states, round_, leader, choice, last, recorder)
+        last = choice.partition
+    if all(state.replica.current_round > len(choices) for state in states):
+        ended = Ending.COMPLETE
+    return recorder.finished(ended)
+
+
+def _all_committed(recorder: Recorder, cast: Cast, last: int) -> bool:
+    """Whether every correct node has committed a block of the last round or a later one."""
+    done = {commit.node for commit in recorder.record.committed if commit.block.round >= last}
+    return done.issuperset(cast.correct)
+
+
+def _started(world: World, leader: int, recorder: Recorder) -> list[NodeState]:
+    world.leaders.clear()
+    world.leaders[1] = leader
+    states = []
+    for node in range(world.nodes):
+        state = NodeState(world.system.node(node), (), None, NOTHING_SIGNED)
+        states.append(_first_step(world, node, state, recorder))
+    return states
+
+
+def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -> NodeState:
+    """The node after its first event, with a replica of its own."""
+    effects = state.replica.step(Started())
+    recorder.stepped(node, state.replica, effects)
+    held, durable = sent_and_kept(world, effects, state.replica, state.durable)
+    signed = state.signed
+    for to, message in held:
+        recorder.sent(node, to, message)
+        signed, _ = judged(world, node, signed, message)
+    return NodeState(state.replica, (*state.held, *held), durable, signed)
+
+
+def _step(
+    world: World,
+    model: Barrier | TwoPhase | Lazy,
+    states: list[NodeState],
+    round_: int,
+    leader: int,
+    choice: Choice,
+    last: Sets,
+    recorder: Recorder,
+) -> list[NodeState]:
+    """One step of the model, after one under the partition `last`."""
+    states = list(states)
+    for kind, sets in model.phases(choice, last):
+        recorder.next_phase()
+        recorder.proposers.update(
+            [entry for state in states for held in state.held for entry in world.proposed(held.message)]
+        )
+        for members in sets:
+            outcome = run_phase(
+                world,
+                round_,
+                members,
+                [states[node] for node in members],
+                kind,
+                leader,
+                collector_of(world, choice.leader, members),
+                recorder.proposers,
+                reverse=choice.reverse,
+                make_group=partial(RecordedGroup, recorder),
+            )
+            for node, state in zip(members, outcome.states, strict=True):
+                states[node] = state
+    return states

@@ -1,0 +1,164 @@
+"""An execution that pauses, forks, notes what it looks up in its script, and makes no step twice.
+
+A replica is deterministic: in the same state the same event leads to the same state and the same effects, if the script
+names the same leaders. So replicas are kept as values that are never stepped themselves, each with what it came to
+by which event; executions that share a beginning share these, and whatever in them goes alike again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
+from diembft.twins.runs.timed import Effects, Event, Execution, Paused
+from diembft.twins.runs.record import Record
+from diembft.twins.runs.routes import LEADER, Routes
+
+
+class Ask(NamedTuple):
+    """What an execution looked up in its script."""
+
+    round: int
+    kind: int
+    """Of a message (see `routes`), or LEADER."""
+    node: int
+    """The sender."""
+    receivers: int
+    """Mask of those that it is sent to."""
+
+
+Answer: TypeAlias = int | tuple[int, int]
+"""To an Ask: the leader; or the mask of those that are reached, with the mask of those in other sets if it matters."""
+
+
+def answer_of(ask: Ask, routes: Routes) -> Answer:
+    """What a round says to an Ask."""
+    if ask.kind == LEADER:
+        return routes.leader
+    reached = routes.reach[ask.kind][ask.node] & ask.receivers
+    if ask.kind == TIMEOUT and routes.timeouts_excepted:
+        return reached, routes.apart[TIMEOUT][ask.node] & ask.receivers
+    return reached
+
+
+class _Local:
+    """A replica in one state, and where each event leads it."""
+
+    __slots__ = ("replica", "steps")
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.steps: dict[Event, list[_Step]] = {}
+
+
+class _Step(NamedTuple):
+    """What an event leads to, if these are the leaders."""
+
+    asked: tuple[tuple[int, int], ...]
+    """(round, leader) of all questions in the step."""
+    local: _Local
+    effects: Effects
+
+
+class Tally:
+    """Counts for an execution and all its forks."""
+
+    steps = 0
+    """How many steps were made, and are remembered."""
+
+
+class SharedExecution(Execution):
+    """See the module. The system must be of its graph alone."""
+
+    pauses = True
+
+    def __init__(
+        self, protocol: UnderTest, system: System, script: dict[int, Routes], last: int, *, after: Routes
+    ) -> None:
+        super().__init__(protocol, system, script, last, after=after)
+        self.asked: list[tuple[Ask, Answer]] = []
+        """What was looked up since the last fork, with the answers."""
+        self._locals = [_Local(replica) for replica in self.replicas if replica is not None]
+        self.tally = Tally()
+
+    def go_on(self) -> bool:
+        """Execute to the next pause or to the end; whether it is a pause."""
+        try:
+            self.run()
+        except Paused:
+            return True
+        return False
+
+    @property
+    def pending_round(self) -> int:
+        """The round that is about to be entered, while paused."""
+        assert self.pending is not None, "because it is paused"
+        return self._locals[self.pending[0]].replica.current_round
+
+    def under_way(self) -> list[tuple[int, Event, int]]:
+        """What was sent and is not delivered, in the order of delivery."""
+        return self._arrivals[self._handled :] + self._queue
+
+    def fork(self) -> SharedExecution:
+        """An independent copy, on the same script."""
+        copy = object.__new__(SharedExecution)
+        copy.__dict__.update(self.__dict__)
+        copy.asked = []
+        copy._locals = self._locals.copy()
+        copy.replicas = self.replicas.copy()
+        copy.rounds = self.rounds.copy()
+        record = self.record
+        copy.record = Record(
+            record.sent.copy(),
+            record.committed.copy(),
+            record.entered.copy(),
+            record.restarted.copy(),
+            record.ending,
+            record.end,
+        )
+        copy._arrivals = self._arrivals[self._handled :]
+        copy._handled = 0
+        copy._queue = self._queue.copy()
+        copy.round_due = self.round_due.copy()
+        copy.round_of_timer = self.round_of_timer.copy()
+        copy.fetch_due = self.fetch_due.copy()
+        copy.fetch_round = self.fetch_round.copy()
+        copy.gave_up = self.gave_up.copy()
+        copy.sendings = self.sendings.copy()
+        return copy
+
+    def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
+        """See Execution."""
+        local = self._locals[node]
+        variants = local.steps.get(event)
+        if variants is None:
+            variants = local.steps[event] = []
+        leader = self.system.leaders.of
+        for step in variants:
+            if all(leader(round_) == answer for round_, answer in step.asked):
+                break
+        else:
+            step = self._step_of(local, event)
+            variants.append(step)
+        for round_, answer in step.asked:
+            self.asked.append((Ask(round_, LEADER, 0, 0), answer))
+        self._locals[node] = step.local
+        replica = self.replicas[node] = step.local.replica
+        return replica, step.effects
+
+    def _step_of(self, local: _Local, event: Event) -> _Step:
+        replica = local.replica.fork()
+        noted: list[tuple[int, int]] = []
+        self.system.leaders.noted = noted
+        effects = replica.step(event)
+        self.system.leaders.noted = None
+        self.tally.steps += 1
+        return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
+
+    def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
+        """See Execution."""
+        if not receivers:
+            return 0
+        ask = Ask(round_, kind, node, receivers)
+        self.asked.append((ask, answer_of(ask, routes)))
+        return receivers & routes.reach[kind][node]

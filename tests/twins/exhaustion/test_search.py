@@ -1,0 +1,163 @@
+"""What a search decides: fixed points, limits, resuming, any number of workers, bugs and where they are invisible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from diembft.errors import InputError
+from diembft.twins.campaigns.workers import Processes
+from diembft.twins.exhaustion.paths import path_of, scenario_of
+from diembft.twins.exhaustion.search import BYTES_A_STATE, Ending, Level, Limits, Path_, Question, Result, explore
+from diembft.twins.runs.judging import run
+
+BARRIER = Question("barrier", quorum_filter=True)
+LAZY = Question("lazy", quorum_filter=True)
+TWO_PHASE = Question("two-phase", quorum_filter=True)
+
+
+def with_bugs(question: Question, *bugs: str, crashes: bool = False) -> Question:
+    return msgspec.structs.replace(question, bugs=bugs, crashes=crashes)
+
+
+def without_times(result: Result) -> Result:
+    levels = [msgspec.structs.replace(level, seconds=0.0) for level in result.levels]
+    return result._replace(levels=levels)
+
+
+def test_barrier_has_a_fixed_point_without_violation() -> None:
+    result = explore(BARRIER)
+    assert result.ending is Ending.FIXED_POINT
+    assert (result.visited, result.decided_rounds) == (206, 8)
+    assert result.statement().startswith("No scenario of any length violates agreement")
+
+
+def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> None:
+    result = explore(Question("barrier", sets=3))
+    assert (result.ending, result.choices, result.visited, result.decided_rounds) == (Ending.FIXED_POINT, 164, 364, 8)
+
+
+def test_lazy_where_twins_lead_has_a_fixed_point() -> None:
+    result = explore(msgspec.structs.replace(LAZY, twins_lead=True))
+    assert result.ending is Ending.FIXED_POINT
+
+
+def test_two_phase_where_twins_lead_holds_for_two_rounds() -> None:
+    result = explore(msgspec.structs.replace(TWO_PHASE, twins_lead=True), limits=Limits(rounds=2))
+    assert (result.ending, result.found) == (Ending.DEPTH, None)
+
+
+def test_without_twins_little_can_happen() -> None:
+    result = explore(Question("barrier", faulty=0, sets=2))
+    assert result.ending is Ending.FIXED_POINT
+
+
+@pytest.mark.parametrize("model", ["barrier", "lazy"])
+def test_the_clean_core_holds_where_nodes_crash(model: str) -> None:
+    result = explore(Question(model, quorum_filter=True, crashes=True), limits=Limits(rounds=2))
+    assert (result.ending, result.found) == (Ending.DEPTH, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "oracle"),
+    [
+        (with_bugs(BARRIER, "conflicting_votes"), "honest_vote_once"),
+        (with_bugs(BARRIER, "small_quorum"), "quorum_progress"),
+        (with_bugs(BARRIER, "no_vote_lock"), "honest_vote_once"),
+        (with_bugs(BARRIER, "no_timeout_lock"), "honest_vote_once"),
+        (with_bugs(BARRIER, "count_messages"), "quorum_progress"),
+        (with_bugs(LAZY, "conflicting_votes"), "honest_vote_once"),
+        (with_bugs(LAZY, "count_messages"), "quorum_progress"),
+        (with_bugs(TWO_PHASE, "no_timeout_lock"), "honest_vote_once"),
+        (with_bugs(TWO_PHASE, "one_chain_commit"), "agreement"),
+        (with_bugs(TWO_PHASE, "forgets_on_restart", crashes=True), "honest_vote_once"),
+    ],
+)
+def test_a_counterexample_is_executed_to_the_same_violation(question: Question, oracle: str) -> None:
+    result = explore(question)
+    assert result.ending is Ending.VIOLATION
+    assert result.found is not None
+    assert oracle in result.found.oracles
+    scenario = scenario_of(question, result.found.path)
+    violated = {finding.oracle for finding in run(scenario).violations}
+    assert violated.issuperset(result.found.oracles)
+    assert path_of(question, scenario) == result.found.path
+
+
+@pytest.mark.parametrize(
+    ("bugs", "path"),
+    [
+        (("gap_commit",), (0, 52, 312, 76, 324)),  # 4 rounds, after 314 states
+        (("ignore_tc_high_qc", "stale_leader"), (0, 2, 56, 96, 336, 336, 12)),  # 6 rounds, after 2,277 states
+    ],
+)
+def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[str, ...], path: Path_) -> None:
+    question = msgspec.structs.replace(TWO_PHASE, twins_lead=True, bugs=bugs)
+    engine = question.engine()
+    state = engine.initial()[path[0]]
+    for choice in path[1:-1]:
+        successor = engine.apply(state, choice)
+        assert successor.faults == ()
+        state = successor.state
+    assert {fault.oracle for fault in engine.apply(state, path[-1]).faults} == {"agreement"}
+    violations = run(scenario_of(question, path)).violations
+    assert "agreement" in {finding.oracle for finding in violations}
+
+
+@pytest.mark.parametrize("bug", ["one_chain_commit", "gap_commit", "ignore_tc_high_qc", "stale_leader"])
+def test_where_one_set_learns_together_some_bugs_are_invisible_at_any_length(bug: str) -> None:
+    assert explore(with_bugs(BARRIER, bug)).ending is Ending.FIXED_POINT
+
+
+@pytest.mark.parametrize("jobs", [2, 4])
+def test_any_number_of_workers_comes_to_the_same(jobs: int) -> None:
+    question = msgspec.structs.replace(BARRIER, twins_lead=True)
+    with Processes(jobs) as executor:
+        assert without_times(explore(question, executor=executor)) == without_times(explore(question))
+
+
+def test_a_search_that_is_resumed_comes_to_the_same(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "search"
+    shown: list[Level] = []
+    first = explore(BARRIER, limits=Limits(rounds=3), checkpoint=checkpoint)
+    assert first.ending is Ending.DEPTH
+    resumed = explore(BARRIER, checkpoint=checkpoint, on_level=shown.append)
+    assert without_times(resumed) == without_times(explore(BARRIER))
+    assert shown == resumed.levels[len(first.levels) :]
+
+
+def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "search"
+    explore(BARRIER, limits=Limits(rounds=1), checkpoint=checkpoint)
+    with pytest.raises(InputError, match="belongs to another question"):
+        explore(LAZY, checkpoint=checkpoint)
+    older = msgspec.msgpack.decode(checkpoint.read_bytes())
+    checkpoint.write_bytes(msgspec.msgpack.encode({**older, "version": 1}))
+    with pytest.raises(InputError, match="is of version 1"):
+        explore(BARRIER, checkpoint=checkpoint)
+    checkpoint.write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not a checkpoint"):
+        explore(BARRIER, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("limits", "ending"),
+    [
+        (Limits(states=60), Ending.STATES),
+        (Limits(seconds=1e-9), Ending.TIME),
+        (Limits(memory_bytes=60 * BYTES_A_STATE), Ending.MEMORY),
+    ],
+)
+def test_a_limit_stops_a_search_which_says_what_it_decided(limits: Limits, ending: Ending) -> None:
+    result = explore(BARRIER, limits=limits)
+    assert result.ending is ending
+    rounds = result.decided_rounds
+    assert f"No scenario of up to {rounds} round{'' if rounds == 1 else 's'} violates" in result.statement()
+    assert result.visited == sum(level.states for level in result.levels)
+
+
+def test_scenarios_are_counted_exactly() -> None:
+    result = explore(BARRIER)
+    assert [int(level.scenarios) for level in result.levels] == [4 * 52**rounds for rounds in range(9)]
