@@ -19,7 +19,7 @@ from diembft.trace.records import Header, Record
 _SCENARIO = re.compile(r"scenario(?: (\S+))?: replicas=")
 _PROTOCOL = re.compile(r" protocol=(\S+)")
 _PLANTED = re.compile(r" bugs=([\w,]+)")
-"""The first line of a scenario's text form (see `twins.text`)."""
+"""The first line of a scenario's text form (see `twins.scenarios.text`)."""
 
 MAX_STORIES = 20
 """How many violations of one run are told; the first ones say the most."""

@@ -26,8 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from diembft.distalgo.runtime import ast37, program
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import ast37, program, repairs
 from diembft.errors import InputError
 
 KNOWN_VERSION: Final = "1.1.0"
@@ -37,7 +36,7 @@ PYTHONS: Final = ((3, 11), (3, 13))
 """The first and the last version of Python that the adapter was tried on."""
 
 _HERE: Final = Path(__file__).parent
-_CACHE_DEPENDS_ON: Final = ("adapter.py", "ast37.py", "faults.py")
+_CACHE_DEPENDS_ON: Final = ("adapter.py", "ast37.py", "repairs.py")
 
 
 class MissingDistAlgo(InputError, ImportError):
@@ -193,8 +192,8 @@ def _import_early(state: State) -> None:
 
 
 def _repair(state: State) -> None:
-    faults.repair(
-        faults.Modules(
+    repairs.repair(
+        repairs.Modules(
             common=state.module("common"),
             sim=state.module("sim"),
             sock=state.module("transport.sock"),
@@ -258,7 +257,7 @@ ADAPTATIONS: Final = (
     ),
     Adaptation(
         "faults of 1.1.0",
-        "Races and limits that show as rare hangs, on any Python: see `faults.REPAIRS`.",
+        "Races and limits that show as rare hangs, on any Python: see `repairs.REPAIRS`.",
         lambda state: state.is_known_version,
         _repair,
     ),

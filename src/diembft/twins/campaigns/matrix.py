@@ -4,7 +4,7 @@ A *cell* asks one question: plant these bugs, search here, until this oracle is 
 answers are known, those that must find something and those that must not, each of the latter with its reason; so the
 matrix is a test of the testers too. Where one looks:
 
-- `regression`: the smallest known scenario (`twins.regressions`), executed;
+- `regression`: the smallest known scenario (`twins.scenarios.regressions`), executed;
 - `executor`, and with exceptions `executor, drops` or crashes `executor, crashes`: samples of all scenarios of seven
   rounds, executed in virtual time; what is found is made smaller, which says how many rounds it takes;
 - a network model: all scenarios, breadth first over states, so that what is found is the shortest there is;
