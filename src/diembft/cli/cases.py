@@ -10,10 +10,11 @@ from msgspec import Struct, structs
 from diembft.cli import options, output, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.crypto.interface import Crypto
 from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
-from diembft.host.assembly import Crypto
-from diembft.simulation.run_case import CaseFigures, CaseResult, run_case
+from diembft.host.cases import CaseFigures, CaseResult
+from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
 from diembft.testcase.outcome import Verdict

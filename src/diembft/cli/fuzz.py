@@ -16,8 +16,8 @@ from diembft.cli import drawn as scenario
 from diembft.cli import options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.host.assembly import Crypto
 from diembft.simulation.drawing import draw_scenario
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.trace.files import write_trace

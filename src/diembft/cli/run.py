@@ -13,7 +13,7 @@ from diembft.cli.cases import Run, Seed, Task
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
-from diembft.host.assembly import Crypto
+from diembft.crypto.interface import Crypto
 from diembft.testcase.loader import load
 
 

@@ -12,8 +12,8 @@ from diembft.cli import cases, options, output
 from diembft.cli.cases import Run, Task
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
 from diembft.testcase.loader import case_files, default_folder, load
 
 

@@ -15,8 +15,8 @@ from rich.text import Text
 from diembft.cli import check_key, explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
 from diembft.twins.campaigns.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES

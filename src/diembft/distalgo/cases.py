@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
 
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.arguments import OneLineParser
 from diembft.distalgo.client_host import ClientHost
 from diembft.distalgo.endpoint import RequireFit, Wires
@@ -18,9 +19,8 @@ from diembft.distalgo.plan import Plan
 from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.assembly import Crypto
+from diembft.host.cases import Account, CaseFigures
 from diembft.messages.types import TimeoutMsg
-from diembft.simulation.run_case import Account, CaseFigures
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load
 from diembft.testcase.outcome import Reason, Verdict, judge

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.cases import TRACE, VERDICT, Job, Result
 from diembft.distalgo.endpoint import Wires
 from diembft.distalgo.folder import RUNS, new_folder
@@ -18,8 +19,7 @@ from diembft.distalgo.runtime.program import ENVELOPE_BYTES, HEADER_BYTES
 from diembft.distalgo.scenarios import SLACK_S, VERDICTS, bound_of
 from diembft.distalgo.scenarios import Result as ScenarioResult
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
-from diembft.simulation.run_case import CaseFigures
+from diembft.host.cases import CaseFigures
 from diembft.testcase.case import TestCase
 from diembft.testcase.outcome import Verdict
 from diembft.trace.files import read_trace

@@ -19,12 +19,12 @@ from msgspec import Struct, structs
 
 from diembft.consensus.effects import Commit
 from diembft.consensus.replica import Replica
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.arguments import OneLineParser
 from diembft.distalgo.folder import RUNS, new_folder, write_json
 from diembft.distalgo.stepping import Answer, Ask, RemoteSystem, decode_event, decode_recovered, encode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.assembly import Crypto
 from diembft.protocols.diembft.protocol import DIEMBFT
 from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.twins.runs import judging as verdict

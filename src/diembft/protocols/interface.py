@@ -15,10 +15,11 @@ What is optional has a default, `None` or a plain one, in the class here; inheri
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
 from diembft.protocols.states import NodeState, Rebuilt, Step, Summary
@@ -191,20 +192,12 @@ class Storage(Protocol):
     """What survives a crash of one node."""
 
     def persist(self, effect: Any) -> None:
-        """Make durable what a `Persist` says."""
-        ...
-
-    def commit(self, effect: Any) -> None:
-        """A block was committed, by a `Commit` of the same step."""
+        """Make durable what a `Persist` says: all of it, or nothing."""
         ...
 
     def recover(self) -> Any:
         """What a restarted node is made from (`System.node`); None if nothing was ever written."""
         ...
-
-
-Crypto: TypeAlias = Literal["symbolic", "ed25519"]
-"""How messages are signed; a protocol may leave signatures out, as twins never forge any."""
 
 
 class System(Protocol):

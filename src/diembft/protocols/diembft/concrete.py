@@ -123,11 +123,11 @@ def _node(
         pacemaker.current_round = tree.high_qc.vote_info.round + 1
         if pacemaker.current_round > behind:
             return None
-        replica._timer_round = pacemaker.current_round
+        replica.rest.timer_round = pacemaker.current_round
         safety.highest_vote_round = pacemaker.current_round
         return NodeState(replica, (), None, NOTHING_SIGNED)
     pacemaker.current_round = round_ if view.stage == IN_ROUND else round_ - 1
-    replica._timer_round = pacemaker.current_round
+    replica.rest.timer_round = pacemaker.current_round
     safety.highest_vote_round = round_ - 1
     if tree.high_qc.vote_info.round != pacemaker.current_round - 1:
         # Where the key does not say how high the QCs of its TC are, that does not matter.

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
-from diembft.consensus.effects import Persist, SafetyRecord
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
 from diembft.consensus.verification import Verifier
 from diembft.faults.registry import plant
 from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
@@ -29,10 +30,10 @@ class Durable(NamedTuple):
     record: SafetyRecord | None
     blocks: tuple[Block, ...]
     committed: tuple[bytes, ...]
-    state_id: bytes
+    checkpoint: Checkpoint | None
 
 
-NOTHING_DURABLE = Durable(None, (), (), b"")
+NOTHING_DURABLE = Durable(None, (), (), None)
 
 
 class DiemBftExploring(Exploring):
@@ -98,21 +99,19 @@ class DiemBftExploring(Exploring):
 
     def persisted(self, durable: Durable | None, effect: Persist, replica: Replica) -> Durable:
         """See Exploring."""
-        _, blocks, committed, state_id = durable or NOTHING_DURABLE
-        if effect.committed:
-            state_id = replica.tree.root.state_id
-        return Durable(effect.record, blocks + effect.blocks, committed + effect.committed, state_id)
+        _, blocks, committed, checkpoint = durable or NOTHING_DURABLE
+        return Durable(
+            effect.record, blocks + effect.blocks, committed + effect.committed, effect.checkpoint or checkpoint
+        )
 
     def recovered(self, durable: Durable | None) -> Recovered:
         """See Exploring."""
-        record, blocks, durably_committed, state_id = durable or NOTHING_DURABLE
+        record, blocks, durably_committed, checkpoint = durable or NOTHING_DURABLE
         committed = set(durably_committed)
         return Recovered(
             record,
             tuple([block for block in blocks if block.id in committed]),
-            len(durably_committed),
-            state_id,
-            None,
+            checkpoint,
             tuple([block for block in blocks if block.id not in committed]),
         )
 

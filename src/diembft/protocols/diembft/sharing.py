@@ -70,7 +70,7 @@ class DiemBftKeeper(Keeper):
         """See Keeper."""
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
         round_ = pacemaker.current_round
-        fetch = replica.fetch
+        fetch = replica.sync.fetch
         # What was signed matters in this round alone; and no QC that was extended by a vote is above the high QC.
         signed = safety.highest_vote_round >= round_
         assert safety.highest_qc_round <= tree.high_qc.vote_info.round, (

@@ -8,21 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 from diembft.consensus.config import Config
-from diembft.consensus.effects import Commit, Persist, Reason
+from diembft.consensus.effects import Persist, Reason
 from diembft.consensus.genesis import Genesis
 from diembft.consensus.quorums import Quorums
-from diembft.consensus.replica import Recovered, Replica
-from diembft.consensus.verification import HeldRequests, Verifier
-from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
-from diembft.crypto.interface import KeyRing, Signer
-from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
+from diembft.consensus.verification import VerifiedRequests, Verifier
+from diembft.crypto.interface import Crypto, KeyRing
 from diembft.faults.planting import Planting
+from diembft.host.keys import make_keys
 from diembft.host.storage import Storage as Disk
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
-from diembft.protocols.interface import Crypto, Leaders, Storage, System
+from diembft.protocols.interface import Leaders, Storage, System
 
 CHAIN_ID = "twins"
 
@@ -38,7 +38,7 @@ class JudgesOnce(Verifier):
         super().__init__(config, digests, genesis, keys, quorums)
         self._answers: dict[Message, Reason | None] = {}
 
-    def proposal(self, message: ProposalMsg, held: HeldRequests) -> Reason | None:
+    def proposal(self, message: ProposalMsg, held: VerifiedRequests) -> Reason | None:
         """See Verifier."""
         answers = self._answers
         if message not in answers:
@@ -76,10 +76,6 @@ class DiskOfNode(Storage):
         """See Storage."""
         self._disk.persist(effect)
 
-    def commit(self, effect: Commit) -> None:
-        """See Storage."""
-        self._disk.save_ledger(effect.state_id, effect.ledger)
-
     def recover(self) -> Recovered | None:
         """See Storage."""
         return self._disk.recover(self._kept_commits)
@@ -109,9 +105,10 @@ class DiemBftSystem(System):
         )
         self.delay_bound_s = delay_bound_s
         self.leaders = Leaders()
-        self.public_keys: dict[str, bytes] = {}
-        """As in the header of a trace."""
-        self._signers, self._markers, self.keys = self._make_keys(seed)
+        self._keychain = make_keys(crypto, cast.n, cast.names, int(seed))
+        """The clients are the markers of the nodes."""
+        self.keys = self._keychain.ring
+        self.public_keys = self._keychain.public
         self.election = planting.mixed(ScriptedLeaders)(self.config, self.leaders)
         digests = Digests(self.config.chain_id, self.config.epoch)
         self._signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
@@ -133,31 +130,18 @@ class DiemBftSystem(System):
         return self._signed(request)
 
     def _make(self, node: int, recovered: Recovered | None) -> Replica:
-        identity = self.cast.identity[node]
+        identity, name = self.cast.identity[node], self.cast.names[node]
         payload = self.planting.mixed(MarkerPayload)
         kit = replace(
             self.planting.kit,
             verifier=self.planting.mixed(JudgesOnce),
             leader_election=lambda _config: self.election,
-            mempool=lambda config: payload(config, self.cast.names[node], self._markers[node]),
+            mempool=lambda config: payload(config, name, self._keychain.clients[name]),
         )
         machine = self.planting.machine(MarkerMachine())
         replica = self.planting.replica(
-            self.config, identity, self._signers[identity], self.keys, machine, kit, recovered
+            self.config, identity, self._keychain.replicas[identity], self.keys, machine, kit, recovered
         )
         self._verifier = self._verifier or replica.verifier
         replica.verifier = self._verifier
         return replica
-
-    def _make_keys(self, seed: int | float) -> tuple[list[Signer], list[Signer], KeyRing]:
-        """Signers of the replicas and of the nodes' markers, and the keys of all."""
-        cast = self.cast
-        if self.crypto == "symbolic":
-            signers: list[Signer] = [replica_signer(replica) for replica in range(cast.n)]
-            return signers, [client_signer(name) for name in cast.names], SymbolicKeyRing(cast.n, cast.names)
-        replicas = {f"replica{replica}": derived_signer(f"replica{replica}", int(seed)) for replica in range(cast.n)}
-        markers = {name: derived_signer(name, int(seed)) for name in cast.names}
-        public = {name: signer.public_key for name, signer in (replicas | markers).items()}
-        ring = Ed25519KeyRing([public[name] for name in replicas], {name: public[name] for name in markers})
-        self.public_keys = public
-        return list(replicas.values()), list(markers.values()), ring

@@ -277,8 +277,6 @@ class Execution:
             self._waited_for &= ~(1 << node)
             if not self._waited_for and self._ends_at != NEVER:
                 self._ends_at = self.now
-        if self._storages is not None:
-            self._storages[node].commit(effect)
 
     def _entered(self, node: int, round_: int) -> None:
         """A node changed its round."""
