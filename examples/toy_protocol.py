@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from msgspec import Struct
+from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, Commit, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
@@ -172,8 +173,8 @@ class Node:
 class AnyChain(Node):
     """The bug: votes for a block on any notarized chain, however short."""
 
+    @override
     def may_vote(self, block: Block) -> bool:
-        """See Node."""
         return True
 
 

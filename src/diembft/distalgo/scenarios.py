@@ -152,7 +152,7 @@ class TwinsNode:
         log.info("%s: this is %s", scenario.name, scenario.nodes[node])
 
     def answer(self, question: str, data: bytes) -> Answer:
-        """See Ask."""
+        """Do what an executor asks for (see `stepping.Ask`), and say what came of it."""
         assert self._system is not None, "because a scenario has begun"
         if question == "restart":
             self._replica = self._system.node(self._node, decode_recovered(data))

@@ -17,6 +17,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
+from typing_extensions import override
+
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Block, Keys
 from diembft.protocols.states import NodeState, Step, Summary
@@ -104,33 +106,33 @@ class ChainKeys(Keys):
         self._parent = parent
         self._measure = measure
 
+    @override
     def settle(self, replica: Any, *, settles: bool) -> None:
-        """See Keys."""
         replica.settle(settles=settles)
 
+    @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        """See Keys."""
         return self.exact(state)
 
+    @override
     def exact(self, state: NodeState) -> Hashable:
-        """See Keys."""
         return (state.replica.state_key(), state.held, state.signed)
 
+    @override
     def facts(self, state: NodeState) -> NodeView:
-        """See Keys."""
         return self._view(state)
 
+    @override
     def look(self, facts: NodeView, round_: int) -> tuple[int, ...]:
-        """See Keys."""
         return (round_ - facts.round, round_ - facts.high.round, round_ - facts.root.round)
 
+    @override
     def certified(self, facts: NodeView) -> bytes:
-        """See Keys."""
         high: Block = facts.high
         return high.id
 
+    @override
     def summary(self, nodes: Sequence[NodeView], step: Step) -> Summary | None:
-        """See Keys."""
         assert not any(view.waits for view in nodes), "because between two steps only what a leader proposes waits"
         stages = [_stage(view.round, step) for view in nodes]
         active = [view for view, stage in zip(nodes, stages, strict=True) if stage]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Persist, SafetyRecord
@@ -36,12 +38,12 @@ NOTHING_DURABLE = Durable(None, (), (), b"")
 
 
 class DiemBftExploring(Exploring):
-    """See Exploring."""
+    """Steps the real core, and says what it sends, commits and keeps."""
 
     crashes = True
 
+    @override
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> DiemBftSystem:
-        """See Exploring."""
         config = Config(
             n=cast.n,
             chain_id=CHAIN_ID,
@@ -53,12 +55,12 @@ class DiemBftExploring(Exploring):
         )
         return DiemBftSystem(cast, plant(bugs), config.delta_s, config=config)
 
+    @override
     def keys(self, system: DiemBftSystem, bugs: tuple[str, ...], *, crashes: bool) -> DiemBftKeys:
-        """See Exploring."""
         return DiemBftKeys(system, crashes=crashes)
 
+    @override
     def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
-        """See Exploring."""
         kind = _KIND_ORDER[type(message)]
         match message:
             case VoteMsg():
@@ -74,37 +76,37 @@ class DiemBftExploring(Exploring):
             case _:
                 return (kind, round_of(message))
 
+    @override
     def root(self, replica: Replica) -> Block:
-        """See Exploring."""
         return replica.tree.root.block
 
+    @override
     def has_committed(self, replica: Replica, block: bytes) -> bool:
-        """See Exploring."""
         return block in replica.tree.committed
 
+    @override
     def certificates(self, replica: Replica) -> Sequence[QC | TC]:
-        """See Exploring."""
         tc = replica.pacemaker.last_round_tc
         return (replica.tree.high_qc,) if tc is None else (replica.tree.high_qc, tc)
 
+    @override
     def has_own(self, replica: Replica, vote: VoteMsg) -> bool:
-        """See Exploring."""
         return replica.me in replica.tree.bucket(vote)
 
+    @override
     def progress(self, replica: Replica) -> Hashable:
-        """See Exploring."""
         tree = replica.tree
         return (tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
 
+    @override
     def persisted(self, durable: Durable | None, effect: Persist, replica: Replica) -> Durable:
-        """See Exploring."""
         _, blocks, committed, state_id = durable or NOTHING_DURABLE
         if effect.committed:
             state_id = replica.tree.root.state_id
         return Durable(effect.record, blocks + effect.blocks, committed + effect.committed, state_id)
 
+    @override
     def recovered(self, durable: Durable | None) -> Recovered:
-        """See Exploring."""
         record, blocks, durably_committed, state_id = durable or NOTHING_DURABLE
         committed = set(durably_committed)
         return Recovered(
@@ -125,7 +127,7 @@ def _qc(qc: QC) -> int:
 
 
 class DiemBftKeys(Keys):
-    """See Keys."""
+    """The keys of DiemBFT's states; what goes into them is in `canonical`."""
 
     def __init__(self, system: DiemBftSystem, *, crashes: bool) -> None:
         self.system = system
@@ -138,8 +140,8 @@ class DiemBftKeys(Keys):
         self._certified: set[bytes] = set()
         self._registry = Registry()
 
+    @override
     def settle(self, replica: Replica, *, settles: bool) -> None:
-        """See Keys."""
         tree = replica.tree
         tree.votes.clear()
         if settles:
@@ -147,8 +149,9 @@ class DiemBftKeys(Keys):
         self._certified.add(tree.high_qc.vote_info.id)
         self._certified.add(tree.high_commit_qc.vote_info.id)
 
+    @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        """See Keys: dead are (docs/exhaustion.md) votes and timeouts that were delivered, who signed a certificate,
+        """Dead are (docs/exhaustion.md) votes and timeouts that were delivered, who signed a certificate,
         blocks of earlier rounds that nobody certified, whom it asked for blocks.
         """
         replica: Replica = state.replica
@@ -172,17 +175,17 @@ class DiemBftKeys(Keys):
             state.signed,
         )
 
+    @override
     def exact(self, state: NodeState) -> Hashable:
-        """See Keys."""
         replica: Replica = state.replica
         return (replica.mempool.state_key(), replica.state_key(), state.held, state.durable, state.signed)
 
+    @override
     def facts(self, state: NodeState) -> Facts:
-        """See Keys."""
         return self._registry.facts(state, crashes=self.rules.crashes)
 
+    @override
     def look(self, facts: Facts, round_: int) -> tuple[int, ...]:
-        """See Keys."""
         return (
             round_ - facts.round,
             round_ - facts.high_qc_round,
@@ -192,16 +195,16 @@ class DiemBftKeys(Keys):
             facts.tc_high >= 0,
         )
 
+    @override
     def certified(self, facts: Facts) -> bytes:
-        """See Keys."""
         return facts.high_qc
 
+    @override
     def summary(self, nodes: Sequence[Facts], step: Step) -> Summary | None:
-        """See Keys."""
         return summary(self.system.cast, self.rules, self._registry, nodes, step)
 
+    @override
     def rebuild(self, summary: Summary, leader: int) -> Rebuilt | None:
-        """See Keys."""
         return rebuild(self.system, self.rules, summary, leader)
 
 

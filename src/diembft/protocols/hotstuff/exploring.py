@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from typing_extensions import override
+
 from diembft.protocols.cast import Cast
 from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
 from diembft.protocols.hotstuff.messages import QC, TC, Block, Message, News, Proposal, Timeout, Vote
@@ -20,22 +22,22 @@ from diembft.protocols.states import NodeState
 
 
 class ChainedExploring(Exploring):
-    """See Exploring. `make` makes the nodes of a cast."""
+    """Explores a variant of chained HotStuff. `make` makes the nodes of a cast."""
 
     def __init__(self, make: Callable[[Cast, tuple[str, ...]], System], chain: int) -> None:
         self._make = make
         self._chain = chain
 
+    @override
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
-        """See Exploring."""
         return self._make(cast, bugs)
 
+    @override
     def keys(self, system: System, bugs: tuple[str, ...], *, crashes: bool) -> ChainKeys:
-        """See Exploring."""
         return ChainKeys(system.cast, Rule(self._chain), view_of, parent_of)
 
+    @override
     def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
-        """See Exploring."""
         match message:
             case Proposal(block=block):
                 return (0, block.round)
@@ -48,19 +50,19 @@ class ChainedExploring(Exploring):
             case _:
                 assert_never(message)
 
+    @override
     def root(self, replica: Replica) -> Block:
-        """See Exploring."""
         return replica.root
 
+    @override
     def has_committed(self, replica: Replica, block: bytes) -> bool:
-        """See Exploring."""
         committed = replica.root
         while committed.round and committed.id != block:
             committed = committed.parent
         return committed.id == block
 
+    @override
     def certificates(self, replica: Replica) -> tuple[QC | TC, ...]:
-        """See Exploring."""
         return (replica.high_qc,) if replica.tc is None else (replica.high_qc, replica.tc)
 
 

@@ -177,19 +177,19 @@ class Listed(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """See Source."""
+        """How many there are."""
         return len(self.listed)
 
     def scenarios(self, start: int, count: int) -> Iterator[Scenario]:
-        """See Source."""
+        """Those of a range."""
         return iter(self.listed[start : start + count])
 
     def part(self, start: int, count: int) -> Listed:
-        """See Source."""
+        """Those of a range, as a list of its own."""
         return Listed(self.listed[start : start + count])
 
     def digest(self) -> str:
-        """See Source."""
+        """A digest of all of them."""
         return blake2b(_encoder.encode(self.listed), digest_size=16).hexdigest()
 
 
@@ -206,18 +206,18 @@ class Ranged(Struct, frozen=True):
     canonical: bool = False
 
     def scenarios(self, start: int, count: int) -> Iterator[Scenario]:
-        """See Source. With `canonical` there may be fewer."""
+        """Those of a range within this one; with `canonical` there may be fewer."""
         count = min(count, self.count - start)
         for rank in self.space.ranks(self.start + start, count, seed=self.seed, canonical=self.canonical):
             yield self.space.scenario(rank)
 
     def part(self, start: int, count: int) -> Ranged:
-        """See Source."""
+        """A range within this one, as one of its own."""
         count = min(count, self.count - start)
         return Ranged(self.space, self.start + start, count, self.seed, self.canonical)
 
     def digest(self) -> str:
-        """See Source."""
+        """A digest of the space and of all that says which of its scenarios these are."""
         return blake2b(_encoder.encode(self), digest_size=16).hexdigest()
 
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from itertools import permutations, zip_longest
 from typing import NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.states import NodeState, Summary
 from diembft.twins.exhaustion.engine import Engine, State, Successor, digest
 from diembft.twins.exhaustion.search import Path_, Question
@@ -71,8 +73,8 @@ class CoarseEngine(Engine):
         super().__init__(engine.world, model)
         self.coarsen = setting.coarsen
 
+    @override
     def key(self, state: State) -> Hashable:
-        """See Engine."""
         if self.coarsen is exact:
             return super().key(state)
         found = self.summary(state)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from typing_extensions import override
+
 from diembft.errors import InputError
 from diembft.machine.effects import Commit
 from diembft.machine.events import Started, Timer, TimerFired
@@ -227,8 +229,8 @@ class RecordedGroup(Group):
         self.recorder.sent(sender, to, message)
         super()._emit(sender, to, message)
 
+    @override
     def send(self, sender: int, to: int, message: Message) -> None:
-        """See Group."""
         waiting, begun = len(self.held[sender]), len(self.layer)
         super().send(sender, to, message)
         if len(self.held[sender]) > waiting:
@@ -247,28 +249,28 @@ class RecordedGroup(Group):
         else:
             self.recorder.dropped(sender, message, reached, "partition")
 
+    @override
     def hand_over(self, sender: int, node: int, message: Message) -> Effects:
-        """See Group."""
         self.recorder.layer(self.layers)
         self._delivery = (sender, message)
         return super().hand_over(sender, node, message)
 
+    @override
     def crash(self) -> None:
-        """See Group."""
         for node in self.replicas:
             self.recorder.crashed(node)
         super().crash()
 
+    @override
     def step(self, node: int, event: Event) -> Effects:
-        """See Group."""
         if isinstance(event, TimerFired):
             self.recorder.layer(self.layers)
             self._delivery = None
             self.recorder.fired(node, event.timer, event.round)
         return super().step(node, event)
 
+    @override
     def carry_out(self, node: int, effects: Effects) -> None:
-        """See Group."""
         sender, message = self._delivery or (None, None)
         self.recorder.stepped(node, self.replicas[node], effects, sender, message)
         super().carry_out(node, effects)

@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, TIMEOUT, VOTE
 from diembft.protocols.states import NodeState, Sets, moved
 from diembft.twins.runs.world import Fault, Group, World
@@ -117,7 +119,7 @@ def _crash(choice: Choice) -> tuple[Phase, ...]:
     return () if choice.crash is None else (Phase(CRASH, ((choice.crash,),)),)
 
 
-class Barrier:
+class Barrier(Model):
     """One partition a round (see the module)."""
 
     name = "barrier"
@@ -127,12 +129,12 @@ class Barrier:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         return (*_crash(choice), Phase(WHOLE, choice.partition))
 
 
-class TwoPhase:
+class TwoPhase(Model):
     """One partition for proposals and votes, one for timeouts (see the module)."""
 
     name = "two-phase"
@@ -142,8 +144,8 @@ class TwoPhase:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         timeouts = choice.timeout_partition
         assert timeouts is not None, "because every choice of this model has two partitions"
         if not choice.early:
@@ -161,7 +163,7 @@ class TwoPhase:
         )
 
 
-class Lazy:
+class Lazy(Model):
     """No barrier between rounds (see the module)."""
 
     name = "lazy"
@@ -171,8 +173,8 @@ class Lazy:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         return (
             *_crash(choice),
             Phase(NEW_PROPOSALS, choice.partition),

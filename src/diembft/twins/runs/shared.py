@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
 from diembft.twins.runs.record import Record
 from diembft.twins.runs.routes import LEADER, Routes
@@ -68,7 +70,7 @@ class Tally:
 
 
 class SharedExecution(Execution):
-    """See the module. The system must be of its graph alone."""
+    """An execution that can be paused and forked. The system must be of its graph alone."""
 
     pauses = True
 
@@ -127,8 +129,8 @@ class SharedExecution(Execution):
         copy.sendings = self.sendings.copy()
         return copy
 
+    @override
     def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
-        """See Execution."""
         local = self._locals[node]
         variants = local.steps.get(event)
         if variants is None:
@@ -155,8 +157,8 @@ class SharedExecution(Execution):
         self.tally.steps += 1
         return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
 
+    @override
     def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
-        """See Execution."""
         if not receivers:
             return 0
         ask = Ask(round_, kind, node, receivers)

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
@@ -93,8 +94,9 @@ class _Keeper(Numbering):
 
     # --- blocks
 
+    @override
     def number(self, block: bytes, round_: int) -> int:
-        """See Numbering; new ones get theirs, and their ancestors before them."""
+        """New blocks get their numbers, and their ancestors before them."""
         known = self.numbers.get(block)
         if known is not None:
             return known
@@ -106,13 +108,13 @@ class _Keeper(Numbering):
         number = self.numbers[block] = len(self.rows)
         return number
 
+    @override
     def named(self, block: bytes) -> int:
-        """See Numbering."""
         known = self.blocks.get(block)
         return self.number(block, 0 if known is None else known.round)
 
+    @override
     def known(self) -> Mapping[bytes, int]:
-        """See Numbering."""
         return self.numbers
 
     # --- messages

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
+from typing_extensions import override
 
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
@@ -47,27 +48,27 @@ class TraceObserver(Observer):
     def _members(self, mask: int) -> tuple[str, ...]:
         return tuple([name for node, name in enumerate(self._names) if mask >> node & 1])
 
+    @override
     def sent(self, tick: int, node: int, number: int, to: int, message: Any) -> None:
-        """See Observer."""
         shown = self._showing.message(message, self._identity[node])
         self.records.append(records.Sent(self._at(tick), self._names[node], number, self._members(to), shown))
 
+    @override
     def dropped(self, tick: int, number: int, receivers: int, reason: str) -> None:
-        """See Observer."""
         for name in self._members(receivers):
             self.records.append(records.Dropped(self._at(tick), number, name, reason))
 
+    @override
     def delivered(self, tick: int, node: int, number: int, effects: Sequence[Any]) -> None:
-        """See Observer."""
         rejected, ignored = self._showing.refusals(effects)
         self.records.append(records.Delivered(self._at(tick), self._names[node], number, rejected, ignored))
 
+    @override
     def fired(self, tick: int, node: int, timer: Timer, round_: int) -> None:
-        """See Observer."""
         self.records.append(records.Fired(self._at(tick), self._names[node], timer.value, round_))
 
+    @override
     def stepped(self, tick: int, node: int, replica: Replica, effects: Sequence[Any]) -> None:
-        """See Observer."""
         at, name = self._at(tick), self._names[node]
         for effect in effects:
             record = self._effect(at, name, effect)
@@ -78,13 +79,13 @@ class TraceObserver(Observer):
             self._states[node] = state
             self.records.append(records.State(at, name, *state))
 
+    @override
     def crashed(self, tick: int, node: int) -> None:
-        """See Observer."""
         self._states[node] = ()
         self.records.append(records.Crashed(self._at(tick), self._names[node]))
 
+    @override
     def restarted(self, tick: int, node: int) -> None:
-        """See Observer."""
         self.records.append(records.Restarted(self._at(tick), self._names[node]))
 
     def _effect(self, at: float, name: str, effect: Any) -> Record | None:

@@ -40,7 +40,7 @@ class Timeout(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """See the module. Nodes are numbers; lists are in order of time."""
+    """What one execution sent and committed, sorted. Nodes are numbers; lists are in order of time."""
 
     votes: list[Vote]
     timeouts: list[Timeout]

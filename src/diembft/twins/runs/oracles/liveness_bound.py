@@ -19,7 +19,7 @@ UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no synchronous round with correct 
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
-    """See the module."""
+    """Whether each such block was committed by all within the bound, and no other of its round."""
     rounds = judged_rounds(terms)
     entries = correct_entries(facts, terms)
     commits = {node: _by_round(facts.commits.get(node, ())) for node in terms.judged}
