@@ -17,7 +17,7 @@ from diembft.distalgo.runtime.launch import ADAPTED, Run, end_session, launch, w
 from diembft.judge.invariants import check
 from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import Reason
+from diembft.testcase.outcome import CaseReason
 from diembft.testcase.workload import client_plans
 from diembft.trace.files import read_trace
 from diembft.trace.records import Committed, Header, Record
@@ -201,7 +201,7 @@ def executed_by_the_longest(records: Iterable[Record], byzantine: tuple[int, ...
     return max(chains.values(), key=len, default=[])
 
 
-def kinds(reasons: tuple[Reason, ...]) -> list[str]:
+def kinds(reasons: tuple[CaseReason, ...]) -> list[str]:
     return sorted({reason.kind for reason in reasons})
 
 

@@ -25,7 +25,7 @@ from diembft.messages.types import (
 )
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.record import Committed, Ending, Entered, Record, Restarted, Sent, cast_of
 from diembft.twins.scenarios.scenario import Round, Scenario, whole_round
 
@@ -141,9 +141,9 @@ def judged(hand: Hand, played: Scenario | None = None, ending: Ending = Ending.C
     return judge(hand.record(ending), terms(played or scenario(suffix=3)))
 
 
-def outcomes(judgement: Judgement) -> dict[str, Outcome]:
+def verdicts(judgement: Judgement) -> dict[str, Verdict]:
     """By oracle."""
-    return {finding.oracle: finding.outcome for finding in judgement.findings}
+    return {finding.oracle: finding.verdict for finding in judgement.findings}
 
 
 def violated(judgement: Judgement) -> set[str]:

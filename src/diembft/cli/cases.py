@@ -16,7 +16,7 @@ from diembft.host.assembly import Crypto
 from diembft.simulation.run_case import CaseFigures, CaseResult, run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import Verdict
+from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import write_trace
 
 Seed = int | float
@@ -39,7 +39,7 @@ class Task(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """What came of it."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     seed: Seed
     failure_seed: Seed

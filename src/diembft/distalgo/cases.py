@@ -23,7 +23,7 @@ from diembft.messages.types import TimeoutMsg
 from diembft.simulation.run_case import Account, CaseFigures
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load
-from diembft.testcase.outcome import Reason, Verdict, judge
+from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
 
@@ -95,7 +95,7 @@ class Job(NamedTuple):
 class Result(Struct, frozen=True):
     """What came of a run."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     """`virtual_s` is real time here."""
     real_s: float
@@ -166,7 +166,7 @@ def conclude(job: Job, completed: Mapping[str, int]) -> Result:
     verdict = judge(
         plan.case,
         [account.outcome(client, completed[client.client]) for client in plan.client_plans],
-        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
     figures = counts.figures(account.longest)

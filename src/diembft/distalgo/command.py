@@ -21,7 +21,7 @@ from diembft.errors import InputError
 from diembft.host.assembly import Crypto
 from diembft.simulation.run_case import CaseFigures
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import Verdict
+from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import read_trace
 from diembft.trace.records import Record
 from diembft.twins.scenarios.scenario import Scenario
@@ -40,7 +40,7 @@ BAD_INPUT: Final = 2
 class CaseRun(NamedTuple):
     """A run of a test case: as `simulation.run_case.CaseResult`, and the folder with its logs, ledgers and trace."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     real_s: float
     trace: tuple[Record, ...]

@@ -27,7 +27,7 @@ from diembft.faults.registry import BUGS
 from diembft.host.assembly import Crypto
 from diembft.protocols.diembft.protocol import DIEMBFT
 from diembft.protocols.diembft.system import DiemBftSystem
-from diembft.twins.runs import judging as verdict
+from diembft.twins.runs import judging
 from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import Ending, Record
@@ -220,7 +220,7 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
         record = execution.run()
     except _OutOfTime:
         record = execution.record._replace(ending=Ending.TIMED_OUT, end=execution.now)
-    judgement = verdict.judge(record, verdict.terms(scenario, delayed=terms.delayed, crypto=terms.crypto))
+    judgement = judging.judge(record, judging.terms(scenario, delayed=terms.delayed, crypto=terms.crypto))
     result = _result(terms, scenario, judgement, monotonic() - began_s)
     log.info("%s", result.told)
     return result

@@ -27,7 +27,7 @@ from diembft.simulation.watch import Watch
 from diembft.testcase.case import FailureRule, Rounds, TestCase
 from diembft.testcase.case import SetAttribute as SetsAttribute
 from diembft.testcase.failures import UNTOUCHED, FailureRules
-from diembft.testcase.outcome import ClientOutcome, Reason, Verdict, judge
+from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, judge
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Committed, Ended, Header, Record, SetAttribute
@@ -58,7 +58,7 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     """The verdict on one run of a test case, and what it amounted to."""
 
     case: TestCase
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     real_s: float
     trace: tuple[Record, ...]
@@ -103,7 +103,7 @@ def run_case(
     verdict = judge(
         case,
         [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
-        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
     figures = CaseFigures(

@@ -27,7 +27,7 @@ from diembft.twins.campaigns.campaign import (
 )
 from diembft.twins.campaigns.workers import Inline
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
@@ -71,7 +71,7 @@ def test_liveness_that_is_promised_and_undecided_is_not_as_expected() -> None:
     judgement = run(scenario)
     findings = tuple(
         [
-            msgspec.structs.replace(f, outcome=Outcome.UNDECIDED) if f.oracle.startswith("liveness") else f
+            msgspec.structs.replace(f, verdict=Verdict.UNDECIDED) if f.oracle.startswith("liveness") else f
             for f in judgement.findings
         ]
     )

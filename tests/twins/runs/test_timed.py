@@ -470,7 +470,7 @@ def shape(record: Record) -> object:
 
 
 def told(judgement: Judgement) -> list[tuple[str, str, str]]:
-    return [(finding.oracle, finding.outcome.value, finding.detail) for finding in judgement.findings]
+    return [(finding.oracle, finding.verdict.value, finding.detail) for finding in judgement.findings]
 
 
 def test_an_execution_does_not_depend_on_those_before_it() -> None:

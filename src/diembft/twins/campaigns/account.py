@@ -29,7 +29,7 @@ from diembft.messages.types import (
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.runs.judging import Judgement
-from diembft.twins.runs.oracles.terms import Finding, Outcome
+from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_round, format_scenario
 
@@ -243,10 +243,10 @@ class _Teller:
 
     def tell_finding(self, finding: Finding) -> list[Text]:
         """What an oracle says, with what shows it; nothing if its property just held."""
-        if finding.outcome is Outcome.HELD and not finding.detail:
+        if finding.verdict is Verdict.HELD and not finding.detail:
             return []
-        style = {Outcome.HELD: HEARD, Outcome.VIOLATED: VIOLATED, Outcome.UNDECIDED: QUIET}[finding.outcome]
-        lines = [Text.assemble((f"{finding.outcome.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
+        style = {Verdict.HELD: HEARD, Verdict.VIOLATED: VIOLATED, Verdict.UNDECIDED: QUIET}[finding.verdict]
+        lines = [Text.assemble((f"{finding.verdict.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
         for certificate in finding.certificates:
             if isinstance(certificate, QC | TC):
                 lines.append(Text.assemble("    ", *self.certificate(certificate)))

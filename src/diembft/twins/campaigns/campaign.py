@@ -29,7 +29,7 @@ from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.twins.campaigns.workers import is_breakdown
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.prefixes import Sharing
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
@@ -296,7 +296,7 @@ def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Mann
         as_expected=bool(violations) if must_fail else not violations and not unkept,
         ending=judgement.ending.name.lower(),
         violations=violations,
-        undecided=tuple([f.oracle for f in judgement.findings if f.outcome is Outcome.UNDECIDED]),
+        undecided=tuple([f.oracle for f in judgement.findings if f.verdict is Verdict.UNDECIDED]),
         unkept=unkept,
         bugs=scenario.bugs,
     )

@@ -23,7 +23,7 @@ from typing_extensions import override
 from diembft.protocols.states import NodeState, Summary
 from diembft.twins.exhaustion.engine import Engine, State, Successor, digest
 from diembft.twins.exhaustion.search import Path_, Question
-from diembft.twins.runs.models import Choice, Kind, Outcome, collector_of, renamed, run_phase
+from diembft.twins.runs.models import Choice, Kind, PhaseOutcome, collector_of, renamed, run_phase
 from diembft.twins.runs.world import World
 
 Coarsening: TypeAlias = Callable[[Summary], Summary]
@@ -130,7 +130,7 @@ class Unreduced(CoarseEngine):
 
     def _evaluate(
         self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
-    ) -> tuple[tuple[int, ...], Outcome]:
+    ) -> tuple[tuple[int, ...], PhaseOutcome]:
         collector = collector_of(self.world, choice.leader, members)
         call = (state, members, before, kind, collector, choice.reverse)
         known = self._outcomes.get(call)

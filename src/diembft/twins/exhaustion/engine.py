@@ -20,7 +20,7 @@ from diembft.twins.runs.models import (
     Choice,
     Kind,
     Lazy,
-    Outcome,
+    PhaseOutcome,
     TwoPhase,
     collector_of,
     renamed,
@@ -31,7 +31,7 @@ from diembft.twins.runs.world import Fault, World
 MAX_OUTCOMES = 400_000
 """How many outcomes of groups are remembered: about 1 kB each."""
 
-IDLE = Outcome((), (), ())
+IDLE = PhaseOutcome((), (), ())
 """Nothing happened."""
 
 
@@ -66,7 +66,7 @@ class Engine:
         self._facts: list[Any] = []
         self._known: dict[Hashable, int] = {}
         self._keys = world.exploring.keys(world.system, world.bugs, crashes=world.crashes)
-        self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
+        self._outcomes: dict[Hashable, tuple[tuple[int, ...], PhaseOutcome]] = {}
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
         self._states: dict[Summary, State | None] = {}
@@ -129,7 +129,7 @@ class Engine:
 
     def _successors(self, state: State, skipped: frozenset[int], moved: tuple[int, ...] | None) -> Iterator[Successor]:
         seen: set[Hashable] = set()
-        phases: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] = {}
+        phases: dict[Hashable, tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]] = {}
         for index, choice in enumerate(self.model.choices):
             if index in skipped:
                 continue
@@ -184,7 +184,7 @@ class Engine:
         self,
         state: State,
         choice: Choice,
-        known: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] | None = None,
+        known: dict[Hashable, tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]] | None = None,
     ) -> tuple[State, tuple[Fault, ...]]:
         """One step; `known` are phases of other choices in this state, which begin alike."""
         numbers = state.nodes
@@ -206,7 +206,7 @@ class Engine:
 
     def _phase(
         self, state: State, numbers: tuple[int, ...], kind: Kind, sets: Sets, choice: Choice
-    ) -> tuple[tuple[int, ...], tuple[Outcome, ...]]:
+    ) -> tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]:
         """The nodes after a phase, and the outcomes of sets in which there is something to tell."""
         nodes = list(numbers)
         outcomes = []
@@ -221,7 +221,7 @@ class Engine:
 
     def _evaluate(
         self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
-    ) -> tuple[tuple[int, ...], Outcome]:
+    ) -> tuple[tuple[int, ...], PhaseOutcome]:
         # Who leads matters while proposals pass; the order of what goes to added copies, where some are among others.
         world = self.world
         reverse = choice.reverse and len(members) > 1 and members[-1] >= world.n

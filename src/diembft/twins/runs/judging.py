@@ -10,7 +10,7 @@ from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, terms_of
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, terms_of
 from diembft.twins.runs.record import Ending, Record
 from diembft.twins.runs.timed import Observer, execute
 from diembft.twins.scenarios.scenario import Scenario
@@ -30,12 +30,12 @@ class Judgement(NamedTuple):
     @property
     def violations(self) -> tuple[Finding, ...]:
         """The findings of violated oracles."""
-        return tuple([finding for finding in self.findings if finding.outcome is Outcome.VIOLATED])
+        return tuple([finding for finding in self.findings if finding.verdict is Verdict.VIOLATED])
 
     @property
     def undecided(self) -> tuple[str, ...]:
         """The names of the oracles that could not tell."""
-        return tuple([finding.oracle for finding in self.findings if finding.outcome is Outcome.UNDECIDED])
+        return tuple([finding.oracle for finding in self.findings if finding.verdict is Verdict.UNDECIDED])
 
     @property
     def breaks_promise(self) -> bool:

@@ -45,7 +45,7 @@ class Choice(NamedTuple):
     """A correct node that crashes in the step, and comes up at once."""
 
 
-class Outcome(NamedTuple):
+class PhaseOutcome(NamedTuple):
     """What one set of nodes comes to in one phase."""
 
     states: tuple[NodeState, ...]
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
     """Whether it may depend on who leads the next round."""
 
 
-Action: TypeAlias = Literal["deliver", "timers", "crash"]
+PhaseAction: TypeAlias = Literal["deliver", "timers", "crash"]
 """Deliver until nothing is under way; fire the timers of all that are in the round; crash and come up again."""
 
 
@@ -69,7 +69,7 @@ class Kind(NamedTuple):
     """What happens in a phase, whoever talks in it. Kinds of one name are one kind."""
 
     name: str
-    actions: tuple[Action, ...]
+    actions: tuple[PhaseAction, ...]
     leads: bool = True
     """Whether the leader of the step's round is known; otherwise nobody proposes in it any more."""
     collects: bool = True
@@ -100,7 +100,7 @@ class Phase(NamedTuple):
     sets: Sets
 
 
-class Model(Protocol):
+class NetworkModel(Protocol):
     """A network model."""
 
     name: str
@@ -119,7 +119,7 @@ def _crash(choice: Choice) -> tuple[Phase, ...]:
     return () if choice.crash is None else (Phase(CRASH, ((choice.crash,),)),)
 
 
-class Barrier(Model):
+class Barrier(NetworkModel):
     """One partition a round (see the module)."""
 
     name = "barrier"
@@ -134,7 +134,7 @@ class Barrier(Model):
         return (*_crash(choice), Phase(WHOLE, choice.partition))
 
 
-class TwoPhase(Model):
+class TwoPhase(NetworkModel):
     """One partition for proposals and votes, one for timeouts (see the module)."""
 
     name = "two-phase"
@@ -163,7 +163,7 @@ class TwoPhase(Model):
         )
 
 
-class Lazy(Model):
+class Lazy(NetworkModel):
     """No barrier between rounds (see the module)."""
 
     name = "lazy"
@@ -202,7 +202,7 @@ def run_phase(
     *,
     reverse: bool,
     make_group: Callable[..., Group] = Group,
-) -> Outcome:
+) -> PhaseOutcome:
     """Let the nodes of one set go through one phase of step `round_`, which `leader` leads.
 
     `collector`: see `collector_of`.
@@ -236,7 +236,7 @@ def run_phase(
     collected = kind.collects and (
         group.votes or any(replica.current_round > round_ for replica in group.replicas.values())
     )
-    return Outcome(
+    return PhaseOutcome(
         tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults), group.orders, collected
     )
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from diembft.twins.runs.oracles import agreement
 from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "accountability"
-NO_RULE = Finding(NAME, Outcome.UNDECIDED, "not judged for this protocol")
-BUGS = Finding(NAME, Outcome.UNDECIDED, "not judged with planted bugs")
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "agreement was not violated")
+NO_RULE = Finding(NAME, Verdict.UNDECIDED, "not judged for this protocol")
+BUGS = Finding(NAME, Verdict.UNDECIDED, "not judged with planted bugs")
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "agreement was not violated")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -25,16 +25,16 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     if terms.bugs:
         return BUGS
     broken = agreement.judge(facts, terms)
-    if broken.outcome is not Outcome.VIOLATED:
+    if broken.verdict is not Verdict.VIOLATED:
         return UNDECIDED
     culprits = culprits_of(facts, terms)
     names = ", ".join(terms.cast.names_of(sorted(culprits))) or "nobody"
     signed = tuple([message for pair in culprits.values() for message in pair])
-    outcome = Outcome.HELD if len(culprits) > terms.cast.f else Outcome.VIOLATED
+    verdict = Verdict.HELD if len(culprits) > terms.cast.f else Verdict.VIOLATED
     return Finding(
         NAME,
-        outcome,
-        f"the signatures convict {names}, which is {'' if outcome is Outcome.HELD else 'not '}f + 1",
+        verdict,
+        f"the signatures convict {names}, which is {'' if verdict is Verdict.HELD else 'not '}f + 1",
         broken.round,
         terms.cast.names_of(sorted(culprits)),
         (),

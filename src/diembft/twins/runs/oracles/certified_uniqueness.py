@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from diembft.twins.runs.oracles.facts import Facts, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, listed, names
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, listed, names
 
 NAME = "certified_uniqueness"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -29,7 +29,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             first, second = list(blocks.values())[:2]
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"two blocks of round {round_} are certified",
                 round_,
                 names(terms, {facts.qcs[first], facts.qcs[second]}),
@@ -40,7 +40,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
                 qc = next(iter(blocks.values()))
                 return Finding(
                     NAME,
-                    Outcome.VIOLATED,
+                    Verdict.VIOLATED,
                     f"a block of round {round_} is certified, and {listed(names(terms, voters))} voted for another",
                     round_,
                     names(terms, voters),

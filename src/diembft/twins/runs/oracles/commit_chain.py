@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from diembft.protocols.interface import Link
 from diembft.protocols.interface import Vote as VoteTold
 from diembft.twins.runs.oracles.facts import Facts, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, names
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, names
 
 NAME = "commit_chain"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -46,7 +46,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             both = {**voters[above], **voters[block]}
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"f + 1 correct replicas committed the block of round {second.round}, and f + 1 that of round "
                 f"{first.round}, which does not extend it",
                 first.round,

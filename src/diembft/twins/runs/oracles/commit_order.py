@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 from diembft.twins.runs.record import Committed
 
 NAME = "commit_order"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -34,4 +34,4 @@ def _violated(facts: Facts, wrong: Committed, node: int, terms: Terms) -> Findin
     else:
         parent_round = facts.blocks[wrong.block.id].parent_round
         detail = f"{name} committed the block of round {round_} without its parent, of round {parent_round}"
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (wrong.certificate,))
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, (name,), (wrong.certificate,))

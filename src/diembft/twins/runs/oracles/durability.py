@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "durability"
-HELD = Finding(NAME, Outcome.HELD)
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no correct replica was restarted")
+HELD = Finding(NAME, Verdict.HELD)
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "no correct replica was restarted")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -65,4 +65,4 @@ def _contradiction(
 
 
 def _violated(detail: str, round_: int, name: str, before: Vote | Timeout, after: Vote | Timeout) -> Finding:
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (), (before.message, after.message))
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, (name,), (), (before.message, after.message))

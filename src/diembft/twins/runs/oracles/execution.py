@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 from diembft.twins.runs.record import Committed
 
 NAME = "execution"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -28,4 +28,4 @@ def judge(facts: Facts, terms: Terms) -> Finding:
 
 def _violated(terms: Terms, node: int, commit: Committed, what: str) -> Finding:
     name = terms.cast.names[node]
-    return Finding(NAME, Outcome.VIOLATED, f"{name} {what}", commit.block.round, (name,), (commit.certificate,))
+    return Finding(NAME, Verdict.VIOLATED, f"{name} {what}", commit.block.round, (name,), (commit.certificate,))

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, judged_rounds
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, judged_rounds
 from diembft.twins.runs.record import Committed
 
 NAME = "liveness_bound"
-HELD = Finding(NAME, Outcome.HELD)
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no synchronous round with correct leaders was entered")
+HELD = Finding(NAME, Verdict.HELD)
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "no synchronous round with correct leaders was entered")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -72,4 +72,4 @@ def _by_round(commits: Sequence[Committed]) -> dict[int, Committed]:
 
 
 def _violated(terms: Terms, round_: int, detail: str, nodes: tuple[int, ...]) -> Finding:
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, terms.cast.names_of(nodes))
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, terms.cast.names_of(nodes))
