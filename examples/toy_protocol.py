@@ -272,10 +272,10 @@ def length(block: Block) -> int:
 def view(state: NodeState) -> NodeView:
     """What of a node can still matter: its longest chain, whether it voted, its proposal, and the vote for that."""
     node: Node = state.replica
-    extended = tuple([parent(message.block) for _, message in state.held])
-    held = tuple([(type(message).__name__, message.block.round) for _, message in state.held])
+    extended = tuple([parent(message.block) for _, message in state.kept])
+    kept = tuple([(type(message).__name__, message.block.round) for _, message in state.kept])
     voted = (node.voted >= node.current_round,)
-    return NodeView(node.current_round, node.final, node.longest.block, None, voted, held, extended)
+    return NodeView(node.current_round, node.final, node.longest.block, None, voted, kept, extended)
 
 
 class Streamlet(interface.UnderTest):

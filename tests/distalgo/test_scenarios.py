@@ -19,7 +19,7 @@ from diembft.distalgo.scenarios import (
 from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
 from diembft.errors import InputError
 from diembft.messages.types import Relay
-from diembft.twins.runs import judging as verdict
+from diembft.twins.runs import judging
 from diembft.twins.scenarios.files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.scenario import Scenario
 
@@ -53,7 +53,7 @@ def test_the_verdict_is_that_of_the_simulator(file: Path) -> None:
     for scenario in read_scenarios(file):
         nodes = Nodes(scenario)
         result = execute(terms(), scenario, nodes.ask)
-        judgement = verdict.run(scenario, crypto="ed25519")
+        judgement = judging.run(scenario, crypto="ed25519")
         assert result.violated == {finding.oracle: finding.detail for finding in judgement.violations}
         assert result.undecided == judgement.undecided
         assert result.ending == judgement.ending.value

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from diembft.protocols.cast import Cast
-from diembft.protocols.interface import Block, Keys
+from diembft.protocols.interface import Block, StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
@@ -43,7 +43,7 @@ class NodeView(NamedTuple):
     """A block that what it votes for must extend, or be higher than; None if there is none."""
     flags: tuple[Hashable, ...]
     """What matters while it acts, without names of replicas, rounds or blocks."""
-    held: tuple[tuple[Any, ...], ...] = ()
+    kept: tuple[tuple[Any, ...], ...] = ()
     """What it has sent and waits: for each message flags, and last the round."""
     extended: tuple[Any, ...] = ()
     """The certified blocks in these messages."""
@@ -59,7 +59,7 @@ class Rule(NamedTuple):
     above: int = 0
 
 
-class Row(NamedTuple):
+class ChainLink(NamedTuple):
     """How a named block hangs together with the others. Ranks count from 1, by round; 0 is the base."""
 
     below: int
@@ -74,7 +74,7 @@ class Row(NamedTuple):
     """Its measure, as far as it is above that of the base."""
 
 
-class Entry(NamedTuple):
+class ChainEntry(NamedTuple):
     """A node in a summary."""
 
     leads: bool
@@ -82,11 +82,11 @@ class Entry(NamedTuple):
     flags: tuple[Hashable, ...]
     high: int
     lock: int
-    held: tuple[tuple[Any, ...], ...]
+    kept: tuple[tuple[Any, ...], ...]
     extended: tuple[int, ...]
 
 
-class ChainKeys(Keys):
+class ChainKeys(StateKeys):
     """Keys by what `view` says of a node; `parent` gives the parent of a block that is not genesis.
 
     `measure`, if blocks are compared by something else than their rounds, is that: their length, for instance.
@@ -116,7 +116,7 @@ class ChainKeys(Keys):
 
     @override
     def exact(self, state: NodeState) -> Hashable:
-        return (state.replica.state_key(), state.held, state.signed)
+        return (state.replica.state_key(), state.kept, state.signed)
 
     @override
     def facts(self, state: NodeState) -> NodeView:
@@ -153,12 +153,12 @@ class ChainKeys(Keys):
         def age(block: Any) -> int:
             return step.round - block.round if step.round - block.round <= oldest else 0
 
-        def row(block: Any) -> Row:
+        def row(block: Any) -> ChainLink:
             parent = below = self._parent(block)
             while below.id not in rank:
                 below = self._parent(below)
             decides = block if self._rule.above else parent
-            return Row(
+            return ChainLink(
                 rank[below.id],
                 below.id == parent.id,
                 block.id in looked_at and parent.round + 1 == block.round and not self._extends(committed, decides),
@@ -171,13 +171,13 @@ class ChainKeys(Keys):
 
         entries = tuple(
             [
-                Entry(
+                ChainEntry(
                     self._cast.identity[node] == step.leader,
                     stage,
                     view.flags if stage else (),
                     rank_of(view.high),
                     rank_of(view.lock),
-                    tuple([(*flags, step.round - of_round) for *flags, of_round in view.held]),
+                    tuple([(*flags, step.round - of_round) for *flags, of_round in view.kept]),
                     tuple([rank_of(block) for block in view.extended]),
                 )
                 for node, (view, stage) in enumerate(zip(nodes, stages, strict=True))

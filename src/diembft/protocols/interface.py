@@ -294,7 +294,7 @@ class Sharing(Protocol):
 # --- exhaustion (optional)
 
 
-class Keys(Protocol):
+class StateKeys(Protocol):
     """What an exploration of one system knows of the states that it met, and their keys."""
 
     def settle(self, replica: Any, *, settles: bool) -> None:
@@ -342,7 +342,7 @@ class Exploring(Protocol):
         """The nodes of a cast whose faulty replicas come first, without limits that a long run could meet."""
         ...
 
-    def keys(self, system: Any, bugs: tuple[str, ...], *, crashes: bool) -> Keys:
+    def keys(self, system: Any, bugs: tuple[str, ...], *, crashes: bool) -> StateKeys:
         """For one exploration; `crashes`: correct nodes may crash, so that what is durable matters."""
         ...
 

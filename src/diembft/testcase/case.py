@@ -97,7 +97,7 @@ class TestCase(Struct, frozen=True, kw_only=True):
     drawn_seeds: tuple[str, ...] = ()
     """Which of the seeds (`seed`, `failure_seed`) the file left out, so that they were drawn: report them."""
     expect_failure: str | None = None
-    """The kind of failure (`verdict.Reason.kind`) that the case must show in order to pass; None: none."""
+    """The kind of failure (`outcome.CaseReason.kind`) that the case must show in order to pass; None: none."""
 
     @property
     def max_faulty(self) -> int:

@@ -15,11 +15,11 @@ from diembft.consensus.verification import Verifier
 from diembft.faults.registry import plant
 from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
 from diembft.protocols.cast import Cast
-from diembft.protocols.diembft.canonical import Facts, Registry, Rules, summary, tc_high
+from diembft.protocols.diembft.canonical import BlockRegistry, NodeFacts, Rules, summary, tc_high
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
-from diembft.protocols.interface import Exploring, Keys
-from diembft.protocols.states import Held, NodeState, Rebuilt, Step, Summary
+from diembft.protocols.interface import Exploring, StateKeys
+from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15
 """For limits of the core that no model shall meet."""
@@ -126,7 +126,7 @@ def _qc(qc: QC) -> int:
     return qc.vote_info.round
 
 
-class DiemBftKeys(Keys):
+class DiemBftKeys(StateKeys):
     """The keys of DiemBFT's states; what goes into them is in `canonical`."""
 
     def __init__(self, system: DiemBftSystem, *, crashes: bool) -> None:
@@ -138,7 +138,7 @@ class DiemBftKeys(Keys):
         )
         self.rules = Rules(system.planting, crashes, commits_otherwise)
         self._certified: set[bytes] = set()
-        self._registry = Registry()
+        self._registry = BlockRegistry()
 
     @override
     def settle(self, replica: Replica, *, settles: bool) -> None:
@@ -169,7 +169,7 @@ class DiemBftKeys(Keys):
             pacemaker.last_round_tc and pacemaker.last_round_tc.round,
             tc_high(pacemaker.tc_for(tree.high_qc)),
             tuple([message.block.id for message in replica.proposals.values()]),
-            tuple([_held_key(held) for held in state.held]),
+            tuple([_kept_key(kept) for kept in state.kept]),
             safety.voted_id if self.rules.planting else None,
             (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
             state.signed,
@@ -178,14 +178,14 @@ class DiemBftKeys(Keys):
     @override
     def exact(self, state: NodeState) -> Hashable:
         replica: Replica = state.replica
-        return (replica.mempool.state_key(), replica.state_key(), state.held, state.durable, state.signed)
+        return (replica.mempool.state_key(), replica.state_key(), state.kept, state.durable, state.signed)
 
     @override
-    def facts(self, state: NodeState) -> Facts:
+    def facts(self, state: NodeState) -> NodeFacts:
         return self._registry.facts(state, crashes=self.rules.crashes)
 
     @override
-    def look(self, facts: Facts, round_: int) -> tuple[int, ...]:
+    def look(self, facts: NodeFacts, round_: int) -> tuple[int, ...]:
         return (
             round_ - facts.round,
             round_ - facts.high_qc_round,
@@ -196,11 +196,11 @@ class DiemBftKeys(Keys):
         )
 
     @override
-    def certified(self, facts: Facts) -> bytes:
+    def certified(self, facts: NodeFacts) -> bytes:
         return facts.high_qc
 
     @override
-    def summary(self, nodes: Sequence[Facts], step: Step) -> Summary | None:
+    def summary(self, nodes: Sequence[NodeFacts], step: Step) -> Summary | None:
         return summary(self.system.cast, self.rules, self._registry, nodes, step)
 
     @override
@@ -208,8 +208,8 @@ class DiemBftKeys(Keys):
         return rebuild(self.system, self.rules, summary, leader)
 
 
-def _held_key(held: Held) -> Hashable:
-    message = held.message
+def _kept_key(kept: Kept) -> Hashable:
+    message = kept.message
     if isinstance(message, ProposalMsg):
         return (message.block.id, tc_high(message.last_round_tc), message.high_commit_qc.vote_info.id)
     if isinstance(message, TimeoutMsg):
@@ -220,4 +220,4 @@ def _held_key(held: Held) -> Hashable:
             tc_high(message.last_round_tc),
             message.high_commit_qc.vote_info.id,
         )
-    return (held.to, message)
+    return (kept.to, message)

@@ -64,7 +64,7 @@ class DiemBftKeeper(Keeper):
         self.number = blocks.number
         self.named = blocks.named
         self.base_round = blocks.base_round
-        self.held_by_all = frozenset.intersection(
+        self.in_all_nodes = frozenset.intersection(
             *[frozenset(replica.tree.nodes) | frozenset(replica.tree.committed) for replica in replicas]
         )
 
@@ -148,7 +148,7 @@ class DiemBftKeeper(Keeper):
         """A QC: its block, and whom to ask for it if not all have it."""
         info = qc.vote_info
         number = self.number(info.id, info.round)
-        if number <= 0 or info.id in self.held_by_all:
+        if number <= 0 or info.id in self.in_all_nodes:
             return number
         return (number, [signer for signer, _ in qc.signatures])
 

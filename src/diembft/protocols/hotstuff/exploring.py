@@ -79,16 +79,16 @@ def view_of(state: NodeState) -> NodeView:
     """What of a node can still matter."""
     replica: Replica = state.replica
     round_ = replica.current_round
-    held: list[tuple[Any, ...]] = []
+    kept: list[tuple[Any, ...]] = []
     extended: list[Block] = []
     waits = False
-    for to, message in state.held:
+    for to, message in state.kept:
         match message:
             case Proposal(block=block):
-                held.append(("proposal", block.round))
+                kept.append(("proposal", block.round))
                 extended.append(block.parent)
             case Vote(block=block) if to == NOBODY and block.marker == replica.marker:
-                held.append(("vote", block.round))
+                kept.append(("vote", block.round))
                 extended.append(block.parent)
             case _:
                 waits = True
@@ -98,7 +98,7 @@ def view_of(state: NodeState) -> NodeView:
         replica.high_qc.block,
         replica.locked if replica.locks else None,
         (replica.voted >= round_, replica.gave_up >= round_),
-        tuple(held),
+        tuple(kept),
         tuple(extended),
         waits,
     )

@@ -260,7 +260,7 @@ class Engine:
             node = self._nodes[number]
             if timers and node.replica.current_round == round_:
                 return False
-            for _, message in node.held:
+            for _, message in node.kept:
                 if self.world.round_of(message) <= round_ and self.world.kinds[type(message)] not in kind.withhold:
                     return False
         return True
@@ -277,7 +277,7 @@ class Engine:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._keys.facts(state))
-            for _, message in state.held:
+            for _, message in state.kept:
                 # A leader's copies propose different blocks, so that a block tells which of them proposed it.
                 self._proposers.update(self.world.proposed(message))
         return number

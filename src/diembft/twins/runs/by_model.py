@@ -231,9 +231,9 @@ class RecordedGroup(Group):
 
     @override
     def send(self, sender: int, to: int, message: Message) -> None:
-        waiting, begun = len(self.held[sender]), len(self.layer)
+        waiting, begun = len(self.kept[sender]), len(self.layer)
         super().send(sender, to, message)
-        if len(self.held[sender]) > waiting:
+        if len(self.kept[sender]) > waiting:
             return
         reached = 0
         kind = self.world.kinds[type(message)]
@@ -332,12 +332,12 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
     """The node after its first event, with a replica of its own."""
     effects = state.replica.step(Started())
     recorder.stepped(node, state.replica, effects)
-    held, durable = sent_and_kept(world, effects, state.replica, state.durable)
+    kept, durable = sent_and_kept(world, effects, state.replica, state.durable)
     signed = state.signed
-    for to, message in held:
+    for to, message in kept:
         recorder.sent(node, to, message)
         signed, _ = judged(world, node, signed, message)
-    return NodeState(state.replica, (*state.held, *held), durable, signed)
+    return NodeState(state.replica, (*state.kept, *kept), durable, signed)
 
 
 def _step(
@@ -355,7 +355,7 @@ def _step(
     for kind, sets in model.phases(choice, last):
         recorder.next_phase()
         recorder.proposers.update(
-            [entry for state in states for held in state.held for entry in world.proposed(held.message)]
+            [entry for state in states for kept in state.kept for entry in world.proposed(kept.message)]
         )
         for members in sets:
             outcome = run_phase(

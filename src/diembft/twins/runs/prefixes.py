@@ -331,7 +331,7 @@ class Sharing:
         self.graphs: dict[Shape, Graph] = {}
 
     def run(self, scenario: Scenario) -> Judgement:
-        """Execute and judge a scenario: the same answer as `verdict.run` gives."""
+        """Execute and judge a scenario: the same answer as `judging.run` gives."""
         shape = shape_of(scenario)
         if shape is None:
             return run(scenario)
