@@ -26,17 +26,17 @@ from random import Random
 
 from diembft.twins.campaigns.campaign import (
     NEIGHBOURS,
+    CampaignSummary,
     Chunk,
-    Listed,
     Manner,
-    Ranged,
-    Summary,
+    ScenarioList,
+    ScenarioRange,
     execute_chunk,
     run_campaign,
 )
 from diembft.twins.campaigns.workers import executors
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.prefixes import Sharing
+from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.scenarios import files as formats
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.seed_generator import generate_file
@@ -96,7 +96,7 @@ def plain(space: Space, count: int) -> float:
 def sharing(space: Space, chunks: int) -> float:
     """Neighbours a second, over chunks from all over the space, in the order in which one worker would take them."""
     starts = sorted(Random(1).sample(range(space.count // NEIGHBOURS), chunks))
-    together = Sharing()
+    together = PrefixRuns()
 
     def neighbours() -> Iterator[Scenario]:
         for start in starts:
@@ -105,7 +105,7 @@ def sharing(space: Space, chunks: int) -> float:
     return rate(chunks * NEIGHBOURS, lambda: [together.run(scenario) for scenario in neighbours()], times=1)
 
 
-def campaign_s(source: Listed | Ranged, jobs: int) -> tuple[float, Summary]:
+def campaign_s(source: ScenarioList | ScenarioRange, jobs: int) -> tuple[float, CampaignSummary]:
     """How long a campaign takes over so many processes that are up, in seconds of real time."""
     with executors(jobs) as (make, workers):
         executor = make()
@@ -142,7 +142,7 @@ def main() -> None:
         for name, space in SHAPES.items():
             note(f"{name}: executed, plain", plain(space, 2_000 // share))
             note(f"{name}: executed, sharing", sharing(space, 20 // min(share, 5)))
-        source = Ranged(SHAPES["4 replicas, 1 twin, 2 sets with quorum, 7 rounds"], 0, 12_000 // share, seed=2)
+        source = ScenarioRange(SHAPES["4 replicas, 1 twin, 2 sets with quorum, 7 rounds"], 0, 12_000 // share, seed=2)
         one, _ = campaign_s(source, 1)
         two, _ = campaign_s(source, 2)
         note("two cores, of one", one / two, " times")
@@ -150,7 +150,7 @@ def main() -> None:
         count = 10_000
         note(f"{config.name}: generated", rate(count, lambda: generate_file(config, folder)))
         scenarios = tuple(formats.read_scenarios(folder / "all_random_config.json"))
-        seconds, summary = campaign_s(Listed(scenarios[: count // share]), 2)
+        seconds, summary = campaign_s(ScenarioList(scenarios[: count // share]), 2)
         note(f"{config.name}: executed on two cores, of which violated", summary.violated, "")
         note(f"{config.name}: executed on two cores, {summary.scenarios:,} scenarios in", seconds, " s")
     note("memory at most", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, " MiB")

@@ -30,8 +30,8 @@ from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.twins.runs import judging
 from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.record import Ending, Record
-from diembft.twins.runs.timed import Execution, script_of, time_limit
+from diembft.twins.runs.record import Ending, RunRecord
+from diembft.twins.runs.timed import TimedRun, script_of, time_limit
 from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.scenario import Scenario
 
@@ -205,7 +205,7 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
 
     system = RemoteSystem(_system_of(scenario, terms.crypto), ask_in_time)
     script, after = script_of(scenario, system)
-    execution = Execution(
+    execution = TimedRun(
         DIEMBFT,
         system,
         script,
@@ -215,7 +215,7 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
         limit=time_limit(scenario),
         crashes=any(routes.crash or routes.restart for routes in script.values()),
     )
-    record: Record
+    record: RunRecord
     try:
         record = execution.run()
     except _OutOfTime:

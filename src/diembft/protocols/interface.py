@@ -276,7 +276,7 @@ class Keeper(Protocol):
 
 
 class Sharing(Protocol):
-    """For executing what scenarios share only once (`twins.sharing`)."""
+    """For executing what scenarios share only once (`twins.runs.prefixes`)."""
 
     def root(self, replica: Any) -> tuple[bytes, int]:
         """The last block that a replica committed: its id and its round."""
@@ -336,7 +336,7 @@ class StateKeys(Protocol):
 
 
 class Exploring(Protocol):
-    """For deciding a whole space of scenarios (`twins.explore`)."""
+    """For deciding a whole space of scenarios (`twins.exhaustion`)."""
 
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
         """The nodes of a cast whose faulty replicas come first, without limits that a long run could meet."""

@@ -55,7 +55,7 @@ class Processes(ProcessPoolExecutor):
 
     @override
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        with _interrupt_held():  # this may start a process
+        with _interrupt_delayed():  # this may start a process
             return super().submit(function, *args, **kwargs)
 
     @override
@@ -68,7 +68,7 @@ class Processes(ProcessPoolExecutor):
 
 
 @contextmanager
-def _interrupt_held() -> Iterator[None]:
+def _interrupt_delayed() -> Iterator[None]:
     """Ctrl-C waits until the end of this, and a process that is started in here does not hear it until it is ready."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -20,8 +20,17 @@ from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
 from diembft.protocols.registry import protocol_of
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
 from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
-from diembft.twins.runs.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
-from diembft.twins.runs.timed import Observer
+from diembft.twins.runs.record import (
+    BlockCommitted,
+    Cast,
+    Ending,
+    MessageSent,
+    NodeRestarted,
+    RoundEntered,
+    RunRecord,
+    cast_of,
+)
+from diembft.twins.runs.timed import RunObserver
 from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
 from diembft.twins.scenarios.scenario import Partition, Round, Scenario
 
@@ -122,8 +131,8 @@ def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, in
 class Recorder:
     """Writes down what happens, with the ticks of sets that talk at the same time side by side."""
 
-    def __init__(self, world: World, leaders: Sequence[int], observer: Observer | None) -> None:
-        self.record = Record([], [], [], [], Ending.STUCK, 0)
+    def __init__(self, world: World, leaders: Sequence[int], observer: RunObserver | None) -> None:
+        self.record = RunRecord([], [], [], [], Ending.STUCK, 0)
         self.observer = observer
         self.begun = 0
         """The tick at which the phase began."""
@@ -151,7 +160,7 @@ class Recorder:
     def sent(self, node: int, to: int, message: Message) -> None:
         """A node sends a message; who collects a vote may show only later."""
         number = len(self.record.sent)
-        self.record.sent.append(Sent(self.tick, node, message))
+        self.record.sent.append(MessageSent(self.tick, node, message))
         self._numbers[node, message] = number
         if to == NOBODY:
             to = self._leaders[min(self._round_of(message), len(self._leaders) - 1)]
@@ -185,10 +194,10 @@ class Recorder:
             observer.stepped(self.tick, node, replica, effects)
         if replica.current_round != self._rounds[node]:
             self._rounds[node] = replica.current_round
-            self.record.entered.append(Entered(self.tick, node, replica.current_round))
+            self.record.entered.append(RoundEntered(self.tick, node, replica.current_round))
         for effect in effects:
             if isinstance(effect, Commit):
-                self.record.committed.append(Committed(self.tick, node, effect.block, effect.certificate))
+                self.record.committed.append(BlockCommitted(self.tick, node, effect.block, effect.certificate))
 
     def fired(self, node: int, timer: Timer, round_: int) -> None:
         """A timer is about to fire."""
@@ -198,12 +207,12 @@ class Recorder:
     def crashed(self, node: int) -> None:
         """A node crashes, and runs again."""
         self._rounds[node] = 0
-        self.record.restarted.append(Restarted(self.tick, node, len(self.record.sent)))
+        self.record.restarted.append(NodeRestarted(self.tick, node, len(self.record.sent)))
         if self.observer is not None:
             self.observer.crashed(self.tick, node)
             self.observer.restarted(self.tick, node)
 
-    def finished(self, ending: Ending) -> Record:
+    def finished(self, ending: Ending) -> RunRecord:
         """The record in order of time."""
         record = self.record
         for entries in (record.sent, record.committed, record.entered):
@@ -211,7 +220,7 @@ class Recorder:
         return record._replace(ending=ending, end=self.latest)
 
 
-def _tick_of(entry: Sent | Committed | Entered) -> int:
+def _tick_of(entry: MessageSent | BlockCommitted | RoundEntered) -> int:
     return entry.tick
 
 
@@ -276,7 +285,7 @@ class RecordedGroup(Group):
         super().carry_out(node, effects)
 
 
-def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
+def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRecord:
     """Execute a scenario whose twins are of its first replicas (see `in_order`) under its own model.
 
     Raises InputError if the model does not have what the scenario asks for.

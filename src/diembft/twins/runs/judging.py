@@ -11,8 +11,8 @@ from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, terms_of
-from diembft.twins.runs.record import Ending, Record
-from diembft.twins.runs.timed import Observer, execute
+from diembft.twins.runs.record import Ending, RunRecord
+from diembft.twins.runs.timed import RunObserver, execute
 from diembft.twins.scenarios.scenario import Scenario
 
 
@@ -44,7 +44,7 @@ class Judgement(NamedTuple):
 
 
 def run(
-    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
+    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: RunObserver | None = None
 ) -> Judgement:
     """Execute a scenario and judge it: under the network model that it names, or in virtual time.
 
@@ -59,7 +59,7 @@ def run(
     return judge(record, terms(scenario, delayed=delayed, crypto=crypto))
 
 
-def judge(record: Record, terms: Terms) -> Judgement:
+def judge(record: RunRecord, terms: Terms) -> Judgement:
     """Judge a record."""
     findings = judge_all(facts_of(record, terms.protocol.reading), terms)
     return Judgement(findings, record.ending, record.end, terms.promises_liveness)

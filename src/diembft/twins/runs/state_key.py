@@ -22,7 +22,7 @@ from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link, Numbering
 from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
-from diembft.twins.runs.shared import SharedExecution
+from diembft.twins.runs.shared import SharedRun
 from diembft.twins.runs.timed import PASSES_ON_SENDING
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -31,7 +31,7 @@ OLD = -1
 """In place of a block that every node is past."""
 
 
-def state_key(execution: SharedExecution, terms: Terms) -> bytes:
+def state_key(execution: SharedRun, terms: Terms) -> bytes:
     """The key of a paused execution whose nodes all run. Forget the past first."""
     keeper = _Keeper(execution, terms)
     digest = keeper.digest()
@@ -42,7 +42,7 @@ def state_key(execution: SharedExecution, terms: Terms) -> bytes:
 class _Keeper(Numbering):
     """Writes one state down."""
 
-    def __init__(self, execution: SharedExecution, terms: Terms) -> None:
+    def __init__(self, execution: SharedRun, terms: Terms) -> None:
         self.execution = execution
         self.terms = terms
         self.kinds = execution.protocol.kinds
@@ -209,7 +209,7 @@ class _Keeper(Numbering):
         return open_rounds, decided, sorted({commit.node for commit in since})
 
 
-def forget_the_past(execution: SharedExecution, gst: int) -> None:
+def forget_the_past(execution: SharedRun, gst: int) -> None:
     """Drop from a record what no oracle can hold against anything that is still to come, as nothing is violated yet.
 
     Proposals hold the chain together and stay. Of the rounds that every correct replica is past, votes stay only
@@ -251,7 +251,7 @@ def forget_the_past(execution: SharedExecution, gst: int) -> None:
     entered[:] = [entry for entry in entered if entry.round > gst or entry.round >= execution.highest]
 
 
-def proposed(execution: SharedExecution) -> dict[bytes, Link]:
+def proposed(execution: SharedRun) -> dict[bytes, Link]:
     """All blocks that were proposed, by their ids."""
     kinds, reading = execution.protocol.kinds, execution.protocol.reading
     return {
@@ -262,7 +262,7 @@ def proposed(execution: SharedExecution) -> dict[bytes, Link]:
     }
 
 
-def sharing_of(execution: SharedExecution) -> Sharing:
+def sharing_of(execution: SharedRun) -> Sharing:
     """What the protocol supplies for this."""
     sharing = execution.protocol.sharing
     assert sharing is not None, "because scenarios of other protocols are executed alone"

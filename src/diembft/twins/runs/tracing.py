@@ -22,16 +22,15 @@ from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles.terms import Finding
-from diembft.twins.runs.record import TICKS_PER_BOUND
-from diembft.twins.runs.record import Record as Executed
-from diembft.twins.runs.timed import Observer, execute
+from diembft.twins.runs.record import TICKS_PER_BOUND, RunRecord
+from diembft.twins.runs.timed import RunObserver, execute
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
 
 RUNTIME = "twins"
 
 
-class TraceObserver(Observer):
+class TraceObserver(RunObserver):
     """Writes down all that happens; times become seconds."""
 
     def __init__(self, scenario: Scenario, system: System, showing: Showing) -> None:
@@ -111,7 +110,7 @@ def _at(record: Record) -> float:
     return record.at
 
 
-def _shown(judgement: Judgement, record: Executed, cast: Cast, showing: Showing) -> Judgement:
+def _shown(judgement: Judgement, record: RunRecord, cast: Cast, showing: Showing) -> Judgement:
     """The findings in the terms of a trace."""
 
     def signer(message: Any) -> int:

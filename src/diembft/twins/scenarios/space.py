@@ -388,9 +388,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
 
     # --- writing ---
 
-    def header(self) -> formats.Header:
+    def header(self) -> formats.FileHeader:
         """The first line of a file of these scenarios."""
-        return formats.Header(
+        return formats.FileHeader(
             format=formats.FORMAT,
             version=formats.VERSION,
             replicas=self.replica_names,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from diembft.twins.runs.oracles import agreement
-from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
+from diembft.twins.runs.oracles.facts import Facts, SentTimeout, SentVote
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "accountability"
@@ -45,15 +45,15 @@ def judge(facts: Facts, terms: Terms) -> Finding:
 def culprits_of(facts: Facts, terms: Terms) -> dict[int, tuple[Any, Any]]:
     """The replicas that signed what no correct one signs, each with two messages that show it."""
     identity = terms.cast.identity
-    votes: dict[int, list[Vote]] = {}
-    timeouts: dict[int, list[Timeout]] = {}
+    votes: dict[int, list[SentVote]] = {}
+    timeouts: dict[int, list[SentTimeout]] = {}
     for vote in facts.votes:
         votes.setdefault(identity[vote.node], []).append(vote)
     for timeout in facts.timeouts:
         timeouts.setdefault(identity[timeout.node], []).append(timeout)
     culprits: dict[int, tuple[Any, Any]] = {}
     for replica, own in votes.items():
-        by_round: dict[int, Vote] = {}
+        by_round: dict[int, SentVote] = {}
         for vote in own:
             other = by_round.setdefault(vote.round, vote)
             if other.content != vote.content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diembft.twins.runs.oracles.facts import Facts, Vote
+from diembft.twins.runs.oracles.facts import Facts, SentVote
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, listed, names
 
 NAME = "certified_uniqueness"
@@ -20,7 +20,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         if block is not None:
             certified.setdefault(round_, {}).setdefault(block, qc)
     correct = terms.cast.correct
-    votes: dict[int, dict[bytes, dict[int, Vote]]] = {}
+    votes: dict[int, dict[bytes, dict[int, SentVote]]] = {}
     for vote in facts.votes:
         if vote.node in correct:
             votes.setdefault(vote.round, {}).setdefault(vote.block, {}).setdefault(vote.node, vote)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
+from diembft.twins.runs.oracles.facts import Facts, SentTimeout, SentVote
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "honest_vote_once"
@@ -12,8 +12,8 @@ HELD = Finding(NAME, Verdict.HELD)
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Votes are equal if what their signatures cover is; the same vote sent again is one vote."""
     correct = terms.cast.correct
-    first_votes: dict[tuple[int, int], Vote] = {}
-    timeouts: dict[tuple[int, int], Timeout] = {}
+    first_votes: dict[tuple[int, int], SentVote] = {}
+    timeouts: dict[tuple[int, int], SentTimeout] = {}
     for timeout in facts.timeouts:
         timeouts.setdefault((timeout.node, timeout.round), timeout)
     for vote in facts.votes:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from diembft.twins.runs.oracles.facts import Facts
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, judged_rounds
-from diembft.twins.runs.record import Committed
+from diembft.twins.runs.record import BlockCommitted
 
 NAME = "liveness_bound"
 HELD = Finding(NAME, Verdict.HELD)
@@ -64,8 +64,8 @@ def correct_entries(facts: Facts, terms: Terms) -> dict[int, int]:
     return entries
 
 
-def _by_round(commits: Sequence[Committed]) -> dict[int, Committed]:
-    by_round: dict[int, Committed] = {}
+def _by_round(commits: Sequence[BlockCommitted]) -> dict[int, BlockCommitted]:
+    by_round: dict[int, BlockCommitted] = {}
     for commit in commits:
         by_round.setdefault(commit.block.round, commit)
     return by_round
