@@ -9,7 +9,7 @@ from msgspec import structs
 from diembft.consensus.effects import Broadcast, CancelTimer, Effect, SetTimer
 from diembft.consensus.events import Received, Started, Timer, TimerFired
 from diembft.distalgo.scenarios import (
-    Terms,
+    RunTerms,
     TwinsNode,
     decode_scenario,
     encode_scenario,
@@ -27,8 +27,8 @@ CONFIGS = Path("executor_configs")
 FILES = sorted([*CONFIGS.glob("*.py"), *CONFIGS.glob("must_fail/*.py")])
 
 
-def terms(**changes: object) -> Terms:
-    return Terms(False, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
+def terms(**changes: object) -> RunTerms:
+    return RunTerms(False, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
 
 
 class Nodes:
@@ -120,7 +120,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     job = read_job([file, *runs])
     assert [scenario.name for scenario in job.scenarios][::2] == ["progress_with_bug", "equivocation_with_bug"]
     assert job.nodes == 5
-    assert job.terms == Terms(False, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
+    assert job.terms == RunTerms(False, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
     assert job.terms.bound_s > 4 * 30
     job = read_job([file, *runs, "--first", "1", "--count", "2", "--bug", "gap_commit", "--undelivered", "delay"])
     assert [(scenario.name, scenario.bugs) for scenario in job.scenarios] == [

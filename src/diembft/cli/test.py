@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from diembft.cli import cases, options, output
-from diembft.cli.cases import Run, Task
+from diembft.cli.cases import CaseReport, CaseTask
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.errors import InputError
@@ -31,8 +31,8 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     names = _names(folder)
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
-    tasks = [Task(name, None, None, crypto) for name in names]
-    runs: dict[str, Run] = {}
+    tasks = [CaseTask(name, None, None, crypto) for name in names]
+    runs: dict[str, CaseReport] = {}
     with output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
         for task, run in results_of(cases.run, tasks, min(jobs, len(tasks))):
@@ -56,7 +56,7 @@ def _names(folder: Path | None) -> list[str]:
     return [str(path) if folder else path.stem for path in files]
 
 
-def _print(runs: list[Run], real_s: float) -> None:
+def _print(runs: list[CaseReport], real_s: float) -> None:
     output.table(
         [Column("case"), Column("verdict"), *cases.FIGURES],
         [(run.verdict.case, output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],

@@ -14,10 +14,10 @@ from msgspec import Struct
 from diembft.testcase.case import (
     Attribute,
     DelayBy,
-    Endpoint,
     FailureRule,
     Lose,
     Rounds,
+    RuleEndpoint,
     SetAttribute,
     Special,
 )
@@ -141,7 +141,7 @@ def _fits(rule: FailureRule, src: int, dest: int) -> bool:
     return _may_be(rule.src, src) and _may_be(rule.dest, dest)
 
 
-def _may_be(endpoint: Endpoint, replica: int) -> bool:
+def _may_be(endpoint: RuleEndpoint, replica: int) -> bool:
     if isinstance(endpoint, Special):
         return endpoint is Special.ANY or replica != CLIENT
     return endpoint == replica

@@ -11,7 +11,7 @@ import pytest
 
 from diembft.distalgo.runtime import adapter
 from diembft.distalgo.runtime import repairs as faults
-from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime.launch import ProgramRun, launch
 from tests.distalgo.examples import ROOT, package_folder
 
 PROGRAM = """\
@@ -25,11 +25,11 @@ def main():
 """
 
 
-def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Run:
+def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> ProgramRun:
     return launch([*arguments], front=["-c", code], timeout_s=30, cwd=cwd, env=env)
 
 
-def require_success(outcome: Run) -> str:
+def require_success(outcome: ProgramRun) -> str:
     assert outcome.status == 0, outcome.stderr
     assert outcome.left == ()
     return outcome.stdout
