@@ -37,7 +37,7 @@ from diembft.twins.campaigns.campaign import (
 from diembft.twins.campaigns.workers import executors
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.prefixes import PrefixRuns
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.seed_generator import generate_file
 from diembft.twins.scenarios.space import Space
@@ -75,14 +75,14 @@ def generated(space: Space, folder: Path, count: int) -> dict[str, float]:
     path = folder / "scenarios.jsonl"
 
     def write(seed: int | None) -> None:
-        with formats.output(path) as out:
+        with scenario_files.output(path) as out:
             space.write(out, 0, count, seed=seed)
 
     written, drawn = rate(count, lambda: write(None)), rate(count, lambda: write(1))
     few = min(count, 5_000)
-    with formats.output(path) as out:
+    with scenario_files.output(path) as out:
         space.write(out, 0, few, seed=1)
-    return {"written": written, "drawn": drawn, "read": rate(few, lambda: formats.read_scenarios(path))}
+    return {"written": written, "drawn": drawn, "read": rate(few, lambda: scenario_files.read_scenarios(path))}
 
 
 def plain(space: Space, count: int) -> float:
@@ -149,7 +149,7 @@ def main() -> None:
         config = CONFIGS / "all_random_config.py"
         count = 10_000
         note(f"{config.name}: generated", rate(count, lambda: generate_file(config, folder)))
-        scenarios = tuple(formats.read_scenarios(folder / "all_random_config.json"))
+        scenarios = tuple(scenario_files.read_scenarios(folder / "all_random_config.json"))
         seconds, summary = campaign_s(ScenarioList(scenarios[: count // share]), 2)
         note(f"{config.name}: executed on two cores, of which violated", summary.violated, "")
         note(f"{config.name}: executed on two cores, {summary.scenarios:,} scenarios in", seconds, " s")

@@ -8,7 +8,7 @@ import pytest
 
 from diembft.cli.twins import described
 from diembft.twins.campaigns.campaign import CampaignProgress, read_results
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.cli.running import diembft
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from diembft.distalgo.runtime.launch import ProgramRun
 from diembft.errors import InputError
 from diembft.testcase.loader import load
 from diembft.trace.files import read_trace
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.cli.running import diembft
 from tests.distalgo.test_run import quick
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from diembft.distalgo.runtime.launch import ProgramRun, end_session, launch, wait_until_gone
-from diembft.distalgo.scenarios import ScenarioOutcome
-from diembft.twins.scenarios.files import read_scenarios, write_seed_file
+from diembft.distalgo.twins_scenarios import ScenarioOutcome
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_seed_file
 from tests.distalgo.test_run import OPTIONS, VERBATIM, errors
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from diembft.twins.exhaustion.search import (
     explore,
 )
 from diembft.twins.runs.models import MODELS
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 
 
 @click.command("explore")
@@ -149,7 +149,7 @@ def _write(result: Decision, path: Path | None, html: Path | None) -> Path:
     name = "-".join(["counterexample", question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
     scenario = scenario_of(question, result.found.path, name)
-    formats.write_scenarios(target, [scenario])
+    scenario_files.write_scenarios(target, [scenario])
     if html is not None:
         view.write_scenario_html(html, scenario, replay=_again(result, target))
     return target

@@ -12,8 +12,7 @@ import click
 from msgspec import Struct
 from rich.text import Text
 
-from diembft.cli import drawn as scenario
-from diembft.cli import options, output, view
+from diembft.cli import drawn, options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.faults.registry import plant
@@ -116,7 +115,7 @@ def command(
         output.say_json(report)
     else:
         if index is not None:
-            for line in scenario.describe(draw_scenario(seed, index)):
+            for line in drawn.describe(draw_scenario(seed, index)):
                 output.say(line)
         _print(report)
         if index is None:

@@ -8,8 +8,8 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import cases, options, output, view
-from diembft.cli.cases import CaseReport, CaseTask, Seed
+from diembft.cli import case_runs, options, output, view
+from diembft.cli.case_runs import CaseReport, CaseTask, Seed
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
@@ -65,7 +65,7 @@ def command(
     done: list[CaseReport] = []
     with output.progress() as bar:
         shown = bar.add_task(name_or_file, total=runs)
-        for _, run in results_of(cases.run, tasks, min(jobs, runs)):
+        for _, run in results_of(case_runs.run, tasks, min(jobs, runs)):
             done.append(run)
             bar.advance(shown)
     done.sort(key=lambda run: run.seed)
@@ -92,7 +92,7 @@ def _print_one(run: CaseReport) -> None:
     verdict = run.verdict
     remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
     output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
-    output.table(cases.FIGURES, [cases.figures(run)])
+    output.table(case_runs.FIGURES, [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
     if run.drawn_seeds or not verdict.passed:
@@ -101,11 +101,11 @@ def _print_one(run: CaseReport) -> None:
 
 def _print_many(runs: list[CaseReport]) -> None:
     output.table(
-        [Column("seed", True), Column("verdict"), *cases.FIGURES],
-        [(repr(run.seed), output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+        [Column("seed", True), Column("verdict"), *case_runs.FIGURES],
+        [(repr(run.seed), output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
     )
     failed = [run for run in runs if not run.verdict.passed]
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
-        cases.explain(run)
+        case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

@@ -8,8 +8,8 @@ from time import perf_counter
 import click
 from rich.text import Text
 
-from diembft.cli import cases, options, output
-from diembft.cli.cases import CaseReport, CaseTask
+from diembft.cli import case_runs, options, output
+from diembft.cli.case_runs import CaseReport, CaseTask
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.errors import InputError
@@ -35,7 +35,7 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     runs: dict[str, CaseReport] = {}
     with output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
-        for task, run in results_of(cases.run, tasks, min(jobs, len(tasks))):
+        for task, run in results_of(case_runs.run, tasks, min(jobs, len(tasks))):
             runs[task.name_or_file] = run
             bar.advance(shown)
     ordered = [runs[name] for name in names]
@@ -58,11 +58,11 @@ def _names(folder: Path | None) -> list[str]:
 
 def _print(runs: list[CaseReport], real_s: float) -> None:
     output.table(
-        [Column("case"), Column("verdict"), *cases.FIGURES],
-        [(run.verdict.case, output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+        [Column("case"), Column("verdict"), *case_runs.FIGURES],
+        [(run.verdict.case, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
     )
     failed = [run for run in runs if not run.verdict.passed]
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}"))
-        cases.explain(run)
+        case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")

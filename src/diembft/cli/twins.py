@@ -28,7 +28,7 @@ from diembft.twins.campaigns.campaign import (
 )
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import format_scenario
@@ -103,7 +103,7 @@ def generate(file: Path, **shape: Any) -> int:
     """
     source = _ranged(**shape)
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
-    with formats.output(file) as out:
+    with scenario_files.output(file) as out:
         source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
     output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
     return output.PASSED

@@ -15,7 +15,7 @@ from diembft.distalgo.folder import RUNS, new_folder
 from diembft.distalgo.plan import Plan
 from diembft.distalgo.runtime.launch import ProgramRun, launch
 from diembft.distalgo.runtime.program import ENVELOPE_BYTES, HEADER_BYTES
-from diembft.distalgo.scenarios import SLACK_S, VERDICTS, ScenarioOutcome, bound_of
+from diembft.distalgo.twins_scenarios import SLACK_S, VERDICTS, ScenarioOutcome, bound_of
 from diembft.errors import InputError
 from diembft.host.assembly import Crypto
 from diembft.simulation.run_case import CaseFigures

@@ -456,7 +456,7 @@ class UnderTest(Protocol):
     """Without it scenarios are sampled, not exhausted, and only the network model `timed` is there."""
 
     showing: Showing | None = None
-    """Without it traces show what `reading` tells (`protocols.showing`)."""
+    """Without it traces show what `reading` tells (`protocols.default_showing`)."""
 
     def round_of(self, message: Any) -> int:
         """The round that a message belongs to: that of its proposal, vote or timeout; the sender's if it asks for

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diembft.faults.registry import BUGS
+from diembft.protocols.by_name import default_protocol
 from diembft.protocols.cast import cast_of
-from diembft.protocols.registry import default_protocol
 from diembft.twins.runs.judging import judge, terms
 from diembft.twins.runs.shared import SharedRun
 from diembft.twins.runs.state_key import forget_the_past, state_key

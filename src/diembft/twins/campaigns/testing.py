@@ -20,8 +20,8 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from diembft.errors import InputError
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
-from diembft.protocols.registry import protocol_of
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.search import Decision, Limits, Question, SearchEnding, explore

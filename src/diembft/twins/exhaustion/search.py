@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from diembft.errors import InputError
-from diembft.protocols.registry import DEFAULT_PROTOCOL, protocol_of
+from diembft.protocols.by_name import DEFAULT_PROTOCOL, protocol_of
 from diembft.twins.exhaustion.engine import Engine, GlobalState, digest
 from diembft.twins.runs.models import MODELS, make_model
 from diembft.twins.runs.world import world_of

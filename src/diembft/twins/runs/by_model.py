@@ -16,8 +16,8 @@ from typing_extensions import override
 from diembft.errors import InputError
 from diembft.machine.effects import Commit
 from diembft.machine.events import Started, Timer, TimerFired
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
-from diembft.protocols.registry import protocol_of
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
 from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
 from diembft.twins.runs.record import (

@@ -16,8 +16,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import AFTER_THE_LAST
-from diembft.protocols.registry import protocol_of
 from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import violated_already
 from diembft.twins.runs.oracles.facts import facts_of

@@ -26,6 +26,7 @@ from typing import Any, Protocol, TypeAlias
 from diembft.errors import InputError
 from diembft.machine.effects import EFFECTS, Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import (
     AFTER_THE_LAST,
     LATE_REQUEST,
@@ -37,7 +38,6 @@ from diembft.protocols.interface import (
     System,
     UnderTest,
 )
-from diembft.protocols.registry import protocol_of
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import (
     TICKS_PER_BOUND,

@@ -11,10 +11,10 @@ from typing_extensions import override
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
 from diembft.messages.types import QC, VoteMsg
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.cast import Cast
+from diembft.protocols.default_showing import Shown
 from diembft.protocols.interface import Crypto, Replica, Showing, System
-from diembft.protocols.registry import protocol_of
-from diembft.protocols.showing import Shown
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.runs.by_model import check_options, in_order

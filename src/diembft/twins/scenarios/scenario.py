@@ -20,8 +20,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 
 from diembft.errors import InputError
+from diembft.protocols.by_name import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 from diembft.protocols.cast import replica_of as replica_of
-from diembft.protocols.registry import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 
 Partition: TypeAlias = tuple[tuple[str, ...], ...]
 """Sets of node names; a message passes only inside a set."""
@@ -104,7 +104,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | float = 0
     model: Model = "timed"
     protocol: str = DEFAULT_PROTOCOL
-    """By its name in `diembft.protocols.registry`."""
+    """By its name in `diembft.protocols.by_name`."""
 
     def __post_init__(self) -> None:
         _check_cast(self.replicas, self.twins)

@@ -1,7 +1,7 @@
 """The types that the seed's generator and executor files are written in.
 
 Such a file begins with ``from testconfig import *`` or ``from src.testconfig import *``; both names mean
-this module. The values are as loose as the files are: ``diembft.twins.scenarios.files`` checks them and makes
+this module. The values are as loose as the files are: ``diembft.twins.scenarios.scenario_files`` checks them and makes
 ``diembft.twins.scenarios.scenario.Scenario`` values of them. The names are the seed's, so they stay, also where another
 module has the same.
 """

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from diembft.protocols.by_name import default_protocol
 from diembft.protocols.interface import Link, Reading
-from diembft.protocols.registry import default_protocol
 from diembft.twins.runs.record import BlockCommitted, Ending, RunRecord
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import System, UnderTest
-from diembft.protocols.registry import protocol_of
 from diembft.twins.runs.oracles.facts import Facts
 from diembft.twins.runs.record import TICKS_PER_BOUND, Cast
 from diembft.twins.runs.routes import routes_of

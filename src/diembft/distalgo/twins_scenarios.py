@@ -32,8 +32,8 @@ from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import Ending, RunRecord
 from diembft.twins.runs.timed import TimedRun, script_of, time_limit
-from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.scenario_files import read_scenarios
 
 log = logging.getLogger(__name__)
 

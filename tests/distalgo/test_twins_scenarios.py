@@ -8,7 +8,8 @@ from msgspec import structs
 
 from diembft.consensus.effects import Broadcast, CancelTimer, Effect, SetTimer
 from diembft.consensus.events import Received, Started, Timer, TimerFired
-from diembft.distalgo.scenarios import (
+from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
+from diembft.distalgo.twins_scenarios import (
     RunTerms,
     TwinsNode,
     decode_scenario,
@@ -16,12 +17,11 @@ from diembft.distalgo.scenarios import (
     execute,
     read_job,
 )
-from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
 from diembft.errors import InputError
 from diembft.messages.types import Relay
 from diembft.twins.runs import judging
-from diembft.twins.scenarios.files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios
 
 CONFIGS = Path("executor_configs")
 FILES = sorted([*CONFIGS.glob("*.py"), *CONFIGS.glob("must_fail/*.py")])
@@ -83,7 +83,7 @@ def test_what_is_not_as_expected_fails() -> None:
 def test_the_limit_on_real_time_ends_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     _, scenario = read_scenarios(CONFIGS / "conflicting_votes_bug.py")
     clock = iter(range(100_000))
-    monkeypatch.setattr("diembft.distalgo.scenarios.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("diembft.distalgo.twins_scenarios.monotonic", lambda: float(next(clock)))
     nodes = Nodes(scenario)
     result = execute(terms(), scenario, nodes.ask)
     assert nodes.asked == 30  # seconds, of the clock that goes on by one whenever it is looked at
