@@ -187,7 +187,7 @@ class Replica(Protocol):
         ...
 
 
-class Storage(Protocol):
+class NodeStorage(Protocol):
     """What survives a crash of one node."""
 
     def persist(self, effect: Any) -> None:
@@ -217,14 +217,14 @@ class System(Protocol):
     """How long a message takes at most. A round timer of five times that has room for a round."""
 
     def node(self, node: int, recovered: Any = None) -> Replica:
-        """A new copy of the replica `cast.identity[node]`, before its first event; after a crash with what its Storage
-        recovered.
+        """A new copy of the replica `cast.identity[node]`, before its first event; after a crash with what its
+        NodeStorage recovered.
 
         It has always something to propose: a marker named by `cast.names[node]` and the round.
         """
         ...
 
-    def storage(self) -> Storage | None:
+    def storage(self) -> NodeStorage | None:
         """A new storage; None if nodes of this protocol keep nothing, and cannot crash."""
         return None
 

@@ -19,12 +19,12 @@ from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
 from diembft.faults.planting import Planting
-from diembft.host.storage import Storage as Disk
+from diembft.host.storage import Storage
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
-from diembft.protocols.interface import Crypto, Leaders, Storage, System
+from diembft.protocols.interface import Crypto, Leaders, NodeStorage, System
 
 CHAIN_ID = "twins"
 
@@ -67,11 +67,11 @@ class JudgesOnce(Verifier):
         self._answers[message] = answer
 
 
-class DiskOfNode(Storage):
+class DiskOfNode(NodeStorage):
     """The simulated disk of one node."""
 
     def __init__(self, kept_commits: int) -> None:
-        self._disk = Disk()
+        self._disk = Storage()
         self._kept_commits = kept_commits
 
     @override

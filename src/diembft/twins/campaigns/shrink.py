@@ -16,7 +16,7 @@ from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.oracles.terms import Finding
-from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, Partition, Round, Scenario, replica_of
+from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, NodeSets, Round, Scenario, replica_of
 
 OnSmaller: TypeAlias = Callable[[Scenario, int], None]
 """Called with each smaller scenario, and how many were executed so far."""
@@ -176,7 +176,7 @@ def _round_without(round_: Round, gone: set[str], left: tuple[str, ...]) -> Roun
     )
 
 
-def _partition_without(partition: Partition, gone: set[str]) -> Partition:
+def _partition_without(partition: NodeSets, gone: set[str]) -> NodeSets:
     return tuple([tuple([name for name in group if name not in gone]) for group in partition])
 
 

@@ -32,7 +32,7 @@ from diembft.twins.runs.record import (
 )
 from diembft.twins.runs.timed import RunObserver
 from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
-from diembft.twins.scenarios.scenario import Partition, Round, Scenario
+from diembft.twins.scenarios.scenario import NodeSets, Round, Scenario
 
 STEPS_AFTER_THE_LAST = 7
 """How many whole steps follow the scripted ones at most."""
@@ -115,7 +115,7 @@ def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, in
     if crash is not None and scenario.nodes[crash] not in scenario.correct:
         raise InputError(f"crash: {extras.crash[0]!r} has a twin, and in the model {model} only correct replicas crash")
 
-    def sets(partition: Partition) -> Sets:
+    def sets(partition: NodeSets) -> Sets:
         return tuple(sorted([tuple(sorted([number[name] for name in group])) for group in partition]))
 
     return Choice(

@@ -33,8 +33,8 @@ from diembft.protocols.interface import (
     REQUEST,
     TIMEOUT,
     Crypto,
+    NodeStorage,
     Replica,
-    Storage,
     System,
     UnderTest,
 )
@@ -171,7 +171,7 @@ class TimedRun:
         self._waited_for = sum([1 << node for node in cast.correct])
         """Correct nodes that have not committed a block of the last round or a later one."""
         self._incidents: list[Routes] = []
-        self._storages: list[Storage] | None = _storages_of(protocol, system) if crashes else None
+        self._storages: list[NodeStorage] | None = _storages_of(protocol, system) if crashes else None
         self._started = 0
         """How many nodes have had their first event."""
         self._reorders = False
@@ -484,7 +484,7 @@ def execute(
     ).run()
 
 
-def _storages_of(protocol: UnderTest, system: System) -> list[Storage]:
+def _storages_of(protocol: UnderTest, system: System) -> list[NodeStorage]:
     """A storage for each node. Raises InputError if the protocol has none."""
     storages = [system.storage() for _ in system.cast.names]
     found = [storage for storage in storages if storage is not None]

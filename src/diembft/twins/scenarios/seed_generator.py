@@ -34,7 +34,7 @@ from diembft.twins.scenarios.scenario import (
     MESSAGE_TYPES,
     SUFFIX_ROUNDS,
     Drop,
-    Partition,
+    NodeSets,
     Round,
     replica_names,
     whole_round,
@@ -148,7 +148,7 @@ def _take(total: int, wanted: int, at_random: bool, seed: str) -> Iterator[int]:
     return map(Shuffle(total, seed).__getitem__, numbers) if at_random else iter(numbers)
 
 
-def _drop_sets(config: GenConfig, partition: Partition, seed: str) -> list[tuple[Drop, ...]]:
+def _drop_sets(config: GenConfig, partition: NodeSets, seed: str) -> list[tuple[Drop, ...]]:
     """``E`` sets of drops within the sets of a partition, the first of them empty."""
     possible = list(_drops_within(partition))
     if not config.random_configurations:

@@ -34,7 +34,7 @@ from diembft.twins.scenarios.scenario import (
     Extras,
     MessageType,
     Model,
-    Partition,
+    NodeSets,
     Round,
     Scenario,
     rename_round,
@@ -254,7 +254,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             raise InputError(f"extras: {extras!r} is not in this space")
         return number
 
-    def _possible_drops(self, partition: Partition) -> list[Drop]:
+    def _possible_drops(self, partition: NodeSets) -> list[Drop]:
         """Exceptions that say something in a partition: from one node to another of its set."""
         if self.drops == 0:
             return []
@@ -268,11 +268,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     def _ordered_types(self) -> tuple[MessageType, ...]:
         return tuple(kind for kind in MESSAGE_TYPES if kind in self.drop_types)
 
-    def _named(self, groups: Sequence[Sequence[int]]) -> Partition:
+    def _named(self, groups: Sequence[Sequence[int]]) -> NodeSets:
         names = self.replica_names + self.twin_names
         return tuple(tuple(names[node] for node in group) for group in groups)
 
-    def _numbered(self, partition: Partition) -> tuple[tuple[int, ...], ...]:
+    def _numbered(self, partition: NodeSets) -> tuple[tuple[int, ...], ...]:
         number = {name: i for i, name in enumerate(self.replica_names + self.twin_names)}
         try:
             groups = tuple(tuple(number[name] for name in group) for group in partition)
