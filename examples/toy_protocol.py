@@ -21,7 +21,7 @@ from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols import interface
 from diembft.protocols.cast import Cast
 from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
-from diembft.protocols.interface import ANSWER, PROPOSAL, VOTE, Leaders
+from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, VOTE, Leaders
 from diembft.protocols.states import NodeState
 
 ROUND_BOUNDS = 2
@@ -238,7 +238,7 @@ class Exploring(interface.Exploring):
             case Proposal(block):
                 return (0, block.round)
             case Vote(block):
-                return (1, block.round, proposers.get(block.id, -1))
+                return (1, block.round, proposers.get(block.id, NOBODY))
             case Longer(notarized=notarized):
                 return (2, -notarized.block.length, notarized.block.round)
 

@@ -1,10 +1,11 @@
 """What a page shows, as values: the JSON that the page's script reads.
 
 A trace repeats itself: every message carries certificates, most of them known. Here blocks, certificates and messages
-stand once, in lists, and refer to each other by index; -1 is "none". A *step* is what happened to one node at one
-moment: a cause (a message handled, a timer, a crash ...) with all that the node did about it. Steps are the unit of
-replay. What is a part of a page is called so (`PageBlock`), for messages and traces have blocks of their own. These
-values are filled in while a trace is read, so they are not frozen; nothing changes them once `PageData` is made.
+stand once, in lists, and refer to each other by index; NONE, which is -1, is nothing. A *step* is what happened to one
+node at one moment: a cause (a message handled, a timer, a crash ...) with all that the node did about it. Steps are
+the unit of replay. What is a part of a page is called so (`PageBlock`), for messages and traces have blocks of their
+own. These values are filled in while a trace is read, so they are not frozen; nothing changes them once `PageData` is
+made.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
             elif message.round < highest.get(node, 0):
                 text = f"{name} voted for {block.name} of round {message.round} after a vote of round {highest[node]}."
                 yield Observation("vote_forward", text, message.step, message.block)
-            elif message.round <= given_up.get(node, -1):
+            elif node in given_up and message.round <= given_up[node]:
                 text = f"{name} voted for {block.name} after its timeout of round {given_up[node]}."
                 yield Observation("vote_after_timeout", text, message.step, message.block)
             highest[node] = max(highest.get(node, 0), message.round)

@@ -36,6 +36,9 @@ LATE_REQUEST is a REQUEST of one who has given its round up: the executor tells 
 NOBODY = -1
 """As a leader: nobody that is known yet."""
 
+BELOW_BASE = -1
+"""As the number of a block (see Numbering): it stands at or below the base, and is not the base itself."""
+
 AFTER_THE_LAST = 0
 """In the table of leaders: who leads the rounds that are not in it."""
 
@@ -244,7 +247,7 @@ class Numbering(Protocol):
     """The round of the highest block that every node has committed; that block has number 0."""
 
     def number(self, block: bytes, round_: int) -> int:
-        """The number of a block of this id and round; -1 for all at or below the base but the base itself."""
+        """The number of a block of this id and round; BELOW_BASE for all at or below the base but the base itself."""
         ...
 
     def named(self, block: bytes) -> int:

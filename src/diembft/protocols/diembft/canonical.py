@@ -25,12 +25,15 @@ GENESIS = Digests(CHAIN_ID, 0).genesis
 OLD = -1
 """As a rank: none."""
 
+NO_ROUND = -1
+"""As a round: none, for there is no TC that would tell it, or nothing that is bound to it."""
+
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
 """Where a node stands: not active, in the last round with a timer that is still to fire (model lazy), in the round."""
 
 
 class NodeFacts(NamedTuple):
-    """What of one node's state can still matter, blocks by id; no bytes and -1 stand for none."""
+    """What of one node's state can still matter, blocks by id; no bytes and NO_ROUND stand for none."""
 
     round: int
     voted: bool
@@ -75,7 +78,7 @@ class BlockRegistry:
         high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
         self._certified(high_qc)
         self._certified(high_commit)
-        proposal_qc, proposal_commit, proposal_tc_high = b"", b"", -1
+        proposal_qc, proposal_commit, proposal_tc_high = b"", b"", NO_ROUND
         sent: list[str] = []
         for _, message in state.kept:
             match message:
@@ -111,7 +114,7 @@ class BlockRegistry:
             ),
             frozenset(tree.nodes),
             self._durable_facts(state) if crashes else None,
-            state.signed.parent_round if crashes else -1,
+            state.signed.parent_round if crashes else NO_ROUND,
         )
 
     def _certified(self, about: VoteInfo) -> bytes:
@@ -131,7 +134,23 @@ class BlockRegistry:
         root = committed[-1] if committed else GENESIS
         if record is None:
             return NodeFacts(
-                1, False, GENESIS, 0, GENESIS, 0, root, 0, -1, b"", -1, b"", (), (), pending | {root}, None, -1
+                1,
+                False,
+                GENESIS,
+                0,
+                GENESIS,
+                0,
+                root,
+                0,
+                NO_ROUND,
+                b"",
+                NO_ROUND,
+                b"",
+                (),
+                (),
+                pending | {root},
+                None,
+                NO_ROUND,
             )
         return NodeFacts(
             _round_after(record),
@@ -144,13 +163,13 @@ class BlockRegistry:
             self.round[root] if committed else 0,
             tc_high(record.last_round_tc),
             b"",
-            -1,
+            NO_ROUND,
             b"",
             (type(record.last_sent).__name__,) if record.last_sent else (),
             (),
             pending | {root},
             None,
-            -1,
+            NO_ROUND,
         )
 
     def on_one_chain(self, block_id: bytes, others: Sequence[bytes]) -> bool:
@@ -165,8 +184,8 @@ class BlockRegistry:
 
 
 def tc_high(tc: TC | None) -> int:
-    """The highest QC round that a TC's signers signed; -1 without a TC."""
-    return -1 if tc is None else max(tc.tmo_high_qc_rounds)
+    """The highest QC round that a TC's signers signed; NO_ROUND without a TC."""
+    return NO_ROUND if tc is None else max(tc.tmo_high_qc_rounds)
 
 
 def _round_after(record: SafetyRecord) -> int:
@@ -344,7 +363,7 @@ def _summary(
 
     def tc_rank(qc_round: int) -> int:
         """Where a round stands among those of the named blocks: on one (even) or between two (odd)."""
-        if qc_round < 0:
+        if qc_round == NO_ROUND:
             return OLD
         place = rank_of_round.get(qc_round)
         if place is not None:

@@ -15,10 +15,10 @@ from diembft.consensus.verification import Verifier
 from diembft.faults.registry import plant
 from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
 from diembft.protocols.cast import Cast
-from diembft.protocols.diembft.canonical import BlockRegistry, NodeFacts, Rules, summary, tc_high
+from diembft.protocols.diembft.canonical import NO_ROUND, BlockRegistry, NodeFacts, Rules, summary, tc_high
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
-from diembft.protocols.interface import Exploring, StateKeys
+from diembft.protocols.interface import NOBODY, Exploring, StateKeys
 from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15
@@ -65,7 +65,7 @@ class DiemBftExploring(Exploring):
         match message:
             case VoteMsg():
                 info = message.vote_info
-                return (kind, info.round, proposers.get(info.id, -1), _qc(message.high_commit_qc))
+                return (kind, info.round, proposers.get(info.id, NOBODY), _qc(message.high_commit_qc))
             case TimeoutMsg():
                 high_qc = _qc(message.tmo_info.high_qc)
                 tc = message.last_round_tc
@@ -192,7 +192,7 @@ class DiemBftKeys(StateKeys):
             round_ - facts.high_commit_round,
             round_ - facts.root_round,
             facts.voted,
-            facts.tc_high >= 0,
+            facts.tc_high != NO_ROUND,
         )
 
     @override

@@ -20,6 +20,9 @@ from diembft.protocols.hotstuff.replica import Replica
 from diembft.protocols.interface import NOBODY, Exploring, System
 from diembft.protocols.states import NodeState
 
+NO_ROUND = -1
+"""As the rounds that a TC tells: there is no TC."""
+
 
 class ChainedExploring(Exploring):
     """Explores a variant of chained HotStuff. `make` makes the nodes of a cast."""
@@ -42,7 +45,7 @@ class ChainedExploring(Exploring):
             case Proposal(block=block):
                 return (0, block.round)
             case Vote(block=block):
-                return (1, block.round, proposers.get(block.id, -1))
+                return (1, block.round, proposers.get(block.id, NOBODY))
             case Timeout(round=round_, high_qc=high_qc, tc=tc):
                 return (2, round_, -high_qc.round, *_tc(tc))
             case News(round=round_, high_qc=high_qc, tc=tc):
@@ -67,7 +70,7 @@ class ChainedExploring(Exploring):
 
 
 def _tc(tc: TC | None) -> tuple[int, int]:
-    return (-1, -1) if tc is None else (tc.round, tc.high_round)
+    return (NO_ROUND, NO_ROUND) if tc is None else (tc.round, tc.high_round)
 
 
 def parent_of(block: Block) -> Block:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
-from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
+from diembft.protocols.interface import BELOW_BASE, PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
 from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
@@ -26,9 +26,6 @@ from diembft.twins.runs.shared import SharedRun
 from diembft.twins.runs.timed import PASSES_ON_SENDING
 
 _encode = msgspec.msgpack.Encoder().encode
-
-OLD = -1
-"""In place of a block that every node is past."""
 
 
 def state_key(execution: SharedRun, terms: Terms) -> bytes:
@@ -101,7 +98,7 @@ class _Keeper(Numbering):
         if known is not None:
             return known
         if round_ <= self.base_round:
-            return OLD
+            return BELOW_BASE
         link = self.blocks[block]
         above = self.number(link.parent, link.parent_round)
         self.rows.append((round_, above))

@@ -53,6 +53,9 @@ from diembft.twins.scenarios.scenario import Scenario
 
 NEVER = 1 << 62
 
+NO_MESSAGE = -1
+"""As the number of a message: the event brings none."""
+
 BOUNDS_AFTER_THE_LAST = 7
 """How long an execution goes on when every replica has passed the last round, in delay bounds."""
 
@@ -197,7 +200,7 @@ class TimedRun:
             self._carry_out(node, effects)
         while self._started < len(self.replicas):
             self._started += 1
-            self._step(self._started - 1, Started(), -1)
+            self._step(self._started - 1, Started(), NO_MESSAGE)
         if self._incidents:
             self._befall()
         while True:
@@ -237,7 +240,7 @@ class TimedRun:
         replica, effects = self.react(node, event)
         observer = self.observer
         if observer is not None:
-            if number >= 0:
+            if number != NO_MESSAGE:
                 observer.delivered(self.now, node, number, effects)
             observer.stepped(self.now, node, replica, effects)
         round_ = replica.current_round
@@ -426,7 +429,7 @@ class TimedRun:
         dues[node] = NEVER
         if self.observer is not None:
             self.observer.fired(self.now, node, timer, round_)
-        self._step(node, TimerFired(timer, round_), -1)
+        self._step(node, TimerFired(timer, round_), NO_MESSAGE)
 
     # --- crashes
 
@@ -459,7 +462,7 @@ class TimedRun:
         self.record.restarted.append(NodeRestarted(self.now, node, len(self.record.sent)))
         if self.observer is not None:
             self.observer.restarted(self.now, node)
-        self._step(node, Started(), -1)
+        self._step(node, Started(), NO_MESSAGE)
 
 
 def execute(

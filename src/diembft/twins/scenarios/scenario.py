@@ -36,6 +36,8 @@ MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 MODELS: Final[tuple[Model, ...]] = get_args(Model)
 
 ANY: Final = "_"
+_ANY_FIRST: Final = -1
+"""Where ANY stands among the numbers of nodes when exceptions are sorted."""
 DEFAULT_DELAY_BOUND_S: Final = 0.8
 DEFAULT_TIMEOUT_S: Final = 30.0
 SUFFIX_ROUNDS: Final = 7
@@ -350,7 +352,11 @@ def _normal_round(cast: tuple[tuple[str, ...], tuple[str, ...]], round_: Round) 
         tuple(
             sorted(
                 set(round_.exceptions),
-                key=lambda d: (number.get(d.src, -1), number.get(d.dst, -1), MESSAGE_TYPES.index(d.msg_type)),
+                key=lambda d: (
+                    number.get(d.src, _ANY_FIRST),
+                    number.get(d.dst, _ANY_FIRST),
+                    MESSAGE_TYPES.index(d.msg_type),
+                ),
             )
         ),
         _normal_extras(number, partition, round_.extras),
