@@ -258,7 +258,7 @@ ADAPTATIONS: Final = (
     ),
     Adaptation(
         "faults of 1.1.0",
-        "Races and limits that show as rare hangs, on any Python: see `faults.REPAIRS`.",
+        "Races and limits that show as rare hangs, on any Python: see `repairs.REPAIRS`.",
         lambda state: state.is_known_version,
         _repair,
     ),
