@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.runtime import adapter
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import adapter, repairs
 from diembft.distalgo.runtime.launch import ProgramRun, launch
 from tests.distalgo.examples import ROOT, package_folder
 
@@ -39,7 +38,7 @@ def test_every_adaptation_and_repair_says_why() -> None:
     names = [adaptation.name for adaptation in adapter.ADAPTATIONS]
     assert len(set(names)) == len(names) == 7
     assert all(len(adaptation.reason) > 40 for adaptation in adapter.ADAPTATIONS)
-    assert all(len(repair.fault) > 40 for repair in faults.REPAIRS)
+    assert all(len(repair.fault) > 40 for repair in repairs.REPAIRS)
 
 
 def test_installed_adaptations_are_the_needed_ones() -> None:

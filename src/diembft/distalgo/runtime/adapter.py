@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from diembft.distalgo.runtime import ast37, program
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import repairs
 from diembft.errors import InputError
 
 KNOWN_VERSION: Final = "1.1.0"
@@ -193,8 +193,8 @@ def _import_early(state: Installation) -> None:
 
 
 def _repair(state: Installation) -> None:
-    faults.repair(
-        faults.Modules(
+    repairs.repair(
+        repairs.Modules(
             common=state.module("common"),
             sim=state.module("sim"),
             sock=state.module("transport.sock"),
