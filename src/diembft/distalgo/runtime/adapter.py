@@ -26,8 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from diembft.distalgo.runtime import ast37, program
-from diembft.distalgo.runtime import repairs
+from diembft.distalgo.runtime import ast37, program, repairs
 from diembft.errors import InputError
 
 KNOWN_VERSION: Final = "1.1.0"
