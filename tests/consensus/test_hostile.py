@@ -191,7 +191,7 @@ def test_nothing_that_others_send_raises(seed: int, sync_batch: int, rest: bool,
             try:
                 crash_or_fire(random, rig)
             except Unrecoverable:
-                break  # the others are a quorum here: they may certify a state that is not that of their blocks
+                return  # the others are a quorum here: they may certify a state that is not that of their blocks
             continue
         replica = rig[ME]
         key, heights = replica.state_key(), (replica.tree.height, replica.safety.highest_vote_round)

@@ -17,7 +17,7 @@ MUST_FAIL = "must_fail"
 """The folder, below that of the cases, of those whose failing is the point; they are run by name only."""
 
 
-class Listed(Struct, frozen=True):
+class ListedCase(Struct, frozen=True):
     """One line of the list."""
 
     name: str
@@ -51,7 +51,7 @@ def command(folder: Path | None, as_json: bool) -> None:
     )
 
 
-def _listed(folder: Path | None) -> Iterable[Listed]:
+def _listed(folder: Path | None) -> Iterable[ListedCase]:
     top = folder or default_folder()
     for below in (top, top / MUST_FAIL):
         for path in case_files(below) if below == top or below.is_dir() else ():
@@ -60,8 +60,8 @@ def _listed(folder: Path | None) -> Iterable[Listed]:
             yield _entry(name, case)
 
 
-def _entry(name: str, case: TestCase) -> Listed:
-    return Listed(
+def _entry(name: str, case: TestCase) -> ListedCase:
+    return ListedCase(
         name=name,
         description=case.description,
         num_replicas=case.num_replicas,

@@ -8,8 +8,8 @@ from time import perf_counter
 import click
 from rich.text import Text
 
-from diembft.cli import cases, options, output
-from diembft.cli.cases import Run, Task
+from diembft.cli import case_runs, options, output
+from diembft.cli.case_runs import CaseReport, CaseTask
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
@@ -31,11 +31,11 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     names = _names(folder)
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
-    tasks = [Task(name, None, None, crypto) for name in names]
-    runs: dict[str, Run] = {}
+    tasks = [CaseTask(name, None, None, crypto) for name in names]
+    runs: dict[str, CaseReport] = {}
     with output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
-        for task, run in results_of(cases.run, tasks, min(jobs, len(tasks))):
+        for task, run in results_of(case_runs.run, tasks, min(jobs, len(tasks))):
             runs[task.name_or_file] = run
             bar.advance(shown)
     ordered = [runs[name] for name in names]
@@ -56,13 +56,13 @@ def _names(folder: Path | None) -> list[str]:
     return [str(path) if folder else path.stem for path in files]
 
 
-def _print(runs: list[Run], real_s: float) -> None:
+def _print(runs: list[CaseReport], real_s: float) -> None:
     output.table(
-        [Column("case"), Column("verdict"), *cases.FIGURES],
-        [(run.verdict.case, output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+        [Column("case"), Column("verdict"), *case_runs.FIGURES],
+        [(run.verdict.case, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
     )
     failed = [run for run in runs if not run.verdict.passed]
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}"))
-        cases.explain(run)
+        case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")

@@ -8,5 +8,5 @@ program.
 
 Then the driver: `run.da` (the processes of a test case), `endpoint`, `replica_node` and `client_host` (what is in one),
 `plan`, `limits`, `folder` and `cases` (the case as a whole); `testexec.da` (the processes of Twins scenarios),
-`stepping` and `scenarios`; `command` (both for the command line).
+`stepping` and `twins_scenarios`; `command` (both for the command line).
 """

@@ -15,7 +15,7 @@ from diembft.host.keys import Keychain
 from diembft.host.watch import Watch
 from diembft.messages.digests import Digests
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import ClientOutcome, Verdict
+from diembft.testcase.outcome import CaseVerdict, ClientOutcome
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
 from diembft.trace.records import Committed, Header, Record, SetAttribute
@@ -44,7 +44,7 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     """The verdict on one run of a test case, and what it amounted to."""
 
     case: TestCase
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     real_s: float
     trace: tuple[Record, ...]

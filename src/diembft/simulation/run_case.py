@@ -22,7 +22,7 @@ from diembft.simulation.simulator import Simulator
 from diembft.testcase.case import FailureRule, Rounds, TestCase
 from diembft.testcase.case import SetAttribute as SetsAttribute
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
-from diembft.testcase.outcome import Reason, judge
+from diembft.testcase.outcome import CaseReason, judge
 from diembft.testcase.types import MsgType
 from diembft.testcase.workload import client_plans
 from diembft.trace.records import Ended
@@ -73,7 +73,7 @@ def run_case(
     verdict = judge(
         case,
         [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
-        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
     figures = CaseFigures(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from diembft.distalgo.runtime import adapter, repairs
-from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime.launch import ProgramRun, launch
 from tests.distalgo.examples import ROOT, package_folder
 
 PROGRAM = """\
@@ -24,11 +24,11 @@ def main():
 """
 
 
-def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Run:
+def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> ProgramRun:
     return launch([*arguments], front=["-c", code], timeout_s=30, cwd=cwd, env=env)
 
 
-def require_success(outcome: Run) -> str:
+def require_success(outcome: ProgramRun) -> str:
     assert outcome.status == 0, outcome.stderr
     assert outcome.left == ()
     return outcome.stdout
@@ -151,7 +151,7 @@ def test_a_changed_adapter_compiles_again(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src" / "diembft" / "distalgo", tmp_path / "src" / "diembft" / "distalgo")
     for name in ("__init__.py", "errors.py"):
         shutil.copy(ROOT / "src" / "diembft" / name, tmp_path / "src" / "diembft")
-    changed = tmp_path / "src" / "diembft" / "distalgo" / "ast37.py"
+    changed = tmp_path / "src" / "diembft" / "distalgo" / "runtime" / "ast37.py"
     env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(tmp_path / "src")}
     assert launch([program], timeout_s=30, env=env).status == 0
     changed.write_text(changed.read_text() + "# changed\n")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Persist, Reason
 from diembft.consensus.genesis import Genesis
@@ -17,12 +19,12 @@ from diembft.consensus.verification import VerifiedRequests, Verifier
 from diembft.crypto.interface import Crypto, KeyRing
 from diembft.faults.planting import Planting
 from diembft.host.keys import make_keys
-from diembft.host.storage import Storage as Disk
+from diembft.host.storage import Storage
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
-from diembft.protocols.interface import Leaders, Storage, System
+from diembft.protocols.interface import Leaders, NodeStorage, System
 
 CHAIN_ID = "twins"
 
@@ -38,22 +40,22 @@ class JudgesOnce(Verifier):
         super().__init__(config, digests, genesis, keys, quorums)
         self._answers: dict[Message, Reason | None] = {}
 
+    @override
     def proposal(self, message: ProposalMsg, held: VerifiedRequests) -> Reason | None:
-        """See Verifier."""
         answers = self._answers
         if message not in answers:
             self._remember(message, super().proposal(message, held))
         return answers[message]
 
+    @override
     def vote(self, message: VoteMsg) -> Reason | None:
-        """See Verifier."""
         answers = self._answers
         if message not in answers:
             self._remember(message, super().vote(message))
         return answers[message]
 
+    @override
     def timeout(self, message: TimeoutMsg) -> Reason | None:
-        """See Verifier."""
         answers = self._answers
         if message not in answers:
             self._remember(message, super().timeout(message))
@@ -65,19 +67,19 @@ class JudgesOnce(Verifier):
         self._answers[message] = answer
 
 
-class DiskOfNode(Storage):
+class DiskOfNode(NodeStorage):
     """The simulated disk of one node."""
 
     def __init__(self, kept_commits: int) -> None:
-        self._disk = Disk()
+        self._disk = Storage()
         self._kept_commits = kept_commits
 
+    @override
     def persist(self, effect: Persist) -> None:
-        """See Storage."""
         self._disk.persist(effect)
 
+    @override
     def recover(self) -> Recovered | None:
-        """See Storage."""
         return self._disk.recover(self._kept_commits)
 
 
@@ -117,16 +119,16 @@ class DiemBftSystem(System):
         self._verifier: Verifier | None = None
         self._new = [self._make(node, None) for node in range(len(cast.names))]
 
+    @override
     def node(self, node: int, recovered: Recovered | None = None) -> Replica:
-        """See System."""
         return self._new[node].fork() if recovered is None else self._make(node, recovered)
 
+    @override
     def storage(self) -> DiskOfNode:
-        """See System."""
         return DiskOfNode(self.config.kept_commits)
 
+    @override
     def signed(self, request: Any) -> bool:
-        """See System."""
         return self._signed(request)
 
     def _make(self, node: int, recovered: Recovered | None) -> Replica:

@@ -26,24 +26,35 @@ from typing import Any, Protocol, TypeAlias
 from diembft.errors import InputError
 from diembft.machine.effects import EFFECTS, Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import (
     AFTER_THE_LAST,
     LATE_REQUEST,
     REQUEST,
     TIMEOUT,
     Crypto,
+    NodeStorage,
     Replica,
-    Storage,
     System,
     UnderTest,
 )
-from diembft.protocols.registry import protocol_of
-from diembft.twins.runs.record import TICKS_PER_BOUND, Committed, Ending, Entered, Record, Restarted, Sent
+from diembft.twins.runs.nodes import system_of
+from diembft.twins.runs.record import (
+    TICKS_PER_BOUND,
+    BlockCommitted,
+    Ending,
+    MessageSent,
+    NodeRestarted,
+    RoundEntered,
+    RunRecord,
+)
 from diembft.twins.runs.routes import Routes, routes_of, whole
 from diembft.twins.scenarios.scenario import Scenario
-from diembft.twins.runs.nodes import system_of
 
 NEVER = 1 << 62
+
+NO_MESSAGE = -1
+"""As the number of a message: the event brings none."""
 
 BOUNDS_AFTER_THE_LAST = 7
 """How long an execution goes on when every replica has passed the last round, in delay bounds."""
@@ -70,7 +81,7 @@ Arrival = tuple[int, Event, int]
 """Who receives what, and its number among all that was sent."""
 
 
-class Observer(Protocol):
+class RunObserver(Protocol):
     """Watches an execution, for a trace. Nodes are numbers, times are ticks, masks have bit i for node i."""
 
     def sent(self, tick: int, node: int, number: int, to: int, message: Any) -> None:
@@ -95,11 +106,11 @@ class Observer(Protocol):
         """A node runs again."""
 
 
-class Paused(Exception):
+class PausedAtRound(Exception):
     """An execution that pauses has come to a round that nobody was in before."""
 
 
-class Execution:
+class TimedRun:
     """One scenario under way. `script` holds the rounds; a round beyond it is `after` the last."""
 
     pauses = False
@@ -116,7 +127,7 @@ class Execution:
         delayed: bool = False,
         limit: int = NEVER,
         crashes: bool = False,
-        observer: Observer | None = None,
+        observer: RunObserver | None = None,
     ) -> None:
         cast = system.cast
         nodes = range(len(cast.names))
@@ -134,7 +145,7 @@ class Execution:
         self.replicas: list[Replica | None] = [system.node(node) for node in nodes]
         self.rounds = [0] * len(nodes)
         """Which round each node is in."""
-        self.record = Record([], [], [], [], Ending.COMPLETE, 0)
+        self.record = RunRecord([], [], [], [], Ending.COMPLETE, 0)
         self._arrivals: list[Arrival] = []
         """Of this tick."""
         self._handled = 0
@@ -153,7 +164,7 @@ class Execution:
         """The round whose timer fired early last."""
         self.sendings: dict[tuple[int, int, int], int] = {}
         """How often a node's timeout of a round was kept from a node by an exception."""
-        self._held: list[list[tuple[int, Event, int]]] = [[] for _ in nodes]
+        self._waiting: list[list[tuple[int, Event, int]]] = [[] for _ in nodes]
         """(round, event, number): what waits until a node leaves the round."""
         self.changed_at = 0
         self.highest = 0
@@ -163,7 +174,7 @@ class Execution:
         self._waited_for = sum([1 << node for node in cast.correct])
         """Correct nodes that have not committed a block of the last round or a later one."""
         self._incidents: list[Routes] = []
-        self._storages: list[Storage] | None = _storages_of(protocol, system) if crashes else None
+        self._storages: list[NodeStorage] | None = _storages_of(protocol, system) if crashes else None
         self._started = 0
         """How many nodes have had their first event."""
         self._reorders = False
@@ -179,8 +190,8 @@ class Execution:
         ticks_per_s = TICKS_PER_BOUND / system.delay_bound_s
         self._ticks_per_s = ticks_per_s
 
-    def run(self) -> Record:
-        """Go on to the end. If it pauses: raises Paused on the way; then call it again."""
+    def run(self) -> RunRecord:
+        """Go on to the end. If it pauses: raises PausedAtRound on the way; then call it again."""
         if self.pending is not None:
             (node, effects), self.pending = self.pending, None
             replica = self.replicas[node]
@@ -189,7 +200,7 @@ class Execution:
             self._carry_out(node, effects)
         while self._started < len(self.replicas):
             self._started += 1
-            self._step(self._started - 1, Started(), -1)
+            self._step(self._started - 1, Started(), NO_MESSAGE)
         if self._incidents:
             self._befall()
         while True:
@@ -218,7 +229,7 @@ class Execution:
             if self._reorders:
                 self._arrivals = self._reordered(self._arrivals)
 
-    def _end(self, ending: Ending, tick: int) -> Record:
+    def _end(self, ending: Ending, tick: int) -> RunRecord:
         self.record = self.record._replace(ending=ending, end=tick)
         return self.record
 
@@ -229,14 +240,14 @@ class Execution:
         replica, effects = self.react(node, event)
         observer = self.observer
         if observer is not None:
-            if number >= 0:
+            if number != NO_MESSAGE:
                 observer.delivered(self.now, node, number, effects)
             observer.stepped(self.now, node, replica, effects)
         round_ = replica.current_round
         if round_ != self.rounds[node]:
             if self.pauses and round_ > self.highest:
                 self.pending = (node, effects)
-                raise Paused
+                raise PausedAtRound
             self._entered(node, round_)
         self._carry_out(node, effects)
 
@@ -272,7 +283,7 @@ class Execution:
             self._befall()
 
     def _commit(self, node: int, effect: Commit) -> None:
-        self.record.committed.append(Committed(self.now, node, effect.block, effect.certificate))
+        self.record.committed.append(BlockCommitted(self.now, node, effect.block, effect.certificate))
         if effect.block.round >= self.last:
             self._waited_for &= ~(1 << node)
             if not self._waited_for and self._ends_at != NEVER:
@@ -282,7 +293,7 @@ class Execution:
         """A node changed its round."""
         before = self.rounds[node]
         self.rounds[node] = round_
-        self.record.entered.append(Entered(self.now, node, round_))
+        self.record.entered.append(RoundEntered(self.now, node, round_))
         self.changed_at = self.now
         if round_ > self.last >= before:
             self.passed += 1
@@ -294,10 +305,10 @@ class Execution:
                 if routes.crash or routes.restart:
                     self._incidents.append(routes)
             self.highest = round_
-        held = self._held[node]
-        if held:
-            self._held[node] = [entry for entry in held if entry[0] >= round_]
-            self._queue += [(node, event, number) for of_round, event, number in held if of_round < round_]
+        waiting = self._waiting[node]
+        if waiting:
+            self._waiting[node] = [entry for entry in waiting if entry[0] >= round_]
+            self._queue += [(node, event, number) for of_round, event, number in waiting if of_round < round_]
 
     def _look_whether_all_passed(self) -> None:
         if self.passed != self._up or self.passed == 0:
@@ -322,7 +333,7 @@ class Execution:
             kind = LATE_REQUEST
         sent = self.record.sent
         number = len(sent)
-        sent.append(Sent(self.now, node, message))
+        sent.append(MessageSent(self.now, node, message))
         reached = self.reached(routes, round_, kind, node, receivers)
         if reached != receivers or self.observer is not None:
             reached = self._kept_back(node, receivers, reached, message, kind, round_, routes, number)
@@ -365,7 +376,7 @@ class Execution:
                     if self.rounds[receiver] > round_:
                         reached |= 1 << receiver
                     else:
-                        self._held[receiver].append((round_, event, number))
+                        self._waiting[receiver].append((round_, event, number))
             elif observer is not None:
                 observer.dropped(self.now, number, apart, "partition")
         return reached
@@ -416,7 +427,7 @@ class Execution:
         dues[node] = NEVER
         if self.observer is not None:
             self.observer.fired(self.now, node, timer, round_)
-        self._step(node, TimerFired(timer, round_), -1)
+        self._step(node, TimerFired(timer, round_), NO_MESSAGE)
 
     # --- crashes
 
@@ -433,7 +444,7 @@ class Execution:
         assert self._storages is not None, "because the caller knew that there are crashes"
         self.replicas[node] = None
         self.round_due[node] = self.fetch_due[node] = NEVER
-        self._held[node] = []
+        self._waiting[node] = []
         self._up -= 1
         self.passed -= self.rounds[node] > self.last
         self._look_whether_all_passed()
@@ -446,22 +457,22 @@ class Execution:
         self.rounds[node] = self.gave_up[node] = 0
         self._up += 1
         self._look_whether_all_passed()
-        self.record.restarted.append(Restarted(self.now, node, len(self.record.sent)))
+        self.record.restarted.append(NodeRestarted(self.now, node, len(self.record.sent)))
         if self.observer is not None:
             self.observer.restarted(self.now, node)
-        self._step(node, Started(), -1)
+        self._step(node, Started(), NO_MESSAGE)
 
 
 def execute(
-    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
-) -> Record:
+    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: RunObserver | None = None
+) -> RunRecord:
     """Execute one scenario. `delayed`: what partitions keep apart arrives later, where a round does not say
     otherwise. Raises InputError for what its protocol has not."""
     system = system_of(scenario, crypto)
     script, after = script_of(scenario, system)
     crashes = any(routes.crash or routes.restart for routes in script.values())
     limit = time_limit(scenario)
-    return Execution(
+    return TimedRun(
         protocol_of(scenario.protocol),
         system,
         script,
@@ -474,7 +485,7 @@ def execute(
     ).run()
 
 
-def _storages_of(protocol: UnderTest, system: System) -> list[Storage]:
+def _storages_of(protocol: UnderTest, system: System) -> list[NodeStorage]:
     """A storage for each node. Raises InputError if the protocol has none."""
     storages = [system.storage() for _ in system.cast.names]
     found = [storage for storage in storages if storage is not None]

@@ -15,7 +15,7 @@ from diembft.machine.effects import EFFECTS, Broadcast, Commit, Persist, Send
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols.cast import Cast, cast_of
 from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, UnderTest
-from diembft.protocols.states import ALL, NOTHING_SIGNED, Held, NodeState, Signed
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Signed
 from diembft.twins.scenarios.scenario import replica_names
 
 Message: TypeAlias = Any
@@ -93,11 +93,11 @@ class World:
         states = []
         for node in range(self.nodes):
             replica = self.system.node(node)
-            held, durable = sent_and_kept(self, replica.step(Started()), replica, None)
+            kept, durable = sent_and_kept(self, replica.step(Started()), replica, None)
             signed = NOTHING_SIGNED
-            for _, message in held:
+            for _, message in kept:
                 signed, _ = judged(self, node, signed, message)
-            states.append(NodeState(replica, held, durable, signed))
+            states.append(NodeState(replica, kept, durable, signed))
         return tuple(states)
 
     def recovered(self, node: int, durable: Any) -> Replica:
@@ -112,18 +112,18 @@ def world_of(protocol: UnderTest, n: int, faulty: int, bugs: tuple[str, ...], *,
     return World(protocol, cast_of(replicas, twins), bugs, crashes=crashes)
 
 
-def sent_and_kept(world: World, effects: Effects, replica: Replica, durable: Any) -> tuple[tuple[Held, ...], Any]:
+def sent_and_kept(world: World, effects: Effects, replica: Replica, durable: Any) -> tuple[tuple[Kept, ...], Any]:
     """What a replica sends by the effects of its first event, and what is durable then."""
-    held: list[Held] = []
+    kept: list[Kept] = []
     for effect in effects:
         kind = EFFECTS[type(effect)]
         if kind is Send:
-            held.append(Held(effect.to, effect.message))
+            kept.append(Kept(effect.to, effect.message))
         elif kind is Broadcast:
-            held.append(Held(ALL, effect.message))
+            kept.append(Kept(ALL, effect.message))
         elif kind is Persist and world.crashes:
             durable = world.exploring.persisted(durable, effect, replica)
-    return tuple(held), durable
+    return tuple(kept), durable
 
 
 def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
@@ -190,7 +190,7 @@ class Group:
         self.durable = {node: state.durable for node, state in members.items()}
         self.signed = {node: state.signed for node, state in members.items()}
         self.last_commit = {node: self.exploring.root(state.replica).id for node, state in members.items()}
-        self.held: dict[int, list[Held]] = {node: [] for node in members}
+        self.kept: dict[int, list[Kept]] = {node: [] for node in members}
         self.layer: list[tuple[tuple[int, ...], int, int, Message]] = []
         self.requests: list[tuple[int, int, Message]] = []
         self.answers: list[tuple[int, int, Message]] = []
@@ -205,13 +205,13 @@ class Group:
         self.layers = 0
         """How many were delivered."""
         for node, state in members.items():
-            for held in state.held:
-                self.send(node, held.to, held.message)
+            for kept in state.kept:
+                self.send(node, kept.to, kept.message)
 
     def states(self) -> dict[int, NodeState]:
         """The nodes after this."""
         return {
-            node: NodeState(replica, tuple(self.held[node]), self.durable[node], self.signed[node])
+            node: NodeState(replica, tuple(self.kept[node]), self.durable[node], self.signed[node])
             for node, replica in self.replicas.items()
         }
 
@@ -228,7 +228,7 @@ class Group:
             return
         if round_ != self.round or kind in self.withhold:
             if round_ >= self.round:
-                self.held[sender].append(Held(to, message))
+                self.kept[sender].append(Kept(to, message))
             return
         if kind in self.lose:
             return
