@@ -25,7 +25,8 @@ from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.record import TICKS_PER_BOUND, Ending, RunRecord, cast_of, from_trace
-from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, NEVER, TimedRun, execute, time_limit
+from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, TimedRun, execute, time_limit
+from diembft.twins.runs.timed_nodes import NEVER
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import ANY, Drop, Extras, MessageType, Round, Scenario, replica_of
 from diembft.twins.scenarios.space import Space

@@ -30,7 +30,7 @@ from diembft.twins.runs.record import (
     RunRecord,
     cast_of,
 )
-from diembft.twins.runs.timed import RunObserver
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
 from diembft.twins.scenarios.scenario import NodeSets, Round, Scenario
 

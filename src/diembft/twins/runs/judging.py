@@ -12,7 +12,8 @@ from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, terms_of
 from diembft.twins.runs.record import Ending, RunRecord
-from diembft.twins.runs.timed import RunObserver, execute
+from diembft.twins.runs.timed import execute
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.scenarios.scenario import Scenario
 
 

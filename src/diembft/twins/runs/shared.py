@@ -14,7 +14,8 @@ from typing_extensions import override
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
 from diembft.twins.runs.record import RunRecord
 from diembft.twins.runs.routes import LEADER, Routes
-from diembft.twins.runs.timed import Effects, Event, PausedAtRound, TimedRun
+from diembft.twins.runs.timed import PausedAtRound, TimedRun
+from diembft.twins.runs.timed_nodes import Effects, Event
 
 
 class Lookup(NamedTuple):

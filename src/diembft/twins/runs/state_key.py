@@ -23,7 +23,7 @@ from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
 from diembft.twins.runs.shared import SharedRun
-from diembft.twins.runs.timed import PASSES_ON_SENDING
+from diembft.twins.runs.timed_nodes import PASSES_ON_SENDING
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -23,7 +23,8 @@ from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.runs.record import TICKS_PER_BOUND, RunRecord
-from diembft.twins.runs.timed import RunObserver, execute
+from diembft.twins.runs.timed import execute
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
 
