@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diembft.distalgo.cases import CaseJob
+from diembft.distalgo.case_job import CaseJob
 from diembft.distalgo.client_host import ClientHost
 from diembft.distalgo.endpoint import RequireFit, Wires
 from diembft.distalgo.plan import Plan

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.distalgo.cases import CaseOutcome
+from diembft.distalgo.case_job import CaseOutcome
 from diembft.distalgo.folder import read_ledger
 from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, end_session, launch, wait_until_gone
 from diembft.judge.invariants import check

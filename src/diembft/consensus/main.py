@@ -348,7 +348,7 @@ class Main(Parts):
         self._out.append(Send(to, message))
 
     def _missing(self) -> QC | None:
-        return sync.missing(self.tree, [message.block.qc for message in self.proposals.values()])
+        return sync.missing(self.tree, self.proposals.values())
 
     def _fetch_from(self, peer: int) -> None:
         """A message brought news: if blocks are missing, ask the peer whose message it was."""

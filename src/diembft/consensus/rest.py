@@ -8,7 +8,7 @@ an idle laggard catches up.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from diembft.consensus.block_tree import BlockTree, Node
 from diembft.consensus.config import Config
@@ -69,11 +69,13 @@ class Rest:
         """The whole state, exact."""
         return (self.timer_round, self.resting, self.next_peer)
 
-    def update(self, work: bool, pacemaker: Pacemaker, tree: BlockTree) -> list[Effect]:
+    def update(self, work: bool, pacemaker: Pacemaker, tree: BlockTree) -> Sequence[Effect]:
         """At the end of a step: with work the round timer runs for the current round, without it the rest timer."""
-        effects: list[Effect] = []
+        round_ = pacemaker.current_round
         if work:
-            round_ = pacemaker.current_round
+            if self.timer_round == round_ and not self.resting:
+                return ()
+            effects: list[Effect] = []
             if self.timer_round != round_:
                 self.timer_round = round_
                 effects.append(SetTimer(Timer.ROUND, pacemaker.round_timer_s(tree.root.block.round), round_))
@@ -81,12 +83,13 @@ class Rest:
                 self.resting = False
                 effects.append(CancelTimer(Timer.REST))
             return effects
+        effects = []
         if self.timer_round is not None:
             self.timer_round = None
             effects.append(CancelTimer(Timer.ROUND))
         if not self.resting and self._config.n > 1:
             self.resting = True
-            effects.append(self.timer(pacemaker.current_round))
+            effects.append(self.timer(round_))
         return effects
 
     def timer(self, round_: int) -> SetTimer:

@@ -19,7 +19,7 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import CancelTimer, Effect, Ignored, ReadBlocks, Reason, Send, SetTimer
 from diembft.consensus.events import Timer
 from diembft.messages.sizes import block_bytes
-from diembft.messages.types import QC, Block, BlockRequest, BlockResponse
+from diembft.messages.types import QC, Block, BlockRequest, BlockResponse, ProposalMsg
 
 FETCH_TIMER_DELTAS = 3
 """How long a peer may take to send blocks, in units of delta: there and back, and some."""
@@ -70,45 +70,45 @@ class Sync:
         """The whole state, exact."""
         return self.fetch
 
-    def start(self, qc: QC, first: int | None, tree: BlockTree, round_: int) -> list[Effect]:
+    def start(self, qc: QC, first: int | None, tree: BlockTree, round_: int) -> Sequence[Effect]:
         """Fetch what this QC certifies, anew if a fetch is under way; `first` is asked first, if given."""
         signers = [signer for signer, _ in qc.signatures]
         peers = dict.fromkeys([*([] if first is None else [first]), *signers, *range(self._config.n)])
         peers.pop(self._me, None)
         if not peers:
-            return []
+            return ()
         return self._ask(Fetch(tuple(peers)), qc, tree, round_)
 
-    def update(self, missing: QC | None, tree: BlockTree, round_: int) -> list[Effect]:
+    def update(self, missing: QC | None, tree: BlockTree, round_: int) -> Sequence[Effect]:
         """At the end of a step: begin to fetch what is missing, or end the fetch when nothing is."""
         if missing is None:
             if self.fetch is None:
-                return []
+                return ()
             self.fetch = None
             return [CancelTimer(Timer.FETCH)]
-        return [] if self.fetch is not None else self.start(missing, None, tree, round_)
+        return () if self.fetch is not None else self.start(missing, None, tree, round_)
 
-    def retry(self, missing: QC | None, tree: BlockTree, round_: int) -> list[Effect]:
+    def retry(self, missing: QC | None, tree: BlockTree, round_: int) -> Sequence[Effect]:
         """The fetch timer fired: put the same to the next peer."""
         if self.fetch is None or missing is None:
-            return []
+            return ()
         return self._ask(self.fetch.next_peer(), missing, tree, round_)
 
-    def beyond(self, block: Block | None, missing: QC | None, tree: BlockTree, round_: int) -> list[Effect]:
+    def beyond(self, block: Block | None, missing: QC | None, tree: BlockTree, round_: int) -> Sequence[Effect]:
         """Go on with a peer whose answer came up to this block, further than its last one, if that does not suffice."""
         if block is None or missing is None or self.fetch is None or block.round <= self.fetch.known_round:
-            return []
+            return ()
         return self._ask(self.fetch.beyond(block), missing, tree, round_)
 
-    def _ask(self, fetch: Fetch, qc: QC, tree: BlockTree, round_: int) -> list[Effect]:
+    def _ask(self, fetch: Fetch, qc: QC, tree: BlockTree, round_: int) -> Sequence[Effect]:
         self.fetch = fetch
         known = fetch.known if fetch.known in tree.nodes else tree.root.block.id
         request = BlockRequest(round_, qc.vote_info.id, known, self._config.sync_batch + 1)
         return [Send(fetch.peer, request), SetTimer(Timer.FETCH, FETCH_TIMER_DELTAS * self._config.delta_s, round_)]
 
 
-def missing(tree: BlockTree, proposed: Iterable[QC]) -> QC | None:
-    """A certificate that needs a block which is not held: the highest, the one that commits, or one of the `proposed`.
+def missing(tree: BlockTree, proposals: Iterable[ProposalMsg]) -> QC | None:
+    """A certificate that needs a block which is not held: the highest, the one that commits, or a proposal's.
 
     The highest comes first, because its chain has what is committed too, in one answer.
     """
@@ -118,7 +118,8 @@ def missing(tree: BlockTree, proposed: Iterable[QC]) -> QC | None:
     committed = tree.committed_by(tree.high_commit_qc)
     if committed is not None and committed[1] > root_round and committed[0] not in nodes:
         return tree.high_commit_qc
-    for qc in proposed:
+    for message in proposals:
+        qc = message.block.qc
         if qc.vote_info.id not in nodes and qc.vote_info.round > root_round:
             return qc
     return None

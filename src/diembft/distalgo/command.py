@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from diembft.crypto.interface import Crypto
-from diembft.distalgo.cases import TRACE, VERDICT, CaseJob, CaseOutcome
+from diembft.distalgo.case_job import TRACE, VERDICT, CaseJob, CaseOutcome
 from diembft.distalgo.endpoint import Wires
 from diembft.distalgo.folder import RUNS, new_folder
 from diembft.distalgo.plan import Plan

@@ -17,7 +17,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from diembft.consensus.effects import Divergence, Equivocation, ReadBlocks, SendReply
+from diembft.consensus.effects import Divergence, Equivocation, Ignored, ReadBlocks, Rejected, SendReply
 from diembft.machine.effects import EFFECTS, Broadcast, CancelTimer, Commit, Persist, Send, SetTimer
 
 
@@ -76,19 +76,28 @@ def carry_out(outlet: Outlet, node: int, effects: Sequence[Any]) -> None:
             outlet.set_timer(node, effect)
         elif kind is Persist:
             outlet.persist(node, effect)
-        elif kind is Broadcast:
-            outlet.broadcast(node, effect)
+        elif kind is None:
+            _carry_out_other(outlet, node, effect)
         elif kind is Commit:
             outlet.commit(node, effect)
-        elif kind is CancelTimer:
-            outlet.cancel_timer(node, effect)
-        elif type(effect) is SendReply:
-            outlet.reply(node, effect)
-        elif type(effect) is ReadBlocks:
-            outlet.read_blocks(node, effect)
-        elif isinstance(effect, Equivocation | Divergence):
-            outlet.report(node, effect)
+        elif kind is Broadcast:
+            outlet.broadcast(node, effect)
         else:
+            outlet.cancel_timer(node, effect)
+
+
+def _carry_out_other(outlet: Outlet, node: int, effect: Any) -> None:
+    """What only DiemBFT has, or another protocol."""
+    match effect:
+        case Rejected() | Ignored():  # the frequent ones
+            outlet.note(node, effect)
+        case SendReply():
+            outlet.reply(node, effect)
+        case ReadBlocks():
+            outlet.read_blocks(node, effect)
+        case Equivocation() | Divergence():
+            outlet.report(node, effect)
+        case _:
             outlet.note(node, effect)
 
 

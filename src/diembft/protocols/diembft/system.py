@@ -23,7 +23,7 @@ from diembft.host.storage import Storage
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
-from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
+from diembft.protocols.diembft.scripted import MarkerMachine, MarkerPayload, ScriptedLeaders
 from diembft.protocols.interface import Leaders, NodeStorage, System
 
 CHAIN_ID = "twins"

@@ -239,9 +239,9 @@ class RecordedGroup(Group):
         super()._emit(sender, to, message)
 
     @override
-    def send(self, sender: int, to: int, message: Message) -> None:
+    def put(self, sender: int, to: int, message: Message) -> None:
         waiting, begun = len(self.kept[sender]), len(self.layer)
-        super().send(sender, to, message)
+        super().put(sender, to, message)
         if len(self.kept[sender]) > waiting:
             return
         reached = 0
@@ -341,7 +341,7 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
     """The node after its first event, with a replica of its own."""
     effects = state.replica.step(Started())
     recorder.stepped(node, state.replica, effects)
-    kept, durable = sent_and_kept(world, effects, state.replica, state.durable)
+    kept, durable = sent_and_kept(world, node, effects, state.replica, state.durable)
     signed = state.signed
     for to, message in kept:
         recorder.sent(node, to, message)

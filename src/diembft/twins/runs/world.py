@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.errors import InputError
-from diembft.machine.effects import EFFECTS, Broadcast, Commit, Persist, Send
+from diembft.host.outlet import Outlet, carry_out
+from diembft.machine.effects import Broadcast, CancelTimer, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols.cast import Cast, cast_of
 from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, UnderTest
@@ -93,7 +96,7 @@ class World:
         states = []
         for node in range(self.nodes):
             replica = self.system.node(node)
-            kept, durable = sent_and_kept(self, replica.step(Started()), replica, None)
+            kept, durable = sent_and_kept(self, node, replica.step(Started()), replica, None)
             signed = NOTHING_SIGNED
             for _, message in kept:
                 signed, _ = judged(self, node, signed, message)
@@ -112,18 +115,49 @@ def world_of(protocol: UnderTest, n: int, faulty: int, bugs: tuple[str, ...], *,
     return World(protocol, cast_of(replicas, twins), bugs, crashes=crashes)
 
 
-def sent_and_kept(world: World, effects: Effects, replica: Replica, durable: Any) -> tuple[tuple[Kept, ...], Any]:
+class _First(Outlet):
+    """Collects what a replica sends by the effects of its first event, and what is durable then. Nothing passes before
+    the first step of the model, and timers are the model's."""
+
+    def __init__(self, world: World, replica: Replica, durable: Any) -> None:
+        self._world = world
+        self._replica = replica
+        self.kept: list[Kept] = []
+        self.durable = durable
+
+    @override
+    def persist(self, node: int, effect: Any) -> None:
+        if self._world.crashes:
+            self.durable = self._world.exploring.persisted(self.durable, effect, self._replica)
+
+    @override
+    def commit(self, node: int, effect: Any) -> None:
+        pass
+
+    @override
+    def send(self, node: int, effect: Send[Message]) -> None:
+        self.kept.append(Kept(effect.to, effect.message))
+
+    @override
+    def broadcast(self, node: int, effect: Broadcast[Message]) -> None:
+        self.kept.append(Kept(ALL, effect.message))
+
+    @override
+    def set_timer(self, node: int, effect: SetTimer) -> None:
+        pass
+
+    @override
+    def cancel_timer(self, node: int, effect: CancelTimer) -> None:
+        pass
+
+
+def sent_and_kept(
+    world: World, node: int, effects: Effects, replica: Replica, durable: Any
+) -> tuple[tuple[Kept, ...], Any]:
     """What a replica sends by the effects of its first event, and what is durable then."""
-    kept: list[Kept] = []
-    for effect in effects:
-        kind = EFFECTS[type(effect)]
-        if kind is Send:
-            kept.append(Kept(effect.to, effect.message))
-        elif kind is Broadcast:
-            kept.append(Kept(ALL, effect.message))
-        elif kind is Persist and world.crashes:
-            durable = world.exploring.persisted(durable, effect, replica)
-    return tuple(kept), durable
+    first = _First(world, replica, durable)
+    carry_out(first, node, effects)
+    return tuple(first.kept), first.durable
 
 
 def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
@@ -156,7 +190,7 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     return signed, faults
 
 
-class Group:
+class Group(Outlet):
     """Nodes of one set in step t: live copies, and the messages among them.
 
     Deliveries go in layers, a layer in the order that the protocol gives, and of the sender; with `reverse`, what goes
@@ -206,7 +240,7 @@ class Group:
         """How many were delivered."""
         for node, state in members.items():
             for kept in state.kept:
-                self.send(node, kept.to, kept.message)
+                self.put(node, kept.to, kept.message)
 
     def states(self) -> dict[int, NodeState]:
         """The nodes after this."""
@@ -215,7 +249,7 @@ class Group:
             for node, replica in self.replicas.items()
         }
 
-    def send(self, sender: int, to: int, message: Message) -> None:
+    def put(self, sender: int, to: int, message: Message) -> None:
         """Put a message of this round into the next layer; keep one of the next round; an older one is lost."""
         world = self.world
         round_ = world.round_of(message)
@@ -255,7 +289,7 @@ class Group:
         if self.world.is_correct(sender):
             self.signed[sender], faults = judged(self.world, sender, self.signed[sender], message)
             self.faults.extend(faults)
-        self.send(sender, to, message)
+        self.put(sender, to, message)
 
     def hand_over(self, sender: int, node: int, message: Message) -> Effects:
         """A message reaches a node; what came of it, carried out."""
@@ -269,22 +303,35 @@ class Group:
 
     def carry_out(self, node: int, effects: Effects) -> None:
         """Do what a replica wants done."""
-        for effect in effects:
-            kind = EFFECTS[type(effect)]
-            if kind is Send:
-                self._emit(node, effect.to, effect.message)
-            elif kind is Broadcast:
-                self._emit(node, ALL, effect.message)
-            elif kind is Commit:
-                self._commit(node, effect)
-            elif kind is Persist and self.world.crashes:
-                self.durable[node] = self.exploring.persisted(self.durable[node], effect, self.replicas[node])
+        carry_out(self, node, effects)
 
-    def _commit(self, node: int, commit: Commit) -> None:
+    @override
+    def persist(self, node: int, effect: Any) -> None:
+        if self.world.crashes:
+            self.durable[node] = self.exploring.persisted(self.durable[node], effect, self.replicas[node])
+
+    @override
+    def send(self, node: int, effect: Send[Message]) -> None:
+        self._emit(node, effect.to, effect.message)
+
+    @override
+    def broadcast(self, node: int, effect: Broadcast[Message]) -> None:
+        self._emit(node, ALL, effect.message)
+
+    @override
+    def set_timer(self, node: int, effect: SetTimer) -> None:
+        """The model says when timers fire."""
+
+    @override
+    def cancel_timer(self, node: int, effect: CancelTimer) -> None:
+        """The model says when timers fire."""
+
+    @override
+    def commit(self, node: int, effect: Any) -> None:
         """A block is delivered: once, and after its parent."""
         if not self.world.is_correct(node):
             return
-        block = commit.block
+        block = effect.block
         if self.world.reading.link(block).parent != self.last_commit[node]:
             detail = f"{self.world.name(node)} delivered the block of round {block.round} twice or without its parent"
             self.faults.append(Fault("commit_order", detail))
