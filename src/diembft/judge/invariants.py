@@ -32,6 +32,7 @@ from msgspec import Struct
 from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
+from diembft.errors import InputError
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
     QC,
@@ -88,14 +89,22 @@ _CACHED_CERTIFICATES = 4096
 
 
 def check(records: Iterable[Record]) -> Iterator[Violated]:
-    """All that a trace violates, its header being its first record."""
+    """All that a trace violates, its header being its first record.
+
+    >>> from diembft import Settings, check_trace, simulate
+    >>> list(check_trace(simulate(Settings(requests=1, trace=True)).trace))
+    []
+    """
     checker: Checker | None = None
     for record in records:
         if checker is None:
-            assert isinstance(record, Header), "because a trace begins with its header"
+            if not isinstance(record, Header):
+                raise InputError(f"check_trace: {type(record).__name__}: a trace begins with its header")
             checker = Checker(record)
         else:
             yield from checker.feed(record)
+    if checker is None:
+        raise InputError("check_trace: the trace is empty, and a trace begins with its header")
 
 
 class Checker:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from diembft.crypto.interface import CRYPTO as CRYPTO
 from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
@@ -417,7 +418,14 @@ class Showing(Protocol):
 
 
 class UnderTest(Protocol):
-    """A protocol under test."""
+    """A protocol under test.
+
+    >>> from diembft import Protocol, assert_safe
+    >>> from diembft.protocols.by_name import protocol_of
+    >>> protocol: Protocol = protocol_of("fast-hotstuff")
+    >>> assert_safe(protocol, rounds=2).ending.name
+    'DEPTH'
+    """
 
     name: str
     """How scenarios and commands name it: `module:attribute`, where it is imported from."""

@@ -8,6 +8,7 @@ from random import Random
 from time import perf_counter
 
 from diembft.crypto.interface import Crypto
+from diembft.errors import require_type
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.host.assembly import header, replica_node
 from diembft.host.cases import Account, CaseFigures, CaseResult, case_client, case_config
@@ -43,7 +44,13 @@ def run_case(
 
     The seeds of the case fix everything but `real_s`. `bugs` are planted in all replicas, which count as correct all
     the same. `replay` is the command that runs the same again, for the trace.
+
+    >>> from diembft import load_case, run_case
+    >>> result = run_case(load_case("faulty_dropouts"))
+    >>> result.verdict.passed, result.figures.timeouts > 0
+    (True, True)
     """
+    require_type(case, TestCase, "run_case", "load_case makes one")
     began_s = perf_counter()
     plans = client_plans(case.workloads)
     config = case_config(case, plans)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type, require_types
 from diembft.protocols.by_name import DEFAULT_PROTOCOL, protocol_of
 from diembft.twins.exhaustion.engine import Engine, GlobalState, digest
 from diembft.twins.runs.models import MODELS, make_model
@@ -39,7 +39,12 @@ place on the frontier; measured by `benchmarks/exploration.py`."""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is to be decided: a system, a network model, and which scenarios count."""
+    """What is to be decided: a system, a network model, and which scenarios count.
+
+    >>> from diembft import Question
+    >>> Question(model="barrier", quorum_filter=True).replicas
+    4
+    """
 
     model: str = "barrier"
     replicas: int = 4
@@ -54,6 +59,7 @@ class Question(msgspec.Struct, frozen=True):
     protocol: str = DEFAULT_PROTOCOL
 
     def __post_init__(self) -> None:
+        require_types(self)
         if self.model not in MODELS:
             raise InputError(f"model: {self.model!r} is none of {', '.join(MODELS)}")
         if not 1 <= self.replicas <= 13:
@@ -278,7 +284,12 @@ def explore(
 
     With `checkpoint`, a search goes on from that file if it is there, and is saved to it after each level. Raises
     InputError if the file belongs to another question.
+
+    >>> from diembft import Question, explore
+    >>> explore(Question(quorum_filter=True, bugs=("conflicting_votes",))).found.oracles
+    ('honest_vote_once', 'certified_uniqueness')
     """
+    require_type(question, Question, "explore")
     engine = question.engine()
     choices = len(engine.model.choices)
     begun = time.monotonic()
