@@ -10,6 +10,7 @@ from msgspec import structs
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
+from diembft.errors import InputError
 from diembft.judge import invariants
 from diembft.judge.invariants import (
     AGREEMENT,
@@ -648,7 +649,7 @@ def test_a_laggard_keeps_windows_open() -> None:
 
 
 def test_a_trace_begins_with_its_header() -> None:
-    with pytest.raises(AssertionError, match="header"):
+    with pytest.raises(InputError, match="header"):
         list(check([state()]))
 
 
