@@ -105,7 +105,7 @@ def test_files_that_are_shown_are_as_shown(name: str, source: str) -> None:
 def test_every_name_in_the_protocol_exists() -> None:
     """`consensus.safety.Safety.make_vote`: a module of the package, and what is in it."""
     text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-    names = re.findall(r"`((?:consensus|ledger|messages)\.[\w.]+)`", text)
+    names = re.findall(r"`((?:consensus|judge|ledger|messages)\.[\w.]+)`", text)
     assert len(names) > 40
     for name in names:
         assert resolves(name.split(".")), name

@@ -152,7 +152,7 @@ def test_a_changed_adapter_compiles_again(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src" / "diembft" / "distalgo", tmp_path / "src" / "diembft" / "distalgo")
     for name in ("__init__.py", "errors.py"):
         shutil.copy(ROOT / "src" / "diembft" / name, tmp_path / "src" / "diembft")
-    changed = tmp_path / "src" / "diembft" / "distalgo" / "ast37.py"
+    changed = tmp_path / "src" / "diembft" / "distalgo" / "runtime" / "ast37.py"
     env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(tmp_path / "src")}
     assert launch([program], timeout_s=30, env=env).status == 0
     changed.write_text(changed.read_text() + "# changed\n")

@@ -8,7 +8,7 @@ from diembft.faults.registry import BUGS
 from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
-FOLDER = Path(__file__).parents[2] / "executor_configs"
+FOLDER = Path(__file__).parents[3] / "executor_configs"
 SHIPPED = sorted(FOLDER.glob("*.py"))
 MUST_FAIL = sorted((FOLDER / "must_fail").glob("*.py"))
 

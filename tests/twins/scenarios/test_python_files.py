@@ -11,7 +11,7 @@ from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.python_files import run_file
 from diembft.twins.scenarios.scenario import Drop, Extras
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEAD = """\
 from testconfig import *
 whole = Round('a', [['a', 'b', 'c', 'd', "d'"]], [])

@@ -18,7 +18,7 @@ from diembft.twins.scenarios.scenario import Drop, Scenario, holds_quorum
 from diembft.twins.scenarios.seed_generator import check_config, configurations, generate_file
 from diembft.twins.scenarios.testconfig import GenConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "generator_configs").glob("*.py"))
 PLAIN = GenConfig(
     tests=10, R=2, P=3, K=2, C=100, L=4, E=1, N=4, F=1,

@@ -37,7 +37,7 @@ PYTHONS: Final = ((3, 11), (3, 13))
 """The first and the last version of Python that the adapter was tried on."""
 
 _HERE: Final = Path(__file__).parent
-_CACHE_DEPENDS_ON: Final = ("adapter.py", "ast37.py", "faults.py")
+_CACHE_DEPENDS_ON: Final = ("adapter.py", "ast37.py", "repairs.py")
 
 
 class MissingDistAlgo(InputError, ImportError):
