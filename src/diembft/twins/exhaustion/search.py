@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from diembft.errors import InputError
+from diembft.files import replacing
 from diembft.protocols.registry import DEFAULT_PROTOCOL, protocol_of
 from diembft.twins.exhaustion.engine import Engine, State, digest
 from diembft.twins.runs.models import MODELS, make_model
@@ -381,9 +382,8 @@ def _mapped(
 
 
 def _save(path: Path, checkpoint: Checkpoint) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(msgspec.msgpack.encode(checkpoint))
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(msgspec.msgpack.encode(checkpoint))
 
 
 def _load(path: Path, question: Question) -> Checkpoint:
