@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from diembft.twins.runs.timed import execute
+from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.timed import execute
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
-from diembft.twins.runs.judging import Judgement, judge, run, terms
 
 
 def executed(oracle: str) -> Judgement:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from diembft.twins.runs.judging import judge, terms
 from diembft.twins.runs.oracles import ORACLES, SAFETY
 from diembft.twins.runs.oracles.terms import Finding, Outcome
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Extras, Round
-from diembft.twins.runs.judging import judge, terms
 from tests.twins.by_hand import (
     ALL_NODES,
     GENESIS,

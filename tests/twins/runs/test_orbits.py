@@ -10,11 +10,11 @@ from itertools import permutations
 
 import pytest
 
+from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles.terms import Outcome
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Scenario, canonical, renamed
 from diembft.twins.scenarios.space import Space
-from diembft.twins.runs.judging import run
 
 SPACES = {
     "plain": Space(replicas=4, faulty=1, sets=2, rounds=4),

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from diembft.twins.runs import prefixes as sharing
-from diembft.twins.scenarios.scenario import Drop, Extras, MessageType, Scenario
+from diembft.twins.runs.judging import run
 from diembft.twins.runs.prefixes import Graph, Sharing, shape_of
+from diembft.twins.scenarios.scenario import Drop, Extras, MessageType, Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
-from diembft.twins.runs.judging import run
 
 DROPS: tuple[MessageType, ...] = ("proposal", "vote", "timeout", "*")
 SPACES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg
 from diembft.protocols.interface import ANSWER, BLOCKS, LATE_REQUEST, PROPOSAL, REQUEST, TIMEOUT, VOTE
-from diembft.twins.runs.timed import execute
 from diembft.twins.runs.record import Record
 from diembft.twins.runs.routes import Routes, routes_of, whole
+from diembft.twins.runs.timed import execute
 from diembft.twins.scenarios.text import parse_scenario
 from tests.twins.by_hand import CAST, REPLICAS, TWINS
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from diembft.faults.registry import BUGS
 from diembft.protocols.cast import cast_of
 from diembft.protocols.registry import default_protocol
+from diembft.twins.runs.judging import judge, terms
+from diembft.twins.runs.shared import SharedExecution
+from diembft.twins.runs.state_key import forget_the_past, state_key
 from diembft.twins.runs.timed import execute, script_of
 from diembft.twins.scenarios.scenario import Scenario
-from diembft.twins.runs.shared import SharedExecution
 from diembft.twins.scenarios.space import Space
-from diembft.twins.runs.state_key import forget_the_past, state_key
 from diembft.twins.scenarios.text import parse_scenario
-from diembft.twins.runs.judging import judge, terms
 
 SPACE = Space(replicas=4, faulty=1, sets=2, rounds=5)
 

@@ -23,13 +23,13 @@ from diembft.messages.types import (
 )
 from diembft.trace import records
 from diembft.trace.records import Record as TraceRecord
-from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, NEVER, Execution, execute, time_limit
+from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.record import TICKS_PER_BOUND, Ending, Record, cast_of, from_trace
+from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, NEVER, Execution, execute, time_limit
+from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import ANY, Drop, Extras, MessageType, Round, Scenario, replica_of
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
-from diembft.twins.runs.tracing import traced
-from diembft.twins.runs.judging import Judgement, run
 
 DROPS: tuple[MessageType, ...] = ("proposal", "vote", "timeout", "*")
 SPACES = {

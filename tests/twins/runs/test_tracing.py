@@ -10,12 +10,12 @@ from diembft.judge.invariants import check
 from diembft.messages.types import ProposalMsg, VoteMsg
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
+from diembft.twins.runs.judging import run
 from diembft.twins.runs.timed import execute
+from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.regressions import names, regression
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
-from diembft.twins.runs.tracing import traced
-from diembft.twins.runs.judging import run
 
 SPACE = Space(replicas=4, faulty=1, sets=2, rounds=4, quorum=True, crashes=True)
 SCENARIO = "scenario story: replicas=a,b,c,d twins=d' seed=7 bound=0.4; 1: d leads a,b|c,d,d'; 2-8: a leads a,b,c,d,d'"

@@ -17,10 +17,10 @@ from diembft.machine.events import Started, Timer, TimerFired
 from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
 from diembft.protocols.registry import protocol_of
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
-from diembft.twins.runs.timed import Observer
 from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
-from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
 from diembft.twins.runs.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
+from diembft.twins.runs.timed import Observer
+from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
 from diembft.twins.scenarios.scenario import Partition, Round, Scenario
 
 STEPS_AFTER_THE_LAST = 7

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diembft.protocols.interface import Crypto
-from diembft.twins.runs.timed import Observer, execute
 from diembft.twins.runs.by_model import check_options, in_order
 from diembft.twins.runs.by_model import execute as execute_model
+from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, terms_of
 from diembft.twins.runs.record import Ending, Record
+from diembft.twins.runs.timed import Observer, execute
 from diembft.twins.scenarios.scenario import Scenario
-from diembft.twins.runs.nodes import system_of
 
 
 class Judgement(NamedTuple):

@@ -18,16 +18,16 @@ from typing import NamedTuple
 
 from diembft.protocols.interface import AFTER_THE_LAST
 from diembft.protocols.registry import protocol_of
-from diembft.twins.runs.timed import time_limit
+from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import violated_already
 from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Finding, Terms, judged_rounds
 from diembft.twins.runs.record import Ending, cast_of
 from diembft.twins.runs.routes import Routes, routes_of, whole
-from diembft.twins.scenarios.scenario import NO_EXTRAS, Round, Scenario
 from diembft.twins.runs.shared import Answer, Ask, SharedExecution, answer_of
 from diembft.twins.runs.state_key import forget_the_past, state_key
-from diembft.twins.runs.judging import Judgement, judge, run, terms
+from diembft.twins.runs.timed import time_limit
+from diembft.twins.scenarios.scenario import NO_EXTRAS, Round, Scenario
 
 KEPT_EXECUTIONS = 3000
 """How many paused executions a graph keeps. Others are executed again when they are needed."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
-from diembft.twins.runs.timed import Effects, Event, Execution, Paused
 from diembft.twins.runs.record import Record
 from diembft.twins.runs.routes import LEADER, Routes
+from diembft.twins.runs.timed import Effects, Event, Execution, Paused
 
 
 class Ask(NamedTuple):

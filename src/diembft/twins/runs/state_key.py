@@ -18,11 +18,11 @@ import msgspec
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
 from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
-from diembft.twins.runs.timed import PASSES_ON_SENDING
 from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
 from diembft.twins.runs.shared import SharedExecution
+from diembft.twins.runs.timed import PASSES_ON_SENDING
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -38,10 +38,10 @@ from diembft.protocols.interface import (
     UnderTest,
 )
 from diembft.protocols.registry import protocol_of
+from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import TICKS_PER_BOUND, Committed, Ending, Entered, Record, Restarted, Sent
 from diembft.twins.runs.routes import Routes, routes_of, whole
 from diembft.twins.scenarios.scenario import Scenario
-from diembft.twins.runs.nodes import system_of
 
 NEVER = 1 << 62
 

@@ -16,16 +16,16 @@ from diembft.protocols.registry import protocol_of
 from diembft.protocols.showing import Shown
 from diembft.trace import records
 from diembft.trace.records import Record
-from diembft.twins.runs.timed import Observer, execute
 from diembft.twins.runs.by_model import check_options, in_order
 from diembft.twins.runs.by_model import execute as execute_model
+from diembft.twins.runs.judging import Judgement, judge, terms
+from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.runs.record import TICKS_PER_BOUND
 from diembft.twins.runs.record import Record as Executed
+from diembft.twins.runs.timed import Observer, execute
 from diembft.twins.scenarios.scenario import Scenario
-from diembft.twins.runs.nodes import system_of
 from diembft.twins.scenarios.text import format_scenario
-from diembft.twins.runs.judging import Judgement, judge, terms
 
 RUNTIME = "twins"
 
