@@ -21,8 +21,14 @@ def test_the_file_appears_when_it_is_whole_under_its_name_alone(tmp_path: Path) 
 def test_what_fails_changes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "results"
     path.write_text("before")
-    with pytest.raises(TypeError), replacing(path) as partial:
-        partial.write_bytes(b"after" + partial.write_bytes(b"part"))  # type: ignore[operator]  # fails half-way
+
+    def fail_half_way() -> None:
+        with replacing(path) as partial:
+            partial.write_text("aft")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

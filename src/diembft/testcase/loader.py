@@ -1,26 +1,21 @@
 """Finds a test configuration by name or file, executes it, and hands back the validated test case.
 
-A configuration is plain Python in all but its suffix. It says `from config import *`, wherever it lies; that one
-import is answered here, for that one file: neither `sys.path` nor `sys.modules` changes, so that no other `config`
-is hidden or taken for ours.
+A configuration is plain Python in all but its suffix. It says `from config import *`, wherever it lies.
 """
 
 import ast
-import builtins
 import difflib
 import random
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import decode_source
+from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from diembft.errors import InputError
 from diembft.testcase import types
 from diembft.testcase.case import TestCase
+from diembft.testcase.user_file import execute
 from diembft.testcase.validate import normalise
-from diembft.testcase.wording import one_line, shown
+from diembft.testcase.wording import one_line
 
 CONFIGS = Path("configs")
 """Where a name is looked up first, relative to the current folder."""
@@ -37,19 +32,18 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
     says which were drawn). Raises InputError for all that is wrong with the name, the file or what it says.
     """
     path = find(name_or_file)
-    text, tree = _parse(path)
-    namespace = _execute(path, tree)
+    file = execute(path, {"config": types})
     for variable in ("config", "failure_config"):
-        if variable not in namespace:
+        if variable not in file.variables:
             raise InputError(f"{path}: the variable {variable} is missing")
     return normalise(
-        namespace["config"],
-        namespace["failure_config"],
+        file.variables["config"],
+        file.variables["failure_config"],
         name=path.stem,
         source=str(path),
         draw_seed=draw_seed or _entropy,
-        description=_description(text, tree),
-        expect_failure=namespace.get("expect_failure"),
+        description=_description(file.text, file.tree),
+        expect_failure=file.variables.get("expect_failure"),
     )
 
 
@@ -96,61 +90,6 @@ def _similar(name: str) -> str:
     known = [path.stem for path in case_files(folder)] if folder.is_dir() else []
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _parse(path: Path) -> tuple[str, ast.Module]:
-    """The text of the configuration, and its syntax tree."""
-    try:
-        text = decode_source(path.read_bytes())
-        return text, ast.parse(text, str(path))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.lineno else ""
-        near = f" at {shown(error.text.strip())}" if error.text else ""
-        raise InputError(f"{path}{where}: syntax error{near}: {one_line(error.msg)}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path}: not readable as Python: {one_line(str(error))}") from error
-
-
-def _execute(path: Path, tree: ast.Module) -> dict[str, Any]:
-    """The global variables of the configuration after it ran."""
-    namespace: dict[str, Any] = {
-        "__name__": path.stem,
-        "__file__": str(path),
-        "__builtins__": {**vars(builtins), "__import__": _import},
-    }
-    try:
-        exec(compile(tree, str(path), "exec", dont_inherit=True), namespace)
-    except (Exception, SystemExit) as error:
-        line = _line_in(path, error)
-        where = f", line {line}" if line else ""
-        raise InputError(f"{path}{where}: {type(error).__name__}: {one_line(str(error))}") from error
-    return namespace
-
-
-def _import(
-    name: str,
-    globals_: Mapping[str, object] | None = None,
-    locals_: Mapping[str, object] | None = None,
-    fromlist: Sequence[str] | None = (),
-    level: int = 0,
-) -> ModuleType:
-    """The import of a configuration file: `config` is our types, all else is as usual."""
-    if name == "config" and level == 0:
-        return types
-    return builtins.__import__(name, globals_, locals_, fromlist, level)
-
-
-def _line_in(path: Path, error: BaseException) -> int | None:
-    """The last line of the configuration itself that the error passed through."""
-    line = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
 
 
 def _description(text: str, tree: ast.Module) -> str:
