@@ -7,7 +7,7 @@ import ast
 import difflib
 import random
 from collections.abc import Callable
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from diembft.errors import InputError
@@ -22,10 +22,12 @@ CONFIGS = Path("configs")
 SHIPPED = Path(__file__).with_name("configs")
 """Where a name is looked up next: the copy of the project's cases that an installed package has."""
 SUFFIXES = (".da", ".py")
+MUST_FAIL = "must_fail"
+"""The folder, below that of the cases, of those whose failing is the point; they are run by name only."""
 
 
 def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> TestCase:
-    """The test case of a name (`faulty_dropouts`, `must_fail/NAME`) or of a file (`FILE.da`, `FILE.py`).
+    """The test case of a name (`faulty_dropouts`, `format/rounds`) or of a file (`FILE.da`, `FILE.py`).
 
     The optional variable `expect_failure` of a file names the kind of failure that the case must show to pass.
     `draw_seed` draws each seed that the file leaves out (by default from the system's entropy; the case
@@ -48,12 +50,22 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
 
 
 def case_files(folder: Path) -> tuple[Path, ...]:
-    """The configurations in a folder (not below it), sorted by name. Raises InputError if it cannot be read."""
+    """The configurations in a folder and below it, but for `must_fail`: sorted by name, those of a folder itself first.
+
+    Raises InputError if a folder cannot be read.
+    """
     try:
-        files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+        entries = sorted(folder.iterdir(), key=lambda path: (path.stem, path.suffix))
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}") from error
-    return tuple(sorted(files, key=lambda path: (path.stem, path.suffix)))
+    files = [path for path in entries if path.suffix in SUFFIXES and path.is_file()]
+    below = [path for path in entries if path.is_dir() and path.name != MUST_FAIL and not path.name.startswith(".")]
+    return (*files, *chain.from_iterable(map(case_files, below)))
+
+
+def name_in(folder: Path, file: Path) -> str:
+    """The name of a configuration below the folder of all cases, as `load` takes it: `format/rounds`."""
+    return file.relative_to(folder).with_suffix("").as_posix()
 
 
 def default_folder() -> Path:
@@ -87,7 +99,7 @@ def _is_file(path: Path) -> bool:
 
 def _similar(name: str) -> str:
     folder = default_folder()
-    known = [path.stem for path in case_files(folder)] if folder.is_dir() else []
+    known = [name_in(folder, path) for path in case_files(folder)] if folder.is_dir() else []
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
