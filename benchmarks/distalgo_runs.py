@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime.launch import ProgramRun, launch
 
 ROOT: Final = Path(__file__).parents[1]
 TIMEOUT_S: Final = 120.0
@@ -34,7 +34,7 @@ failure_config = FailureConfig([
 """A case that takes about a second: a leader is silent once, and one message in twenty is lost."""
 
 
-def once(case: Path, folder: Path) -> Run:
+def once(case: Path, folder: Path) -> ProgramRun:
     """One run, as the seed's command has it."""
     command: list[str | Path] = ["--message-buffer-size", "80000", "--no-log", "src/run.da", case, "--runs", folder]
     return launch(command, timeout_s=TIMEOUT_S, front=("-m", "da"), cwd=ROOT)
@@ -49,7 +49,7 @@ def main() -> int:
     arguments = parser.parse_args()
     began_s = time.monotonic()
     seconds: list[float] = []
-    lost: list[Run] = []
+    lost: list[ProgramRun] = []
     with tempfile.TemporaryDirectory() as folder:
         case = arguments.case
         if case is None:

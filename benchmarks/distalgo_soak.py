@@ -25,7 +25,7 @@ from diembft.distalgo.runtime.launch import ADAPTED
 
 WITHOUT_REPAIRS: Final = (
     "-c",
-    "import sys; sys.argv[0] = 'unrepaired'; from diembft.distalgo import faults; faults.REPAIRS = (); "
+    "import sys; sys.argv[0] = 'unrepaired'; from diembft.distalgo.runtime import repairs; repairs.REPAIRS = (); "
     "from diembft.distalgo.__main__ import main; sys.exit(main())",
 )
 

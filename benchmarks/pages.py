@@ -23,7 +23,7 @@ from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
 from diembft.trace.records import Record
 from diembft.twins.runs.tracing import traced
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 
 ROOT = Path(__file__).parents[1]
 RUNS = 5

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from time import process_time
 
-from diembft.host.assembly import Crypto
+from diembft.crypto.interface import Crypto
 from diembft.simulation.api import Settings, simulate
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase

@@ -26,18 +26,18 @@ from random import Random
 
 from diembft.twins.campaigns.campaign import (
     NEIGHBOURS,
+    CampaignSummary,
     Chunk,
-    Listed,
     Manner,
-    Ranged,
-    Summary,
+    ScenarioList,
+    ScenarioRange,
     execute_chunk,
     run_campaign,
 )
 from diembft.twins.campaigns.workers import executors
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.prefixes import Sharing
-from diembft.twins.scenarios import files as formats
+from diembft.twins.runs.prefixes import PrefixRuns
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.seed_generator import generate_file
 from diembft.twins.scenarios.space import Space
@@ -75,14 +75,14 @@ def generated(space: Space, folder: Path, count: int) -> dict[str, float]:
     path = folder / "scenarios.jsonl"
 
     def write(seed: int | None) -> None:
-        with formats.output(path) as out:
+        with scenario_files.output(path) as out:
             space.write(out, 0, count, seed=seed)
 
     written, drawn = rate(count, lambda: write(None)), rate(count, lambda: write(1))
     few = min(count, 5_000)
-    with formats.output(path) as out:
+    with scenario_files.output(path) as out:
         space.write(out, 0, few, seed=1)
-    return {"written": written, "drawn": drawn, "read": rate(few, lambda: formats.read_scenarios(path))}
+    return {"written": written, "drawn": drawn, "read": rate(few, lambda: scenario_files.read_scenarios(path))}
 
 
 def plain(space: Space, count: int) -> float:
@@ -96,7 +96,7 @@ def plain(space: Space, count: int) -> float:
 def sharing(space: Space, chunks: int) -> float:
     """Neighbours a second, over chunks from all over the space, in the order in which one worker would take them."""
     starts = sorted(Random(1).sample(range(space.count // NEIGHBOURS), chunks))
-    together = Sharing()
+    together = PrefixRuns()
 
     def neighbours() -> Iterator[Scenario]:
         for start in starts:
@@ -105,7 +105,7 @@ def sharing(space: Space, chunks: int) -> float:
     return rate(chunks * NEIGHBOURS, lambda: [together.run(scenario) for scenario in neighbours()], times=1)
 
 
-def campaign_s(source: Listed | Ranged, jobs: int) -> tuple[float, Summary]:
+def campaign_s(source: ScenarioList | ScenarioRange, jobs: int) -> tuple[float, CampaignSummary]:
     """How long a campaign takes over so many processes that are up, in seconds of real time."""
     with executors(jobs) as (make, workers):
         executor = make()
@@ -142,15 +142,15 @@ def main() -> None:
         for name, space in SHAPES.items():
             note(f"{name}: executed, plain", plain(space, 2_000 // share))
             note(f"{name}: executed, sharing", sharing(space, 20 // min(share, 5)))
-        source = Ranged(SHAPES["4 replicas, 1 twin, 2 sets with quorum, 7 rounds"], 0, 12_000 // share, seed=2)
+        source = ScenarioRange(SHAPES["4 replicas, 1 twin, 2 sets with quorum, 7 rounds"], 0, 12_000 // share, seed=2)
         one, _ = campaign_s(source, 1)
         two, _ = campaign_s(source, 2)
         note("two cores, of one", one / two, " times")
         config = CONFIGS / "all_random_config.py"
         count = 10_000
         note(f"{config.name}: generated", rate(count, lambda: generate_file(config, folder)))
-        scenarios = tuple(formats.read_scenarios(folder / "all_random_config.json"))
-        seconds, summary = campaign_s(Listed(scenarios[: count // share]), 2)
+        scenarios = tuple(scenario_files.read_scenarios(folder / "all_random_config.json"))
+        seconds, summary = campaign_s(ScenarioList(scenarios[: count // share]), 2)
         note(f"{config.name}: executed on two cores, of which violated", summary.violated, "")
         note(f"{config.name}: executed on two cores, {summary.scenarios:,} scenarios in", seconds, " s")
     note("memory at most", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, " MiB")

@@ -14,13 +14,14 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from msgspec import Struct
+from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, Commit, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols import interface
 from diembft.protocols.cast import Cast
 from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
-from diembft.protocols.interface import ANSWER, PROPOSAL, VOTE, Leaders
+from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, VOTE, Leaders
 from diembft.protocols.states import NodeState
 
 ROUND_BOUNDS = 2
@@ -172,8 +173,8 @@ class Node:
 class AnyChain(Node):
     """The bug: votes for a block on any notarized chain, however short."""
 
+    @override
     def may_vote(self, block: Block) -> bool:
-        """See Node."""
         return True
 
 
@@ -237,7 +238,7 @@ class Exploring(interface.Exploring):
             case Proposal(block):
                 return (0, block.round)
             case Vote(block):
-                return (1, block.round, proposers.get(block.id, -1))
+                return (1, block.round, proposers.get(block.id, NOBODY))
             case Longer(notarized=notarized):
                 return (2, -notarized.block.length, notarized.block.round)
 
@@ -271,10 +272,10 @@ def length(block: Block) -> int:
 def view(state: NodeState) -> NodeView:
     """What of a node can still matter: its longest chain, whether it voted, its proposal, and the vote for that."""
     node: Node = state.replica
-    extended = tuple([parent(message.block) for _, message in state.held])
-    held = tuple([(type(message).__name__, message.block.round) for _, message in state.held])
+    extended = tuple([parent(message.block) for _, message in state.kept])
+    kept = tuple([(type(message).__name__, message.block.round) for _, message in state.kept])
     voted = (node.voted >= node.current_round,)
-    return NodeView(node.current_round, node.final, node.longest.block, None, voted, held, extended)
+    return NodeView(node.current_round, node.final, node.longest.block, None, voted, kept, extended)
 
 
 class Streamlet(interface.UnderTest):

@@ -166,8 +166,13 @@ def agrees(expected: Sequence[str], actual: Sequence[str]) -> bool:
 def copy_of_project(folder: Path) -> Path:
     """A copy of the project's files in which commands may write what they like."""
     copy = folder / "diembft"
-    made = (".*", "__pycache__", "generated_tests", "runs", "dist", "build")
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*made))
+    made = (".*", "__pycache__")
+    made_at_root = (*made, "generated_tests", "runs", "dist", "build")  # a package may be called so, deeper down
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return shutil.ignore_patterns(*(made_at_root if Path(folder) == ROOT else made))(folder, names)
+
+    shutil.copytree(ROOT, copy, ignore=ignored)
     return copy
 
 

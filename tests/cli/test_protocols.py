@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.main import main
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 
 ROOT = Path(__file__).parents[2]
 GAP = str(ROOT / "executor_configs" / "gap_commit_bug.py")

@@ -205,6 +205,6 @@ def test_a_trace_that_cannot_be_written_is_bad_input(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diembft.cli.cases.write_trace", full)
+    monkeypatch.setattr("diembft.cli.case_runs.write_trace", full)
     complaint = diembft(capsys, "run", case(tmp_path), "--trace", str(tmp_path / "trace")).complaint
     assert complaint == f"{tmp_path / 'trace'}: cannot be written: No space left on device"

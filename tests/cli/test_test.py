@@ -63,7 +63,7 @@ def test_nothing_runs_if_anything_is_wrong_with_a_case(
 ) -> None:
     write(tmp_path / "a.da")
     (tmp_path / "b.da").write_text("config = 1")
-    monkeypatch.setattr("diembft.cli.cases.run_case", lambda *_, **__: pytest.fail("a case was run"))
+    monkeypatch.setattr("diembft.cli.case_runs.run_case", lambda *_, **__: pytest.fail("a case was run"))
     assert "b.da: the variable failure_config is missing" in diembft(capsys, "test", str(tmp_path), "-j", "1").complaint
 
 

@@ -12,8 +12,8 @@ import pytest
 from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Violated
 from diembft.twins.campaigns.matrix import PLAN, Cell
-from diembft.twins.scenarios.files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.regressions import regression
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
 from tests.cli.running import diembft
 

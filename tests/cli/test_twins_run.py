@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.twins import described
-from diembft.twins.campaigns.campaign import Progress, read_results
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.campaigns.campaign import CampaignProgress, read_results
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.cli.running import diembft
 
 ROOT = Path(__file__).parents[2]
@@ -153,9 +153,9 @@ def test_what_is_not_as_expected_is_named_with_the_command_that_replays_it(
 
 
 def test_progress_tells_the_rate_and_an_estimate() -> None:
-    told = described(Progress(done=100, total=400, violated=3, unexpected=1, rate=50.0, remaining_s=6.0))
+    told = described(CampaignProgress(done=100, total=400, violated=3, unexpected=1, rate=50.0, remaining_s=6.0))
     assert told == "3 violated, 1 not as expected, 50 a second, 0:00:06 left"
-    assert described(Progress(0, 400, 0, 0, 0.0, None)) == "0 violated, 0 a second"
+    assert described(CampaignProgress(0, 400, 0, 0, 0.0, None)) == "0 violated, 0 a second"
 
 
 def test_distalgo_takes_files_alone(capsys: pytest.CaptureFixture[str]) -> None:

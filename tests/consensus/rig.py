@@ -18,6 +18,7 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
     CancelTimer,
+    Checkpoint,
     Commit,
     Divergence,
     Effect,
@@ -35,7 +36,8 @@ from diembft.consensus.effects import (
 from diembft.consensus.events import BlocksRead, Connected, Event, Received, Requests, Started, Timer, TimerFired
 from diembft.consensus.genesis import genesis
 from diembft.consensus.kit import CORRECT, Kit
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
 from diembft.consensus.state_machine import StateMachine
 from diembft.crypto.ed25519 import Ed25519KeyRing, Ed25519Signer, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
@@ -289,6 +291,7 @@ class Disk:
         self.record: SafetyRecord | None = None
         self.blocks: dict[bytes, Block] = {}
         self.committed: list[Block] = []
+        self.checkpoint: Checkpoint | None = None
 
     def persist(self, effect: Persist) -> None:
         for block in effect.blocks:
@@ -302,6 +305,10 @@ class Disk:
             assert block.qc.vote_info.id == tip, "commits are durable in the order of the chain"
             self.committed.append(block)
         self.record = effect.record
+        assert (effect.checkpoint is not None) == bool(effect.committed), "a ledger comes with what led to it"
+        if effect.checkpoint is not None:
+            self.checkpoint = effect.checkpoint
+            assert effect.checkpoint.height == len(self.committed)
 
     def after(self, block_id: bytes, count: int) -> tuple[Block, ...]:
         """Up to `count` committed blocks that follow this one."""
@@ -318,12 +325,14 @@ class Disk:
         for block in self.committed:
             outcome = self._machine.execute(ledger, block)
             state_id, ledger = self._craft.digests.state(state_id, block.id, outcome.root), outcome.ledger
+        checkpoint = self.checkpoint
+        if checkpoint is not None:
+            assert checkpoint.state_id == state_id, "the durable state is that of the durable blocks"
+            checkpoint = replace(checkpoint, ledger=ledger)
         return Recovered(
             record=self.record,
             committed=tuple(self.committed[-kept_commits:]),
-            height=len(self.committed),
-            state_id=state_id,
-            ledger=ledger,
+            checkpoint=checkpoint,
             pending=tuple(self.blocks.values()),
         )
 

@@ -64,7 +64,7 @@ class Teller:
 
     def effect(self, effect: Effect) -> str:
         match effect:
-            case Persist(record, blocks, committed):
+            case Persist(record, blocks, committed, checkpoint):
                 new = self.blocks(blocks)
                 last = "nothing sent" if record.last_sent is None else self.message(record.last_sent)
                 return (
@@ -72,6 +72,7 @@ class Teller:
                     f"high {self.qc(record.high_qc)}, commit {self.qc(record.high_commit_qc)}"
                     f"{self.tc(record.last_round_tc)}; "
                     f"blocks {new}; committed {', '.join(map(self.name, committed)) or 'none'}"
+                    f"{'' if checkpoint is None else f', ledger of height {checkpoint.height}'}"
                 )
             case Send(to, message):
                 return f"send to {to}: {self.message(message)}"
@@ -81,7 +82,7 @@ class Teller:
                 return f"set {timer.value} timer of round {round_} to {delay_s:.3f} s"
             case CancelTimer(timer):
                 return f"cancel {timer.value} timer"
-            case Commit(height, block, certificate, _, _, results):
+            case Commit(height, block, certificate, _, results):
                 outcomes = ["no-op" if reply is None else reply.status for reply in results]
                 told = f", results {' '.join(outcomes)}" if outcomes else ""
                 return f"commit {self.block(block)} at height {height} by {self.qc(certificate)}{told}"

@@ -23,7 +23,7 @@ def test_what_a_replica_holds_does_not_grow_with_the_chain() -> None:
         assert len(replica.pacemaker.timeouts) <= 4
         assert len(replica._unsaved) == len(replica._own) == len(replica._committed) == 0
         assert len(replica.verifier._verified_qcs) == CACHED_CERTIFICATES
-        assert replica.fetch is None
+        assert replica.sync.fetch is None
 
 
 def test_timeouts_without_end_leave_nothing_behind() -> None:

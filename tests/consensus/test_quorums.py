@@ -14,7 +14,6 @@ def test_thresholds(n: int) -> None:
     quorums = Quorums(config)
     for signers in range(n + 1):
         assert quorums.is_quorum(signers) == (signers >= n - config.f)
-        assert quorums.completes_quorum(signers) == (signers == n - config.f)
         assert quorums.includes_correct(signers) == (signers > config.f)
 
 

@@ -7,7 +7,7 @@ import pytest
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Persist, SetTimer
 from diembft.consensus.events import Received, Requests, Started, Timer
-from diembft.consensus.replica import Recovered
+from diembft.consensus.recovery import Recovered
 from diembft.messages.types import ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
 from tests.consensus.rig import Craft, Rig, all_of, sent
 
@@ -97,7 +97,7 @@ def test_a_restarted_leader_does_not_send_a_proposal_whose_tc_is_gone() -> None:
 
 def test_recovery_from_nothing_is_a_first_start() -> None:
     craft = Craft()
-    recovered = Recovered(None, (), 0, b"", None, ())
+    recovered = Recovered(None, (), None, ())
     replica = craft.replica(recovered=recovered)
     assert replica.state_key() == craft.replica().state_key()
     assert replica.step(Started()) == craft.replica().step(Started())

@@ -1,4 +1,4 @@
-"""Main: what the rules and traps do not already show: failure injection, odd states, what drivers read."""
+"""Main: what the rules and traps do not already show: odd states, what drivers read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import Broadcast, CancelTimer, Commit, Ignored, Persist, Reason, Send, SetTimer
 from diembft.consensus.events import Connected, Received, Requests, Started, Timer, TimerFired
 from diembft.consensus.kit import CORRECT, Kit
-from diembft.consensus.replica import REST_TIMER_DELTAS, Recovered, Replica
-from diembft.messages.types import QC, Block, BlockRequest, BlockResponse, ProposalMsg, SyncInfo, TimeoutMsg
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
+from diembft.consensus.rest import REST_TIMER_DELTAS
+from diembft.messages.types import QC, Block, BlockRequest, BlockResponse, SyncInfo
 from tests.consensus.rig import Craft, Rig, all_of, ignored, sent, vote_of
 
 
@@ -31,72 +33,8 @@ def forked(craft: Craft) -> tuple[Replica, Block, Block]:
     other = craft.block(3, craft.qc(first))
     craft.propose(replica, other, craft.tc(2, craft.qc(first)))
     told(replica, craft.qc(other), craft.qc(first))
-    assert replica.fetch is None
+    assert replica.sync.fetch is None
     return replica, missing, other
-
-
-# --- failure injection
-
-
-def test_set_attribute_highest_vote_round(craft: Craft) -> None:
-    replica = craft.started()
-    replica.set_attribute("highest_vote_round", 5)
-    assert vote_of(craft.propose(replica, craft.block(1))) is None
-    replica.set_attribute("highest_vote_round", 0)
-    assert vote_of(craft.propose(replica, craft.block(1))) is not None
-
-
-def test_set_attribute_highest_qc_round_prevents_timeouts(craft: Craft) -> None:
-    replica = craft.started(2)
-    replica.set_attribute("highest_qc_round", 5)
-    replica.step(Requests((craft.request(),)))
-    effects = replica.step(TimerFired(Timer.ROUND, 1))
-    assert sent(effects, TimeoutMsg) == []
-    assert ignored(effects) is Reason.NOT_SAFE
-    assert SetTimer(Timer.ROUND, 5.0, 1) in effects, "it tries again"
-
-
-@pytest.mark.parametrize("name", ["current_round", "round"])
-def test_set_attribute_current_round(craft: Craft, name: str) -> None:
-    replica = craft.started(2)
-    craft.propose(replica, craft.block(1, author=3))
-    replica.step(Received(3, craft.timeout(1, 3)))
-    replica.set_attribute(name, 4)
-    assert replica.current_round == 4
-    assert replica.pacemaker.timeouts == {}
-    assert replica.proposals == {}
-    effects = replica.step(Requests((craft.request(),)))
-    assert replica.leader(4) == 2
-    assert sent(effects, ProposalMsg) == [], "nothing certifies round 3, so Safety forbids a vote for the block"
-
-
-def test_a_timer_that_runs_outlives_an_injected_round(craft: Craft) -> None:
-    """The timer of the round that failure injection changed fires, and is not the last one."""
-    replica = craft.started(2)
-    replica.step(Requests((craft.request(),)))
-    replica.set_attribute("current_round", 4)
-    effects = replica.step(TimerFired(Timer.ROUND, 1))
-    assert ignored(effects) is Reason.NOT_SAFE
-    assert [effect.round for effect in all_of(effects, SetTimer)] == [4]
-
-
-def test_set_attribute_leader_holds_for_the_current_round(craft: Craft) -> None:
-    replica = craft.started()
-    replica.set_attribute("leader", 3)
-    assert [replica.leader(round_) for round_ in (1, 2, 3)] == [3, 1, 1]
-    assert ignored(craft.propose(replica, craft.block(1))) is Reason.NOT_LEADER
-    assert vote_of(craft.propose(replica, craft.block(1, author=3))) is not None
-    replica.set_attribute("current_round", 2)
-    replica.set_attribute("leader", 3)
-    replica.set_attribute("current_round", 1)
-    replica.set_attribute("highest_vote_round", 0)
-    effects = craft.propose(replica, craft.block(1, payload=(craft.request(),)))
-    assert [effect.to for effect in all_of(effects, Send)] == [3], "the vote goes to who will lead"
-
-
-def test_set_attribute_refuses_what_is_none(craft: Craft) -> None:
-    with pytest.raises(ValueError, match="no attribute 'height'"):
-        craft.started().set_attribute("height", 3)
 
 
 # --- proposals in odd states
@@ -150,7 +88,7 @@ def test_the_missing_parent_of_a_proposal_on_a_fork_is_fetched(craft: Craft) -> 
     vote = vote_of(effects)
     assert vote is not None
     assert vote.vote_info.id == proposal.block.id
-    assert replica.fetch is None
+    assert replica.sync.fetch is None
     assert other.id in replica.tree.nodes
 
 
@@ -223,9 +161,7 @@ def test_pending_blocks_that_connect_to_nothing_are_passed_over(craft: Craft) ->
     pending = (cut_off, *recovered.pending)
     replica = craft.replica(
         2,
-        recovered=Recovered(
-            recovered.record, recovered.committed, recovered.height, recovered.state_id, recovered.ledger, pending
-        ),
+        recovered=Recovered(recovered.record, recovered.committed, recovered.checkpoint, pending),
     )
     assert list(replica.tree.nodes) == [blocks[1].id, blocks[2].id]
     assert replica.tree.height == 2

@@ -9,8 +9,8 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import CancelTimer, Commit, Ignored, ReadBlocks, Reason, Rejected, SetTimer
 from diembft.consensus.events import BlocksRead, Received, Timer, TimerFired
 from diembft.consensus.quorums import Quorums
-from diembft.consensus.replica import FETCH_TIMER_DELTAS, Replica
-from diembft.consensus.sync import Fetch, chain_from, within_bytes
+from diembft.consensus.replica import Replica
+from diembft.consensus.sync import FETCH_TIMER_DELTAS, Fetch, chain_from, within_bytes
 from diembft.messages.sizes import block_bytes
 from diembft.messages.types import QC, Block, BlockRequest, BlockResponse, SyncInfo, VoteMsg
 from tests.consensus.rig import Craft, Rig, all_of, altered, ignored, make_machine, only, rejected, sent
@@ -125,7 +125,7 @@ def test_missing_blocks_are_fetched_executed_and_committed(craft: Craft) -> None
     effects = replica.step(Received(3, BlockResponse(4, tuple(blocks))))
     assert [effect.block for effect in all_of(effects, Commit)] == blocks[:2]
     assert CancelTimer(Timer.FETCH) in effects
-    assert replica.fetch is None
+    assert replica.sync.fetch is None
     assert replica.tree.height == 2
 
 
@@ -156,7 +156,7 @@ def test_a_quorum_that_includes_only_oneself_has_nobody_to_ask() -> None:
     replica = craft.started()
     effects = replica.step(Received(0, SyncInfo(2, craft.qc(block), craft.qc(block), None)))
     assert sent(effects, BlockRequest) == []
-    assert replica.fetch is None
+    assert replica.sync.fetch is None
 
 
 @pytest.mark.parametrize("what", ["unconnected", "wrong id", "wrong qc", "wrong last qc", "wrong round"])
@@ -205,7 +205,7 @@ def test_far_behind_it_goes_on_batch_by_batch() -> None:
         assert to == 3
         assert request == BlockRequest(8, blocks[-1].id, blocks[last - 1].id, 3)
     replica.step(Received(3, BlockResponse(8, tuple(blocks[4:]))))
-    assert replica.fetch is None
+    assert replica.sync.fetch is None
     assert replica.tree.height == 6
 
 
@@ -227,7 +227,7 @@ def test_a_chain_without_commits_longer_than_a_batch_is_fetched_whole() -> None:
         rig.fire(0, Timer.FETCH)
     rig.run(lambda flight: isinstance(flight.message, BlockRequest | BlockResponse))
     assert len(rig[0].tree.nodes) == 11
-    assert rig[0].fetch is None
+    assert rig[0].sync.fetch is None
 
 
 def test_after_a_retry_it_begins_again_from_the_root_and_passes_over_what_it_has() -> None:

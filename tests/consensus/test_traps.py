@@ -422,7 +422,7 @@ class TestTheLeaderVotesFirst:
         assert replica.leader(3) == 1
         replica.step(TimerFired(Timer.ROUND, 3))
         effects = replica.step(Received(3, BlockResponse(3, (first, second))))
-        assert replica.fetch is None
+        assert replica.sync.fetch is None
         assert sent(effects, ProposalMsg) == []
 
 
@@ -451,7 +451,7 @@ class TestCertificatesTakeEffectAtOnce:
         tell(craft, replica, craft.qc(second))
         effects = replica.step(Requests((craft.request(),)))
         assert sent(effects, ProposalMsg) == []
-        assert replica.fetch is not None
+        assert replica.sync.fetch is not None
         effects = replica.step(Received(3, BlockResponse(3, (first, second))))
         ((_, proposal),) = sent(effects, ProposalMsg)
         assert (proposal.block.round, proposal.block.qc) == (3, craft.qc(second))
@@ -472,12 +472,12 @@ class TestCertificatesTakeEffectAtOnce:
         replica, (first, second) = holding(craft, [1, 2])
         third = craft.block(3, craft.qc(second))
         tell(craft, replica, craft.qc(third))
-        assert replica.fetch is not None
+        assert replica.sync.fetch is not None
         effects = craft.propose(replica, third)
         assert ignored(effects) is None
         assert third.id in replica.tree.nodes
         assert replica.tree.height == 2
-        assert replica.fetch is None
+        assert replica.sync.fetch is None
         assert CancelTimer(Timer.FETCH) in effects
         assert first.id in replica.tree.committed
 

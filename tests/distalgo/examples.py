@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from diembft.distalgo.runtime.launch import ADAPTED, Run, launch
+from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, launch
 
 ROOT: Final = Path(__file__).parent.parent.parent
 
@@ -47,7 +47,7 @@ def run(
     python: str = sys.executable,
     front: Sequence[str] = ADAPTED,
     env: Mapping[str, str] | None = None,
-) -> Run:
+) -> ProgramRun:
     """Run a copy of the example in `folder`, so that its compiled file lands there. Does not look at the outcome."""
     program = folder / Path(example.file).name
     shutil.copy(package_folder() / "examples" / example.file, program)
@@ -61,7 +61,7 @@ def run(
     )
 
 
-def require_known_outcome(example: Example, outcome: Run) -> None:
+def require_known_outcome(example: Example, outcome: ProgramRun) -> None:
     """Raise AssertionError, with all that was printed, where a run did not do what it must."""
     report = f"{example.name}: {outcome}\n{outcome.stdout}\n{outcome.stderr}"
     assert outcome.status == 0, report

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diembft.distalgo.cases import Job
+from diembft.distalgo.case_job import CaseJob
 from diembft.distalgo.client_host import ClientHost
 from diembft.distalgo.endpoint import RequireFit, Wires
 from diembft.distalgo.plan import Plan
@@ -55,7 +55,7 @@ class Rig:
     def __init__(self, case: TestCase, folder: Path, *, require_fit: RequireFit = fits_all) -> None:
         self.clock = Clock()
         self.plan = Plan(case, PAYLOAD_LIMIT)
-        self.job = Job(self.plan, folder, Wires(self.plan.endpoints, self.clock.now_s, require_fit, self.clock))
+        self.job = CaseJob(self.plan, folder, Wires(self.plan.endpoints, self.clock.now_s, require_fit, self.clock))
         n = self.plan.config.n
         self.replicas = [self.job.replica(index) for index in range(n)]
         self.hosts = [self.job.host(index) for index in range(n, self.plan.endpoints)]

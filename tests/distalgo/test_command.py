@@ -6,11 +6,11 @@ import pytest
 
 from diembft.distalgo import command
 from diembft.distalgo.command import run_case, run_scenarios
-from diembft.distalgo.runtime.launch import Run
+from diembft.distalgo.runtime.launch import ProgramRun
 from diembft.errors import InputError
 from diembft.testcase.loader import load
 from diembft.trace.files import read_trace
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.cli.running import diembft
 from tests.distalgo.test_run import quick
 
@@ -75,18 +75,22 @@ def test_scenarios_by_the_command_line(
     ("run", "error", "text"),
     [
         (
-            Run(2, "", "x.da compiled with 0 errors and 0 warnings.\npyDistAlgo is not installed\n", 1, ()),
+            ProgramRun(2, "", "x.da compiled with 0 errors and 0 warnings.\npyDistAlgo is not installed\n", 1, ()),
             InputError,
             "pyDis",
         ),
-        (Run(None, "", "", 9, ()), ChildProcessError, "did not end in "),
-        (Run(0, "PASS\n", "", 9, (7, 8)), ChildProcessError, "left 2 processes behind"),
-        (Run(1, "FAIL quick: <Replica:a1>: run: it broke\n", "Traceback\n", 9, ()), ChildProcessError, "it broke"),
-        (Run(5, "", "", 9, ()), ChildProcessError, "no verdict: status 5"),
+        (ProgramRun(None, "", "", 9, ()), ChildProcessError, "did not end in "),
+        (ProgramRun(0, "PASS\n", "", 9, (7, 8)), ChildProcessError, "left 2 processes behind"),
+        (
+            ProgramRun(1, "FAIL quick: <Replica:a1>: run: it broke\n", "Traceback\n", 9, ()),
+            ChildProcessError,
+            "it broke",
+        ),
+        (ProgramRun(5, "", "", 9, ()), ChildProcessError, "no verdict: status 5"),
     ],
 )
 def test_a_run_without_a_verdict(
-    run: Run, error: type[Exception], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: ProgramRun, error: type[Exception], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "launch", lambda *_args, **_options: run)
     case = quick(tmp_path)

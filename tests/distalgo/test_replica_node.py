@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.cases import RECORDS, conclude
+from diembft.distalgo.case_job import RECORDS, conclude
 from diembft.distalgo.folder import merged, read_ledger
 from diembft.errors import InputError
 from diembft.judge.invariants import check

@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.distalgo.cases import Result, read_arguments
+from diembft.distalgo.case_job import CaseOutcome, read_arguments
 from diembft.distalgo.folder import read_ledger
-from diembft.distalgo.runtime.launch import ADAPTED, Run, end_session, launch, wait_until_gone
+from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, end_session, launch, wait_until_gone
 from diembft.judge.invariants import check
 from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import Reason
+from diembft.testcase.outcome import CaseReason
 from diembft.testcase.workload import client_plans
 from diembft.trace.files import read_trace
 from diembft.trace.records import Committed, Header, Record
@@ -48,14 +48,14 @@ def quick(folder: Path, name: str = "quick", *, count: int = 3, timeout: float =
     return path
 
 
-def run(*arguments: str | Path, options: tuple[str, ...] = OPTIONS, cwd: Path = ROOT) -> Run:
+def run(*arguments: str | Path, options: tuple[str, ...] = OPTIONS, cwd: Path = ROOT) -> ProgramRun:
     front = VERBATIM if cwd == ROOT else ADAPTED
     outcome = launch([*options, ROOT / "src" / "run.da", *arguments], timeout_s=150, front=front, cwd=cwd)
     assert outcome.in_time, outcome
     return outcome
 
 
-def errors(outcome: Run) -> list[str]:
+def errors(outcome: ProgramRun) -> list[str]:
     """What stands on standard error beside pyDistAlgo's word that it has compiled something."""
     return [line for line in outcome.stderr.splitlines() if " compiled with " not in line]
 
@@ -84,7 +84,7 @@ def test_a_run_leaves_ledgers_logs_trace_and_verdict(tmp_path: Path) -> None:
     assert isinstance(header, Header)
     assert (header.runtime, header.crypto) == ("distalgo", "ed25519")
     assert list(check(records)) == []
-    verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Result).verdict
+    verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=CaseOutcome).verdict
     assert (verdict.case, verdict.passed) == ("quick", True)
 
 
@@ -208,7 +208,7 @@ def executed_by_the_longest(records: Iterable[Record], byzantine: tuple[int, ...
     return max(chains.values(), key=len, default=[])
 
 
-def kinds(reasons: tuple[Reason, ...]) -> list[str]:
+def kinds(reasons: tuple[CaseReason, ...]) -> list[str]:
     return sorted({reason.kind for reason in reasons})
 
 
@@ -229,7 +229,7 @@ def test_the_runtimes_agree(name: str, tmp_path: Path) -> None:
     simulated = run_case(case, crypto="ed25519", keep_trace=True)
     outcome = run(name, "--runs", tmp_path)
     (folder,) = tmp_path.iterdir()
-    real = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Result).verdict
+    real = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=CaseOutcome).verdict
     assert outcome.status == (0 if simulated.verdict.passed else 1)
     assert real.passed == simulated.verdict.passed
     assert real.byzantine == simulated.verdict.byzantine

@@ -16,14 +16,17 @@ from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.kit import CORRECT
 from diembft.consensus.leader_election import LeaderElection
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import SymbolicKeyRing, replica_signer
 from diembft.distalgo.runtime.launch import launch
-from diembft.host.assembly import NodeSpec, replica_name
+from diembft.host.assembly import NodeSpec
+from diembft.host.keys import replica_name
+from diembft.host.recording import LOSS
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import Sessions
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
-from diembft.simulation.network import LOSS, Arrivals, Carried
+from diembft.simulation.network import Arrivals, Carried
 from diembft.simulation.simulator import Simulator
 from diembft.trace.records import Committed, Record
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.distalgo.runtime.launch import Run, end_session, launch, wait_until_gone
-from diembft.distalgo.scenarios import Result
-from diembft.twins.scenarios.files import read_scenarios, write_seed_file
+from diembft.distalgo.runtime.launch import ProgramRun, end_session, launch, wait_until_gone
+from diembft.distalgo.twins_scenarios import ScenarioOutcome
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_seed_file
 from tests.distalgo.test_run import OPTIONS, VERBATIM, errors
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str | Path, options: tuple[str, ...] = OPTIONS) -> Run:
+def run(*arguments: str | Path, options: tuple[str, ...] = OPTIONS) -> ProgramRun:
     outcome = launch([*options, "src/testexec.da", *arguments], timeout_s=150, front=VERBATIM, cwd=ROOT)
     assert outcome.in_time, outcome
     return outcome
@@ -33,7 +33,7 @@ def test_a_python_file(options: tuple[str, ...], tmp_path: Path) -> None:
     assert lines[-1] == "PASS without_bug: held as expected"
     assert {line.split(":")[0].strip() for line in lines[1:-1]} >= {"honest_vote_once", "certified_uniqueness"}
     folder = tmp_path / "conflicting_votes_bug-1"
-    results = msgspec.json.decode((folder / "verdicts.json").read_bytes(), type=list[Result])
+    results = msgspec.json.decode((folder / "verdicts.json").read_bytes(), type=list[ScenarioOutcome])
     assert [(result.name, result.as_expected) for result in results] == [("with_bug", True), ("without_bug", True)]
     logs = sorted(path.name for path in folder.glob("*.log"))
     assert logs == ["executor.log", *[f"node{number}.log" for number in range(5)]]

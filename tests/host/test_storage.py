@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from diembft.consensus.effects import Checkpoint
 from diembft.host.storage import Storage
 from tests.simulation.chains import GENESIS, chain, child, persist
 
@@ -14,14 +15,13 @@ def test_what_was_persisted_is_recovered() -> None:
     storage = Storage()
     blocks = chain(4)
     storage.persist(persist(blocks[:2], []))
-    storage.persist(persist(blocks[2:], blocks[:2], vote_round=4))
-    storage.save_ledger(b"state", {"ledger": 2})
+    storage.persist(persist(blocks[2:], blocks[:2], vote_round=4, ledger={"ledger": 2}))
     recovered = storage.recover(10)
     assert recovered is not None
     assert recovered.record is not None
     assert recovered.record.highest_vote_round == 4
     assert recovered.committed == tuple(blocks[:2])
-    assert (recovered.height, recovered.state_id, recovered.ledger) == (2, b"state", {"ledger": 2})
+    assert recovered.checkpoint == Checkpoint(GENESIS.qc, 2, b"state", {"ledger": 2})
     assert recovered.pending == tuple(blocks[2:])
 
 
@@ -32,7 +32,8 @@ def test_only_the_last_commits_are_recovered() -> None:
     recovered = storage.recover(2)
     assert recovered is not None
     assert recovered.committed == tuple(blocks[3:])
-    assert recovered.height == storage.height == 5
+    assert recovered.checkpoint is not None
+    assert recovered.checkpoint.height == storage.height == 5
 
 
 def test_forks_are_forgotten_once_something_is_committed() -> None:

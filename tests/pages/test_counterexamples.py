@@ -11,9 +11,9 @@ from diembft.faults.registry import BUGS
 from diembft.messages.types import QC, Block, ProposalMsg, kind_of, round_of
 from diembft.trace.records import Committed, Delivered, Dropped, Header, Record, Sent, Violated
 from diembft.twins.runs.tracing import traced
-from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario, replica_of
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.pages.opening import Opener, Shown
 
 pytestmark = pytest.mark.browser

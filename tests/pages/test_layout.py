@@ -3,19 +3,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diembft.pages.data import NONE, Block
+from diembft.pages.data import NONE, PageBlock
 from diembft.pages.layout import ancestors, lay_out
 
 
-def tree(*blocks: tuple[int, int], committed: tuple[int, ...] = ()) -> list[Block]:
+def tree(*blocks: tuple[int, int], committed: tuple[int, ...] = ()) -> list[PageBlock]:
     """Blocks given as (round, parent); those listed as committed are, by one node."""
     return [
-        Block("", "", round_, 0, parent, NONE, [], [0 if index in committed else NONE])
+        PageBlock("", "", round_, 0, parent, NONE, [], [0 if index in committed else NONE])
         for index, (round_, parent) in enumerate(blocks)
     ]
 
 
-def places(blocks: list[Block]) -> list[tuple[int, int]]:
+def places(blocks: list[PageBlock]) -> list[tuple[int, int]]:
     lay_out(blocks)
     return [(block.column, block.row) for block in blocks]
 

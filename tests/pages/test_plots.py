@@ -12,10 +12,10 @@ from diembft.pages.results import (
     Exploration,
     Kill,
     KillMatrix,
-    Level,
     Moment,
     Plottable,
-    Question,
+    PlottedLevel,
+    PlottedQuestion,
     RunLatency,
     Span,
 )
@@ -29,8 +29,8 @@ RUN = RunLatency(
     20.0,
 )
 LEVELS = Exploration(
-    Question("barrier", 4, 1, 2, twins_lead=True, quorum_filter=True, bugs=("no_vote_lock",)),
-    (Level(1, 40), Level(2, 1200, 6000), Level(3, 0, 500)),
+    PlottedQuestion("barrier", 4, 1, 2, twins_lead=True, quorum_filter=True, bugs=("no_vote_lock",)),
+    (PlottedLevel(1, 40), PlottedLevel(2, 1200, 6000), PlottedLevel(3, 0, 500)),
     "fixed point",
 )
 KILLS = KillMatrix(

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from diembft.cli.main import main
 from diembft.errors import InputError
-from diembft.pages.results import Exploration, Kill, KillMatrix, Moment, Question, RunLatency, Span, read_results
+from diembft.pages.results import Exploration, Kill, KillMatrix, Moment, PlottedQuestion, RunLatency, Span, read_results
 from diembft.trace.files import write_trace
 from diembft.trace.records import (
     Accepted,
@@ -38,7 +38,7 @@ def test_an_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     results = read_results(written(tmp_path, printed))
     assert isinstance(results, Exploration)
-    assert results.question == Question("barrier", 4, 1, 2, quorum_filter=True)
+    assert results.question == PlottedQuestion("barrier", 4, 1, 2, quorum_filter=True)
     assert results.ending == "depth limit"
     assert [level.states for level in results.levels] == [level["states"] for level in json.loads(printed)["levels"]]
     assert results.levels[1].transitions == 4 * 52 / 2

@@ -6,7 +6,7 @@ import pytest
 
 from diembft.twins.exhaustion.checks import Setting, brute_force, pairs
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import Ending, Limits, Question, explore
+from diembft.twins.exhaustion.search import Limits, Question, SearchEnding, explore
 from diembft.twins.runs.judging import run
 
 TOY = "toy_protocol:STREAMLET"
@@ -21,13 +21,13 @@ def question(protocol: str, *, faulty: int = 1, twins_lead: bool = False, bugs: 
 @pytest.mark.parametrize(("faulty", "twins_lead"), [(0, False), (1, True)])
 def test_they_are_safe_in_scenarios_of_every_length(protocol: str, faulty: int, twins_lead: bool) -> None:
     result = explore(question(protocol, faulty=faulty, twins_lead=twins_lead))
-    assert result.ending is Ending.FIXED_POINT
+    assert result.ending is SearchEnding.FIXED_POINT
 
 
 @pytest.mark.slow
 def test_the_two_chain_variant_is_safe_whoever_leads() -> None:
     result = explore(question("fast-hotstuff"))
-    assert result.ending is Ending.FIXED_POINT
+    assert result.ending is SearchEnding.FIXED_POINT
     assert result.visited == 4066
 
 
@@ -42,7 +42,7 @@ def test_the_flaw_is_found_by_exhaustion(protocol: str, bug: str) -> None:
 
 def test_the_toy_is_decided_to_a_depth() -> None:
     result = explore(question(TOY), limits=Limits(rounds=3))
-    assert result.ending is Ending.DEPTH
+    assert result.ending is SearchEnding.DEPTH
 
 
 @pytest.mark.parametrize("model", ["two-phase", "lazy"])

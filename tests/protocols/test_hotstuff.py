@@ -20,7 +20,7 @@ from diembft.trace.files import read_trace, write_trace
 from diembft.twins.campaigns.account import account
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
@@ -161,7 +161,7 @@ def test_a_sample_holds(protocol: Chained, quorum: bool) -> None:
         judgement = run(space.scenario(rank))
         assert judgement.violations == ()
         assert not judgement.breaks_promise
-        decided.update([finding.oracle for finding in judgement.findings if finding.outcome is Outcome.HELD])
+        decided.update([finding.oracle for finding in judgement.findings if finding.verdict is Verdict.HELD])
     assert decided == ORACLES.keys() - {"durability", "accountability"}
 
 

@@ -8,15 +8,15 @@ import pytest
 from msgspec import structs
 
 from diembft.errors import InputError
-from diembft.protocols.registry import protocol_of
+from diembft.protocols.by_name import protocol_of
 from diembft.trace.files import write_trace
 from diembft.trace.records import Committed, Sent, State
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.tracing import traced
-from diembft.twins.scenarios.files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.scenario import Model
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
@@ -32,7 +32,7 @@ def test_a_sample_holds_and_all_that_it_promises_is_judged() -> None:
     for rank in space().ranks(0, 100, seed=1):
         judgement = run(space().scenario(rank))
         assert judgement.violations == ()
-        assert {finding.oracle for finding in judgement.findings if finding.outcome is Outcome.UNDECIDED} <= {
+        assert {finding.oracle for finding in judgement.findings if finding.verdict is Verdict.UNDECIDED} <= {
             "durability",
             "accountability",
             "liveness_bound",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from diembft.consensus.effects import Persist, SafetyRecord
+from typing import Any
+
+from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
 from diembft.consensus.genesis import genesis
 from diembft.messages.digests import DIGEST_SIZE, Digests
 from diembft.messages.types import QC, Block, Request, VoteInfo
@@ -31,7 +33,10 @@ def chain(length: int, operation: bytes = b"") -> list[Block]:
     return blocks[1:]
 
 
-def persist(blocks: list[Block], committed: list[Block], vote_round: int = 1) -> Persist:
+def persist(
+    blocks: list[Block], committed: list[Block], vote_round: int = 1, height: int = 0, ledger: Any = None
+) -> Persist:
     """A Persist of new blocks and commits."""
     record = SafetyRecord(vote_round, 0, None, GENESIS.qc, GENESIS.qc, None)
-    return Persist(record, tuple(blocks), tuple([block.id for block in committed]))
+    checkpoint = Checkpoint(GENESIS.qc, height or len(committed), b"state", ledger) if committed else None
+    return Persist(record, tuple(blocks), tuple([block.id for block in committed]), checkpoint)

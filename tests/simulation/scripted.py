@@ -8,7 +8,7 @@ from random import Random
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event, Received
-from diembft.consensus.replica import Recovered
+from diembft.consensus.recovery import Recovered
 from diembft.host.assembly import ClientSpec, NodeSpec
 from diembft.messages.types import Relay
 from diembft.simulation.network import Conditions, Constant, SeededNetwork

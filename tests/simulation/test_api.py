@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from diembft.client.client import Flood
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
 from diembft.simulation import api
 from diembft.simulation.api import Outcome, Settings, simulate
 from diembft.simulation.network import Conditions, Constant, Uniform

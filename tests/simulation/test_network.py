@@ -4,10 +4,9 @@ from random import Random
 
 import pytest
 
+from diembft.host.recording import LOSS
 from diembft.messages.types import Relay
 from diembft.simulation.network import (
-    CLIENT,
-    LOSS,
     PARTITION,
     Arrivals,
     Conditions,
@@ -20,6 +19,7 @@ from diembft.simulation.network import (
     longest_s,
     sampler,
 )
+from diembft.testcase.failures import CLIENT
 
 MESSAGE = Relay(1, ())
 LATENCIES: tuple[Latency, ...] = (

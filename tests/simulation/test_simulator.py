@@ -12,6 +12,7 @@ from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
     CancelTimer,
+    Checkpoint,
     Commit,
     Effect,
     Equivocation,
@@ -25,7 +26,9 @@ from diembft.consensus.effects import (
 )
 from diembft.consensus.events import BlocksRead, Connected, Event, Requests, Started, Timer, TimerFired
 from diembft.crypto.symbolic import client_signer
-from diembft.host.assembly import ClientSpec, header, key_value_machine, make_keys, replica_node
+from diembft.host.assembly import ClientSpec, header, key_value_machine, replica_node
+from diembft.host.keys import make_keys
+from diembft.host.watch import Watch
 from diembft.messages.types import OK, Message, Reply
 from diembft.simulation.network import Conditions, Constant, SeededNetwork, Uniform
 from diembft.simulation.schedule import (
@@ -40,7 +43,6 @@ from diembft.simulation.schedule import (
     Stabilise,
 )
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.watch import Watch
 from diembft.trace import records
 from diembft.trace.records import Record
 
@@ -182,8 +184,8 @@ def test_a_restarted_node_has_what_it_persisted_and_nothing_else() -> None:
     def script(node: int, now_s: float, event: Event) -> list[Effect]:
         if isinstance(event, Started) and node == 0 and now_s == 0:
             return [
-                persist([first, second], [first]),
-                Commit(1, first, GENESIS.qc, b"state", {"some": "ledger"}, ()),
+                persist([first, second], [first], ledger={"some": "ledger"}),
+                Commit(1, first, GENESIS.qc, b"state", ()),
             ]
         return []
 
@@ -192,7 +194,7 @@ def test_a_restarted_node_has_what_it_persisted_and_nothing_else() -> None:
     recovered = stage.recovered[-1][1]
     assert recovered is not None
     assert (recovered.committed, recovered.pending) == ((first,), (second,))
-    assert (recovered.height, recovered.state_id, recovered.ledger) == (1, b"state", {"some": "ledger"})
+    assert recovered.checkpoint == Checkpoint(GENESIS.qc, 1, b"state", {"some": "ledger"})
     assert stage.events[-1] == (3.0, 0, Started())
     assert stage.simulator.figures.restarts == 1
 
@@ -205,8 +207,8 @@ def test_a_crash_in_mid_step_keeps_what_the_step_persisted_and_committed() -> No
             if event.round == 1:
                 return [Send(1, note(1)), SetTimer(Timer.ROUND, 1.0, 2)]
             return [
-                persist([block], [block]),
-                Commit(1, block, GENESIS.qc, b"state", "ledger", ()),
+                persist([block], [block], ledger="ledger"),
+                Commit(1, block, GENESIS.qc, b"state", ()),
                 Send(1, note(2)),
                 SetTimer(Timer.ROUND, 1.0, 3),
             ]
@@ -222,7 +224,9 @@ def test_a_crash_in_mid_step_keeps_what_the_step_persisted_and_committed() -> No
     ]
     recovered = stage.recovered[-1][1]
     assert recovered is not None
-    assert (recovered.committed, recovered.ledger) == ((block,), "ledger")
+    assert recovered.committed == (block,)
+    assert recovered.checkpoint is not None
+    assert recovered.checkpoint.ledger == "ledger"
 
 
 def test_a_crash_to_come_is_forgotten_at_the_restart() -> None:
@@ -422,7 +426,7 @@ class World:
         config = Config(n=4, rest=False, delta_s=conditions.longest_s)
         keys = make_keys("symbolic", 4, (), 0)
         machine = key_value_machine()
-        nodes = [replica_node(config, replica, keys, machine) for replica in range(4)]
+        nodes = [replica_node(config, replica, keys, machine, can_be_tampered_with=True) for replica in range(4)]
         self.watch = Watch(header(config, nodes, keys), keep=keep, judge=keep)
         network = SeededNetwork(4, conditions, Random(seed))
         self.simulator = Simulator(config, nodes, network, schedule=schedule, observe=self.watch.observer)

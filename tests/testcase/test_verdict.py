@@ -2,12 +2,12 @@ import msgspec
 import pytest
 
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import ClientOutcome, Reason, Verdict, judge
+from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, judge
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
 from tests.testcase.samples import case
 
-AGREEMENT = Reason("agreement", "replica0 and replica1 differ at height 3")
+AGREEMENT = CaseReason("agreement", "replica0 and replica1 differ at height 3")
 
 
 def client(name: str, completed: int, executions: tuple[int, ...], workload: int = 0) -> ClientOutcome:
@@ -15,7 +15,7 @@ def client(name: str, completed: int, executions: tuple[int, ...], workload: int
     return ClientOutcome(plan, completed, executions)
 
 
-def kinds(verdict: Verdict) -> list[str]:
+def kinds(verdict: CaseVerdict) -> list[str]:
     return [reason.kind for reason in verdict.reasons]
 
 
@@ -24,7 +24,7 @@ GOOD = client("client0", 2, (1, 1))
 
 def test_a_run_without_a_flaw_passes() -> None:
     verdict = judge(case(), [GOOD])
-    assert verdict == Verdict("sample", True, (), None, ())
+    assert verdict == CaseVerdict("sample", True, (), None, ())
     assert str(verdict) == "PASS sample"
 
 
@@ -33,11 +33,11 @@ def test_a_workload_that_is_late_fails_once_and_names_its_first_late_client() ->
     verdict = judge(case(), [GOOD, *late])
     assert not verdict.passed
     assert verdict.reasons == (
-        Reason(
+        CaseReason(
             "workload_timeout",
             "workload 0 (flood): client1 completed 1 of 2 requests within 2.5 s (and 1 more client)",
         ),
-        Reason("workload_timeout", "workload 1 (flood): client3 completed 0 of 2 requests within 2.5 s"),
+        CaseReason("workload_timeout", "workload 1 (flood): client3 completed 0 of 2 requests within 2.5 s"),
     )
 
 
@@ -58,7 +58,7 @@ def test_a_violated_invariant_fails() -> None:
 def test_a_request_that_is_not_executed_exactly_once_fails(executions: tuple[int, ...], text: str) -> None:
     verdict = judge(case(), [client("client0", len(executions), executions)])
     assert not verdict.passed
-    assert verdict.reasons == (Reason("exactly_once", text),)
+    assert verdict.reasons == (CaseReason("exactly_once", text),)
 
 
 def test_up_to_f_byzantine_replicas_are_within_the_fault_model() -> None:
@@ -100,7 +100,7 @@ def test_an_expected_failure_that_does_not_come_fails(expecting: TestCase) -> No
 
 def test_a_verdict_goes_through_json() -> None:
     verdict = judge(case(), [GOOD], [AGREEMENT], byzantine=[2])
-    assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
+    assert msgspec.json.decode(msgspec.json.encode(verdict), type=CaseVerdict) == verdict
 
 
 def test_every_request_must_be_accounted_for() -> None:

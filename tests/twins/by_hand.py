@@ -25,8 +25,16 @@ from diembft.messages.types import (
 )
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.oracles.terms import Outcome
-from diembft.twins.runs.record import Committed, Ending, Entered, Record, Restarted, Sent, cast_of
+from diembft.twins.runs.oracles.terms import Verdict
+from diembft.twins.runs.record import (
+    BlockCommitted,
+    Ending,
+    MessageSent,
+    NodeRestarted,
+    RoundEntered,
+    RunRecord,
+    cast_of,
+)
 from diembft.twins.scenarios.scenario import Round, Scenario, whole_round
 
 REPLICAS = ("a", "b", "c", "d")
@@ -84,11 +92,11 @@ class Hand:
 
     def __init__(self) -> None:
         self.tick = 0
-        self._record = Record([], [], [], [], Ending.COMPLETE, 0)
+        self._record = RunRecord([], [], [], [], Ending.COMPLETE, 0)
 
     def send(self, node: str, message: Message) -> Hand:
         """A node sends something."""
-        self._record.sent.append(Sent(self.tick, CAST.names.index(node), message))
+        self._record.sent.append(MessageSent(self.tick, CAST.names.index(node), message))
         return self
 
     def propose(self, node: str, proposed: Block, tc: TC | None = None) -> Hand:
@@ -109,21 +117,23 @@ class Hand:
         """Nodes commit blocks, one after the other."""
         for node in nodes.split():
             for committed in blocks:
-                self._record.committed.append(Committed(self.tick, CAST.names.index(node), committed, qc_of(committed)))
+                self._record.committed.append(
+                    BlockCommitted(self.tick, CAST.names.index(node), committed, qc_of(committed))
+                )
         return self
 
     def enter(self, nodes: str, round_: int) -> Hand:
         """Nodes enter a round."""
         for node in nodes.split():
-            self._record.entered.append(Entered(self.tick, CAST.names.index(node), round_))
+            self._record.entered.append(RoundEntered(self.tick, CAST.names.index(node), round_))
         return self
 
     def restart(self, node: str) -> Hand:
         """A node runs again after a crash."""
-        self._record.restarted.append(Restarted(self.tick, CAST.names.index(node), len(self._record.sent)))
+        self._record.restarted.append(NodeRestarted(self.tick, CAST.names.index(node), len(self._record.sent)))
         return self
 
-    def record(self, ending: Ending = Ending.COMPLETE, end: int | None = None) -> Record:
+    def record(self, ending: Ending = Ending.COMPLETE, end: int | None = None) -> RunRecord:
         """The record."""
         return self._record._replace(ending=ending, end=self.tick if end is None else end)
 
@@ -141,9 +151,9 @@ def judged(hand: Hand, played: Scenario | None = None, ending: Ending = Ending.C
     return judge(hand.record(ending), terms(played or scenario(suffix=3)))
 
 
-def outcomes(judgement: Judgement) -> dict[str, Outcome]:
+def verdicts(judgement: Judgement) -> dict[str, Verdict]:
     """By oracle."""
-    return {finding.oracle: finding.outcome for finding in judgement.findings}
+    return {finding.oracle: finding.verdict for finding in judgement.findings}
 
 
 def violated(judgement: Judgement) -> set[str]:

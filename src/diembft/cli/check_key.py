@@ -7,8 +7,8 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.errors import InputError
+from diembft.protocols.by_name import DEFAULT_PROTOCOL
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
-from diembft.protocols.registry import DEFAULT_PROTOCOL
 from diembft.twins.exhaustion.checks import Setting, brute_force, exact, explored, pairs, walks
 from diembft.twins.exhaustion.search import Question
 from diembft.twins.runs.models import MODELS

@@ -11,9 +11,17 @@ from rich.text import Text
 from diembft.cli import options, output, replay, view
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import BYTES_A_STATE, Level, Limits, Progress, Question, Result, explore
+from diembft.twins.exhaustion.search import (
+    BYTES_A_STATE,
+    Decision,
+    LevelProgress,
+    Limits,
+    Question,
+    SearchLevel,
+    explore,
+)
 from diembft.twins.runs.models import MODELS
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 
 
 @click.command("explore")
@@ -81,14 +89,14 @@ def command(
         output.say("round      new  visited   transitions    distinct  seconds  states/s  MiB  scenarios")
     with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
         shown = bar.add_task("states", total=None)
-        levels: list[Level] = []
+        levels: list[SearchLevel] = []
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: LevelProgress) -> None:
             left_s = (progress.of - progress.done) / progress.rate
             text = f"round {progress.round}, {progress.rate:.1f} states/s, {left_s:.0f} s left of it"
             bar.update(shown, description=text, completed=progress.done, total=progress.of)
 
-        def on_level(level: Level) -> None:
+        def on_level(level: SearchLevel) -> None:
             if not as_json:
                 output.say(_row(level, levels[-1] if levels else None))
             levels.append(level)
@@ -119,7 +127,7 @@ def command(
     return output.FAILED if result.found is not None and not bugs else output.PASSED
 
 
-def _row(level: Level, before: Level | None) -> str:
+def _row(level: SearchLevel, before: SearchLevel | None) -> str:
     scenarios = int(level.scenarios)
     written = f"{scenarios:,}" if scenarios < 10**15 else f"{Decimal(scenarios):.3e}"
     seconds = level.seconds - before.seconds if before else 0.0
@@ -131,17 +139,17 @@ def _row(level: Level, before: Level | None) -> str:
     )
 
 
-def _again(result: Result, file: Path | None) -> str:
+def _again(result: Decision, file: Path | None) -> str:
     return replay.again(str(file), None, "drop", "symbolic", expect_violation=not result.question.bugs)
 
 
-def _write(result: Result, path: Path | None, html: Path | None) -> Path:
+def _write(result: Decision, path: Path | None, html: Path | None) -> Path:
     assert result.found is not None, "because there is a counterexample"
     question = result.question
     name = "-".join(["counterexample", question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
     scenario = scenario_of(question, result.found.path, name)
-    formats.write_scenarios(target, [scenario])
+    scenario_files.write_scenarios(target, [scenario])
     if html is not None:
         view.write_scenario_html(html, scenario, replay=_again(result, target))
     return target

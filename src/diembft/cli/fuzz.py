@@ -12,12 +12,11 @@ import click
 from msgspec import Struct
 from rich.text import Text
 
-from diembft.cli import drawn as scenario
-from diembft.cli import options, output, view
+from diembft.cli import drawn, options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.host.assembly import Crypto
 from diembft.simulation.drawing import draw_scenario
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.trace.files import write_trace
@@ -25,7 +24,7 @@ from diembft.trace.files import write_trace
 DEFAULT_COUNT = 200
 
 
-class Task(Struct, frozen=True):
+class FuzzTask(Struct, frozen=True):
     """One scenario to run."""
 
     seed: int
@@ -42,7 +41,7 @@ class Task(Struct, frozen=True):
         return shlex.join([*words, *options.as_given(self.crypto, self.bugs)])
 
 
-class Failure(Struct, frozen=True):
+class FuzzFailure(Struct, frozen=True):
     """A scenario in which something was violated."""
 
     index: int
@@ -51,7 +50,7 @@ class Failure(Struct, frozen=True):
     replay: str
 
 
-class Report(Struct, kw_only=True):
+class FuzzReport(Struct, kw_only=True):
     """What all scenarios together showed."""
 
     seed: int
@@ -61,7 +60,7 @@ class Report(Struct, kw_only=True):
     virtual_s: float = 0.0
     real_s: float = 0.0
     reached: Reached
-    failures: list[Failure]
+    failures: list[FuzzFailure]
     """By index."""
 
 
@@ -104,19 +103,19 @@ def command(
     if index is not None:
         if count is not None or time_s is not None:
             raise click.UsageError("--index runs one scenario: leave out --count and --time.")
-        report = _single(Task(seed, index, bugs, crypto, keep_trace=bool(trace or html)), trace, html)
+        report = _single(FuzzTask(seed, index, bugs, crypto, keep_trace=bool(trace or html)), trace, html)
     else:
         total = DEFAULT_COUNT if count is None and time_s is None else count
         indices = count_from() if total is None else range(total)
-        tasks = (Task(seed, number, bugs, crypto) for number in indices)
+        tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
         report = _search(seed, tasks, total, time_s, keep_going, jobs)
         if report.failures and (trace is not None or html is not None):
-            _write(run(Task(seed, report.failures[0].index, bugs, crypto, keep_trace=True)), trace, html)
+            _write(run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True)), trace, html)
     if as_json:
         output.say_json(report)
     else:
         if index is not None:
-            for line in scenario.describe(draw_scenario(seed, index)):
+            for line in drawn.describe(draw_scenario(seed, index)):
                 output.say(line)
         _print(report)
         if index is None:
@@ -124,7 +123,7 @@ def command(
     return output.FAILED if report.failures else output.PASSED
 
 
-def run(task: Task) -> FuzzResult:
+def run(task: FuzzTask) -> FuzzResult:
     """Run a scenario."""
     return run_index(
         task.seed,
@@ -136,7 +135,7 @@ def run(task: Task) -> FuzzResult:
     )
 
 
-def _single(task: Task, trace: Path | None, html: Path | None) -> Report:
+def _single(task: FuzzTask, trace: Path | None, html: Path | None) -> FuzzReport:
     began_s = perf_counter()
     result = run(task)
     _write(result, trace, html)
@@ -154,7 +153,7 @@ def _write(result: FuzzResult, trace: Path | None, html: Path | None) -> None:
         view.write_html(html, result.trace)
 
 
-def _say_written(report: Report, trace: Path | None, html: Path | None) -> None:
+def _say_written(report: FuzzReport, trace: Path | None, html: Path | None) -> None:
     """Which scenario the files show."""
     for path in (trace, html):
         if path is not None:
@@ -163,13 +162,13 @@ def _say_written(report: Report, trace: Path | None, html: Path | None) -> None:
 
 
 def _search(
-    seed: int, tasks: Iterable[Task], total: int | None, time_s: float | None, keep_going: bool, jobs: int
-) -> Report:
+    seed: int, tasks: Iterable[FuzzTask], total: int | None, time_s: float | None, keep_going: bool, jobs: int
+) -> FuzzReport:
     """Run the tasks until they, or the time, or the patience with failures are over."""
     began_s = perf_counter()
     report = _nothing_yet(seed)
 
-    def wanted() -> Iterator[Task]:
+    def wanted() -> Iterator[FuzzTask]:
         for taken, task in enumerate(tasks):
             # However short the time, one is run: a search of nothing finds nothing.
             if taken and time_s is not None and perf_counter() - began_s >= time_s:
@@ -188,21 +187,21 @@ def _search(
     return report
 
 
-def _nothing_yet(seed: int) -> Report:
-    return Report(seed=seed, reached=Reached(), failures=[])
+def _nothing_yet(seed: int) -> FuzzReport:
+    return FuzzReport(seed=seed, reached=Reached(), failures=[])
 
 
-def _add(report: Report, task: Task, result: FuzzResult) -> None:
+def _add(report: FuzzReport, task: FuzzTask, result: FuzzResult) -> None:
     report.scenarios += 1
     report.events += result.events
     report.virtual_s += result.virtual_s
     report.reached.add(result.reached)
     if not result.held:
         violations = tuple([f"{found.property}: {found.detail}" for found in result.violations])
-        report.failures.append(Failure(task.index, violations, task.replay))
+        report.failures.append(FuzzFailure(task.index, violations, task.replay))
 
 
-def _print(report: Report) -> None:
+def _print(report: FuzzReport) -> None:
     output.table(
         [Column("reached"), Column("times", True)],
         [(name.replace("_", " "), f"{getattr(report.reached, name):,}") for name in report.reached.__struct_fields__],

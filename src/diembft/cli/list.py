@@ -14,7 +14,7 @@ from diembft.testcase.case import TestCase, WorkloadSpec
 from diembft.testcase.loader import MUST_FAIL, case_files, default_folder, load, name_in
 
 
-class Listed(Struct, frozen=True):
+class ListedCase(Struct, frozen=True):
     """One line of the list."""
 
     name: str
@@ -48,7 +48,7 @@ def command(folder: Path | None, as_json: bool) -> None:
     )
 
 
-def _listed(folder: Path | None) -> Iterable[Listed]:
+def _listed(folder: Path | None) -> Iterable[ListedCase]:
     top = folder or default_folder()
     for below in (top, top / MUST_FAIL):
         for path in case_files(below) if below == top or below.is_dir() else ():
@@ -57,8 +57,8 @@ def _listed(folder: Path | None) -> Iterable[Listed]:
             yield _entry(name, case)
 
 
-def _entry(name: str, case: TestCase) -> Listed:
-    return Listed(
+def _entry(name: str, case: TestCase) -> ListedCase:
+    return ListedCase(
         name=name,
         description=case.description,
         num_replicas=case.num_replicas,

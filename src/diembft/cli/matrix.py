@@ -7,7 +7,7 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.cli.output import Column
-from diembft.twins.campaigns.matrix import FULL, QUICK, Row, cells, matrix
+from diembft.twins.campaigns.matrix import FULL, QUICK, MatrixRow, cells, matrix
 from diembft.twins.campaigns.workers import executors
 
 
@@ -23,7 +23,7 @@ def command(quick: bool, bugs: tuple[str, ...], jobs: int, as_json: bool) -> int
     What nothing sees is listed with the reason. Fails if anything that must be found is not, or the other way round.
     """
     asked = [cell for cell in cells(quick=quick) if not bugs or set(bugs) & set(cell.bugs)]
-    rows: list[Row] = []
+    rows: list[MatrixRow] = []
     with output.progress() as bar, executors(jobs) as (make_executor, _), make_executor() as executor:
         shown = bar.add_task("cells", total=len(asked))
         for row in matrix(asked, QUICK if quick else FULL, executor):
@@ -37,7 +37,7 @@ def command(quick: bool, bugs: tuple[str, ...], jobs: int, as_json: bool) -> int
     return output.PASSED if passed else output.FAILED
 
 
-def _print(rows: list[Row], passed: bool) -> None:
+def _print(rows: list[MatrixRow], passed: bool) -> None:
     output.table(
         [
             Column("bug"),
@@ -57,7 +57,7 @@ def _print(rows: list[Row], passed: bool) -> None:
     output.say(Text.assemble(output.verdict_word(passed), f" {len(rows) - wrong} of {len(rows)} cells as expected"))
 
 
-def _cells(row: Row) -> list[str | Text]:
+def _cells(row: MatrixRow) -> list[str | Text]:
     figures = [_figure(row.rounds), _figure(row.scenarios), _figure(row.states)]
     oracle = Text("nothing", "dim") if row.oracle is None else Text(row.oracle)
     if not row.as_expected:

@@ -12,10 +12,10 @@ import click
 from click.core import ParameterSource
 
 from diembft.cli.parallel import default_jobs
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.assembly import Crypto
-from diembft.protocols.registry import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
+from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 
 MAX_JOBS = 256
 DEFAULT_CRYPTO: Crypto = "symbolic"

@@ -20,7 +20,7 @@ from diembft.twins.campaigns.shrink import shrink as minimise
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.tracing import traced
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
@@ -63,7 +63,7 @@ def read_executable(path: Path, *, bugs: tuple[str, ...] = (), protocol: str | N
 
     `bugs`, if there are any, are planted in place of those that the file names; so for the protocol.
     """
-    scenarios = formats.read_scenarios(path)
+    scenarios = scenario_files.read_scenarios(path)
     if bugs:
         scenarios = [structs.replace(scenario, bugs=bugs) for scenario in scenarios]
     if protocol is not None:
@@ -198,4 +198,4 @@ def _write(file: Path, scenario: Scenario) -> None:
         with output.writing(file):
             file.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
     else:
-        formats.write_scenarios(file, [scenario])
+        scenario_files.write_scenarios(file, [scenario])

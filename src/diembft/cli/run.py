@@ -8,12 +8,12 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import cases, options, output, view
-from diembft.cli.cases import Run, Seed, Task
+from diembft.cli import case_runs, options, output, view
+from diembft.cli.case_runs import CaseReport, CaseTask, Seed
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
-from diembft.host.assembly import Crypto
+from diembft.crypto.interface import Crypto
 from diembft.testcase.loader import load
 
 
@@ -60,12 +60,12 @@ def command(
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     failure_seed_or_same = seed if failure_seed is None else failure_seed
-    task = Task(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime)
+    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime)
     tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
-    done: list[Run] = []
+    done: list[CaseReport] = []
     with output.progress() as bar:
         shown = bar.add_task(name_or_file, total=runs)
-        for _, run in results_of(cases.run, tasks, min(jobs, runs)):
+        for _, run in results_of(case_runs.run, tasks, min(jobs, runs)):
             done.append(run)
             bar.advance(shown)
     done.sort(key=lambda run: run.seed)
@@ -79,7 +79,7 @@ def command(
     return output.PASSED if passed else output.FAILED
 
 
-def _for_seeds(task: Task, runs: int, failure_seed: Seed | None) -> list[Task]:
+def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[CaseTask]:
     """The task for each of the seeds that follow one another, beginning with its own, or else with the case's."""
     first = load(task.name_or_file).seed if task.seed is None else task.seed
     seeds = [first + number for number in range(runs)]
@@ -88,24 +88,24 @@ def _for_seeds(task: Task, runs: int, failure_seed: Seed | None) -> list[Task]:
     ]
 
 
-def _print_one(run: Run) -> None:
+def _print_one(run: CaseReport) -> None:
     verdict = run.verdict
     remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
     output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
-    output.table(cases.FIGURES, [cases.figures(run)])
+    output.table(case_runs.FIGURES, [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
     if run.drawn_seeds or not verdict.passed:
         output.say(f"again: {run.replay}")
 
 
-def _print_many(runs: list[Run]) -> None:
+def _print_many(runs: list[CaseReport]) -> None:
     output.table(
-        [Column("seed", True), Column("verdict"), *cases.FIGURES],
-        [(repr(run.seed), output.verdict_word(run.verdict.passed), *cases.figures(run)) for run in runs],
+        [Column("seed", True), Column("verdict"), *case_runs.FIGURES],
+        [(repr(run.seed), output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
     )
     failed = [run for run in runs if not run.verdict.passed]
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
-        cases.explain(run)
+        case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

@@ -8,12 +8,12 @@ from time import perf_counter
 import click
 from rich.text import Text
 
-from diembft.cli import cases, options, output
-from diembft.cli.cases import Run, Task
+from diembft.cli import case_runs, options, output
+from diembft.cli.case_runs import CaseReport, CaseTask
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 
 
@@ -36,11 +36,11 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     names = list(map(str, files)) if folder else shown_as  # as `diembft run` takes them
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
-    tasks = [Task(name, None, None, crypto) for name in names]
-    runs: dict[str, Run] = {}
+    tasks = [CaseTask(name, None, None, crypto) for name in names]
+    runs: dict[str, CaseReport] = {}
     with output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
-        for task, run in results_of(cases.run, tasks, min(jobs, len(tasks))):
+        for task, run in results_of(case_runs.run, tasks, min(jobs, len(tasks))):
             runs[task.name_or_file] = run
             bar.advance(shown)
     ordered = [runs[name] for name in names]
@@ -52,14 +52,14 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     return output.PASSED if passed else output.FAILED
 
 
-def _print(names: list[str], runs: list[Run], real_s: float) -> None:
+def _print(names: list[str], runs: list[CaseReport], real_s: float) -> None:
     named = list(zip(names, runs, strict=True))
     output.table(
-        [Column("case"), Column("verdict"), *cases.FIGURES],
-        [(name, output.verdict_word(run.verdict.passed), *cases.figures(run)) for name, run in named],
+        [Column("case"), Column("verdict"), *case_runs.FIGURES],
+        [(name, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for name, run in named],
     )
     failed = [(name, run) for name, run in named if not run.verdict.passed]
     for name, run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {name}"))
-        cases.explain(run)
+        case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")

@@ -15,12 +15,20 @@ from rich.text import Text
 from diembft.cli import check_key, explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
-from diembft.twins.campaigns.campaign import Listed, Manner, Progress, Ranged, Result, Summary, run_campaign
+from diembft.twins.campaigns.campaign import (
+    CampaignProgress,
+    CampaignSummary,
+    Manner,
+    ScenarioList,
+    ScenarioRange,
+    ScenarioResult,
+    run_campaign,
+)
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import format_scenario
@@ -78,11 +86,11 @@ def _shape(command: Command) -> Command:
     return command
 
 
-def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool, **shape: Any) -> Ranged:
+def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool, **shape: Any) -> ScenarioRange:
     options.check_bugs(shape["protocol"], shape["bugs"])
     space = Space(**shape)
     left = max(0, space.count - first)
-    return Ranged(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
+    return ScenarioRange(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
 
 
 @group.command()
@@ -95,7 +103,7 @@ def generate(file: Path, **shape: Any) -> int:
     """
     source = _ranged(**shape)
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
-    with formats.output(file) as out:
+    with scenario_files.output(file) as out:
         source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
     output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
     return output.PASSED
@@ -139,8 +147,10 @@ def run(
     protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
     if file is not None:
         _check_no_space(shape.keys() - {"bugs", "protocol"})
-    source: Listed | Ranged = (
-        _ranged(**shape) if file is None else Listed(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
+    source: ScenarioList | ScenarioRange = (
+        _ranged(**shape)
+        if file is None
+        else ScenarioList(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
     )
     as_in_file = None if bugs or protocol else file
     """The file, if it holds the scenarios as they are executed."""
@@ -157,7 +167,7 @@ def run(
     with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
         shown = bar.add_task("scenarios", total=source.count)
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: CampaignProgress) -> None:
             bar.update(shown, completed=progress.done, description=described(progress))
 
         began = time.monotonic()
@@ -184,11 +194,11 @@ def _check_no_space(names: Collection[str]) -> None:
 
 
 def _run_distalgo(
-    file: Path | None, source: Listed | Ranged, manner: Manner, bugs: tuple[str, ...], as_json: bool
+    file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, bugs: tuple[str, ...], as_json: bool
 ) -> int:
     from diembft.distalgo.command import run_scenarios
 
-    if file is None or not isinstance(source, Listed):
+    if file is None or not isinstance(source, ScenarioList):
         raise InputError("--runtime distalgo: needs a file of scenarios")
     for scenario in source.listed:
         if scenario.protocol != DEFAULT_PROTOCOL:
@@ -208,7 +218,9 @@ def _run_distalgo(
     return output.PASSED if passed else output.FAILED
 
 
-def _write_html(html: Path, file: Path | None, source: Listed | Ranged, manner: Manner, summary: Summary) -> str:
+def _write_html(
+    html: Path, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, summary: CampaignSummary
+) -> str:
     """Write the page of the scenario that says the most; gives the words that say which it is."""
     result = next(iter(summary.unexpected), summary.first_violated)
     scenario = next(source.scenarios(0, 1), None) if result is None else _scenario_of(source, result)
@@ -223,13 +235,15 @@ def _write_html(html: Path, file: Path | None, source: Listed | Ranged, manner: 
     )
 
 
-def _scenario_of(source: Listed | Ranged, result: Result) -> Scenario:
-    if isinstance(source, Listed):
+def _scenario_of(source: ScenarioList | ScenarioRange, result: ScenarioResult) -> Scenario:
+    if isinstance(source, ScenarioList):
         return source.listed[result.index]
     return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
-def _again(index: int, scenario: Scenario, file: Path | None, source: Listed | Ranged, manner: Manner) -> str:
+def _again(
+    index: int, scenario: Scenario, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner
+) -> str:
     """The command that replays a scenario."""
     undelivered = "delay" if manner.delayed else "drop"
     if file is not None:
@@ -239,14 +253,14 @@ def _again(index: int, scenario: Scenario, file: Path | None, source: Listed | R
     return replay.again(text, None, undelivered, manner.crypto, manner.expect_violation)
 
 
-def described(progress: Progress) -> str:
+def described(progress: CampaignProgress) -> str:
     """How far a campaign is, in words."""
     left = "" if progress.remaining_s is None else f", {timedelta(seconds=round(progress.remaining_s))} left"
     unexpected = f", {progress.unexpected:,} not as expected" if progress.unexpected else ""
     return f"{progress.violated:,} violated{unexpected}, {progress.rate:,.0f} a second{left}"
 
 
-def _print(summary: Summary, seconds: float, again: Callable[[Result], str]) -> None:
+def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioResult], str]) -> None:
     rows = [(name, f"{summary.oracles[name]:,}", f"{summary.undecided[name]:,}") for name in ORACLES]
     output.table([Column("oracle"), Column("violated", True), Column("undecided", True)], rows)
     for result in summary.unexpected[:10]:

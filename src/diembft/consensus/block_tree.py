@@ -244,7 +244,10 @@ class BlockTree:
     # --- votes
 
     def counted_as(self, vote: VoteMsg, bucket: dict[int, VoteMsg]) -> int:
-        """As what a vote counts in its bucket: as its signer's, so that nobody counts twice."""
+        """As what a vote counts in its bucket: as its signer's, so that nobody counts twice.
+
+        A seam: a planted bug counts messages instead (`faults/bugs/count_messages.py`).
+        """
         return vote.sender
 
     def bucket(self, vote: VoteMsg) -> dict[int, VoteMsg]:

@@ -1,8 +1,8 @@
 """What a replica asks of its driver.
 
-The driver carries the effects of one step out in their order, before it hands in the next event. The order is a promise
-of the core: `Persist` comes first and covers every message that follows it in the list; commits come before the replies
-that tell of them. A driver must make a `Persist` durable before it carries out what follows.
+The driver carries the effects of one step out in their order. The order is a promise of the core: `Persist` comes first
+and covers every message that follows it in the list; commits come before the replies that tell of them. A driver must
+make a `Persist` durable, as a whole, before it carries out what follows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from diembft.messages.types import QC, TC, Block, Message, Reply, TimeoutMsg, Vo
 __all__ = [
     "Broadcast",
     "CancelTimer",
+    "Checkpoint",
     "Commit",
     "Divergence",
     "Effect",
@@ -47,30 +48,47 @@ class SafetyRecord(Struct, frozen=True, array_like=True, gc=False):
     last_round_tc: TC | None
 
 
-class Persist(machine.Persist, frozen=True, gc=False):
-    """Make durable, atomically: the record (replacing the last), these blocks, and that `committed` were committed.
+class Checkpoint(Struct, frozen=True, array_like=True, gc=False):
+    """Where the committed chain ends, and the state that it ends in."""
 
-    `blocks` are new, parents before children. `committed` are ids of blocks made durable now or before, oldest first;
-    pending blocks that do not descend from the last of them may be forgotten.
+    certificate: QC
+    """The QC by which it was learnt that the last committed block is committed."""
+    height: int
+    """How many blocks are committed; genesis does not count."""
+    state_id: bytes
+    """Of the last committed block."""
+    ledger: Any
+    """The immutable state of the ledger after that block, of the type of the state machine in use."""
+
+
+class Persist(machine.Persist, frozen=True, gc=False):
+    """Make durable, atomically, all that the step changed of what must survive a crash.
+
+    It is one write because its parts only mean something together: a ledger of an earlier height beside the commits of
+    a later one would execute requests a second time, and vote for states that nobody else computes.
     """
 
     record: SafetyRecord
+    """Replaces the last one."""
     blocks: tuple[Block, ...]
+    """New ones, parents before children."""
     committed: tuple[bytes, ...]
+    """Ids of blocks made durable now or before, oldest first, that were committed in this step. Pending blocks that do
+    not descend from the last of them may be forgotten."""
+    checkpoint: Checkpoint | None
+    """As of the last of `committed`, replacing the last one; None if the step committed nothing."""
 
 
 class Commit(machine.Commit, frozen=True, gc=False):
-    """Deliver a committed block: each once, oldest first.
+    """Deliver a committed block: each once, oldest first. That it is committed is durable already (`Persist`).
 
-    `height` is 1 for the first block after genesis. `ledger` is the immutable state of the ledger after the block,
-    of the type of the state machine in use; `results` are the outcomes of its requests, in order. `certificate` is
-    the QC by which it was learnt that the block is committed.
+    `height` is 1 for the first block after genesis; `results` are the outcomes of its requests, in order. `certificate`
+    is the QC by which it was learnt that the block is committed.
     """
 
     block: Block
     certificate: QC
     state_id: bytes
-    ledger: Any
     results: tuple[Reply | None, ...]
 
 

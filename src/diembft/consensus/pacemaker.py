@@ -81,7 +81,10 @@ class Pacemaker:
         return None if high_qc.vote_info.round == self.current_round - 1 else self.last_round_tc
 
     def counted_as(self, timeout: TimeoutInfo) -> int:
-        """As what a timeout counts: as its signer's, so that nobody counts twice."""
+        """As what a timeout counts: as its signer's, so that nobody counts twice.
+
+        A seam: a planted bug counts messages instead (`faults/bugs/count_messages.py`).
+        """
         return timeout.sender
 
     def add_timeout(self, timeout: TimeoutInfo) -> bool:

@@ -18,14 +18,13 @@ class Quorums:
         """Whether so many distinct signers make a certificate (report: 2f + 1; here n - f, for any n)."""
         return signers >= self.quorum
 
-    def completes_quorum(self, signers: int) -> bool:
-        """Whether the last of so many distinct signers was the one that made a certificate possible."""
-        return self.is_quorum(signers) and not self.is_quorum(signers - 1)
-
     def includes_correct(self, signers: int) -> bool:
         """Whether so many distinct signers include a correct one (f + 1)."""
         return signers >= self.at_least_one_correct
 
     def distinct(self, signers: tuple[int, ...]) -> int:
-        """How many signers a certificate's list counts for: none at all if somebody stands in it twice."""
+        """How many signers a certificate's list counts for: none at all if somebody stands in it twice.
+
+        A seam: a planted bug counts messages instead (`faults/bugs/count_messages.py`).
+        """
         return len(signers) if len(frozenset(signers)) == len(signers) else 0

@@ -92,7 +92,7 @@ class Safety:
             return None
         if qc_round > self.highest_qc_round:
             self.highest_qc_round = qc_round
-        self.raise_vote_lock(block.round)
+        self.highest_vote_round = max(self.highest_vote_round, block.round)
         self.voted_id = block.id
         vote_info = VoteInfo(block.id, block.round, qc.vote_info.id, qc_round, state_id)
         info = LedgerCommitInfo(
@@ -108,12 +108,8 @@ class Safety:
         self.stop_voting(round_)
         return TimeoutInfo(round_, high_qc, self._me, self._signer.sign(self._digests.timeout(round_, qc_round)))
 
-    def raise_vote_lock(self, round_: int) -> None:
-        """A vote in the round excludes another in it or before."""
-        self.highest_vote_round = max(self.highest_vote_round, round_)
-
     def stop_voting(self, round_: int) -> None:
-        """A timeout of the round excludes votes in it."""
+        """A timeout of the round excludes votes in it. A seam (`faults/bugs/no_timeout_lock.py`)."""
         if round_ > self.highest_vote_round:
             self.highest_vote_round = round_
         self.voted_id = None

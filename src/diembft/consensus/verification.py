@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from typing_extensions import override
+
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
 from diembft.consensus.genesis import Genesis
@@ -25,7 +27,7 @@ CACHED_CERTIFICATES = 64
 """How many verified certificates of each kind are remembered."""
 
 
-class HeldRequests(Protocol):
+class VerifiedRequests(Protocol):
     """Knows requests whose signatures were verified before."""
 
     def holds(self, request: Request) -> bool:
@@ -33,11 +35,11 @@ class HeldRequests(Protocol):
         ...
 
 
-class Certified:
+class Certified(VerifiedRequests):
     """Stands for a block that counts only if a quorum certified it: then correct validators verified its requests."""
 
+    @override
     def holds(self, request: Request) -> bool:
-        """See HeldRequests."""
         return True
 
 
@@ -59,7 +61,7 @@ class Verifier:
         self._verified_qcs: dict[QC, None] = {}
         self._verified_tcs: dict[TC, None] = {}
 
-    def proposal(self, message: ProposalMsg, held: HeldRequests) -> Reason | None:
+    def proposal(self, message: ProposalMsg, held: VerifiedRequests) -> Reason | None:
         """A proposal: its author's signature, its id, the rule of the attached TC, its certificates, its payload."""
         block = message.block
         if not self._keys.verify(block.author, self._digests.proposal(block.id), message.signature):
@@ -87,7 +89,7 @@ class Verifier:
             return Reason.MISSING_TC
         return self.tc(tc)
 
-    def payload(self, payload: Payload, held: HeldRequests) -> Reason | None:
+    def payload(self, payload: Payload, held: VerifiedRequests) -> Reason | None:
         """The limits on a block's requests, and each client's signature."""
         if not payload:
             return None

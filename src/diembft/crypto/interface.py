@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
+
+Crypto: TypeAlias = Literal["symbolic", "ed25519"]
+"""How messages are signed: by symbolic signatures, for simulation alone, or by real ones."""
 
 
 class Signer(Protocol):

@@ -7,6 +7,6 @@ program as a command, bounded in time). These need the standard library alone, s
 program.
 
 Then the driver: `run.da` (the processes of a test case), `endpoint`, `replica_node` and `client_host` (what is in one),
-`plan`, `limits`, `folder` and `cases` (the case as a whole); `testexec.da` (the processes of Twins scenarios),
-`stepping` and `scenarios`; `command` (both for the command line).
+`plan`, `limits`, `folder` and `case_job` (the case as a whole); `testexec.da` (the processes of Twins scenarios),
+`stepping` and `twins_scenarios`; `command` (both for the command line).
 """

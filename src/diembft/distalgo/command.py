@@ -9,19 +9,18 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from diembft.distalgo.cases import TRACE, VERDICT, Job, Result
+from diembft.crypto.interface import Crypto
+from diembft.distalgo.case_job import TRACE, VERDICT, CaseJob, CaseOutcome
 from diembft.distalgo.endpoint import Wires
 from diembft.distalgo.folder import RUNS, new_folder
 from diembft.distalgo.plan import Plan
-from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime.launch import ProgramRun, launch
 from diembft.distalgo.runtime.program import ENVELOPE_BYTES, HEADER_BYTES
-from diembft.distalgo.scenarios import SLACK_S, VERDICTS, bound_of
-from diembft.distalgo.scenarios import Result as ScenarioResult
+from diembft.distalgo.twins_scenarios import SLACK_S, VERDICTS, ScenarioOutcome, bound_of
 from diembft.errors import InputError
-from diembft.host.assembly import Crypto
-from diembft.simulation.run_case import CaseFigures
+from diembft.host.cases import CaseFigures
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import Verdict
+from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import read_trace
 from diembft.trace.records import Record
 from diembft.twins.scenarios.scenario import Scenario
@@ -40,7 +39,7 @@ BAD_INPUT: Final = 2
 class CaseRun(NamedTuple):
     """A run of a test case: as `simulation.run_case.CaseResult`, and the folder with its logs, ledgers and trace."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     real_s: float
     trace: tuple[Record, ...]
@@ -67,16 +66,16 @@ def run_case(
     words = [name_or_file, f"--seed={case.seed!r}", f"--failure-seed={case.failure_seed!r}", "--crypto", crypto]
     for bug in bugs:
         words += ["--bug", bug]
-    bound_s = Job(plan, folder, Wires(plan.endpoints, 0.0, lambda data, _: data)).bound_s + START_S
+    bound_s = CaseJob(plan, folder, Wires(plan.endpoints, 0.0, lambda data, _: data)).bound_s + START_S
     verdict = _launch("run", [*words, "--folder", str(folder)], bound_s, folder / VERDICT)
-    result = msgspec.json.decode(verdict, type=Result)
+    result = msgspec.json.decode(verdict, type=CaseOutcome)
     trace = tuple(read_trace(folder / TRACE)) if keep_trace else ()
     return CaseRun(result.verdict, result.figures, result.real_s, trace, folder)
 
 
 def run_scenarios(
     file: Path, scenarios: Sequence[Scenario], arguments: Sequence[str] = (), *, runs: Path = RUNS
-) -> list[ScenarioResult]:
+) -> list[ScenarioOutcome]:
     """Execute Twins scenarios of a file on DistAlgo.
 
     `arguments` are what `testexec.da` takes beside the file, and choose the scenarios out of it. Raises as `run_case`.
@@ -85,7 +84,7 @@ def run_scenarios(
     folder = new_folder(runs, file.name.partition(".")[0]).absolute()
     words = [str(file), *arguments, "--folder", str(folder)]
     verdicts = _launch("testexec", words, bound_s, folder / VERDICTS)
-    return msgspec.json.decode(verdicts, type=list[ScenarioResult])
+    return msgspec.json.decode(verdicts, type=list[ScenarioOutcome])
 
 
 def _launch(program: str, arguments: Sequence[str], bound_s: float, verdict: Path) -> bytes:
@@ -104,7 +103,7 @@ def _launch(program: str, arguments: Sequence[str], bound_s: float, verdict: Pat
     return verdict.read_bytes()
 
 
-def _last_line(done: Run) -> str:
+def _last_line(done: ProgramRun) -> str:
     """The last of what a run that failed has said."""
     lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
     return lines[-1] if lines else f"status {done.status}"

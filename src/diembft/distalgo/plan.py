@@ -12,14 +12,16 @@ from msgspec import Struct
 
 from diembft.client.client import Client
 from diembft.consensus.config import Config
-from diembft.consensus.replica import Replica
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.limits import fitted
 from diembft.faults.planting import Planting
 from diembft.faults.registry import plant
-from diembft.host.assembly import Crypto, Keys, header, make_keys, replica_name, replica_node
+from diembft.faults.tampering import Tampered, tampered
+from diembft.host.assembly import header, replica_node
+from diembft.host.cases import case_client, case_config
+from diembft.host.keys import Keychain, make_keys, replica_name
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
-from diembft.simulation.run_case import case_client, case_config
 from diembft.testcase.case import TestCase
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Header
@@ -79,19 +81,19 @@ class Plan(Struct, frozen=True, dict=True):
         return {plan.client: self.config.n + number % self.hosts for number, plan in enumerate(self.client_plans)}
 
     @cached_property
-    def _keys(self) -> Keys:
+    def _keys(self) -> Keychain:
         return make_keys(self.crypto, self.config.n, [plan.client for plan in self.client_plans], 0)
 
     @cached_property
     def _planting(self) -> Planting:
         return plant(self.bugs)
 
-    def replica(self, index: int) -> Replica:
-        """A new replica."""
+    def replica(self, index: int) -> Tampered:
+        """A new replica, whose attributes a failure may set."""
         window = max([DEFAULT_WINDOW, *[plan.count for plan in self.client_plans]])
         machine = self._planting.machine(Sessions(KeyValueStore(), window))
         signer = self._keys.replicas[index]
-        return self._planting.replica(self.config, index, signer, self._keys.ring, machine, self._planting.kit)
+        return tampered(self._planting)(self.config, index, signer, self._keys.ring, machine, self._planting.kit)
 
     def clients_of(self, endpoint: int) -> list[Client]:
         """The clients that an endpoint runs, new."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from functools import partial
 from random import Random
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
+
+from typing_extensions import override
 
 from diembft.consensus.effects import (
     Broadcast,
@@ -33,13 +35,14 @@ from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.folder import Ledger
 from diembft.distalgo.plan import Plan
 from diembft.host import recording
+from diembft.host.outlet import Outlet, carry_out
+from diembft.host.recording import LOSS
 from diembft.host.storage import Storage
 from diembft.messages.codec import Frame, Submit
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
-from diembft.simulation.network import CLIENT, LOSS
 from diembft.testcase.case import Attribute
-from diembft.testcase.failures import UNTOUCHED, FailureRules
+from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
 from diembft.testcase.types import MsgType
 from diembft.trace import records
 
@@ -48,7 +51,7 @@ log = logging.getLogger(__name__)
 Settings: TypeAlias = list[tuple[Attribute, int]]
 
 
-class ReplicaNode(Endpoint[Timer]):
+class ReplicaNode(Endpoint[Timer], Outlet):
     """Replica number `index` of a test case. What it commits is also written to `ledger`, if there is one."""
 
     def __init__(self, plan: Plan, index: int, wires: Wires, ledger: Ledger | None = None) -> None:
@@ -64,6 +67,9 @@ class ReplicaNode(Endpoint[Timer]):
         self._genesis_id = genesis(Digests(config.chain_id, config.epoch)).block.id
         self._storage = Storage()
         self._ledger = ledger
+        self.outlet: Outlet = self
+        """Where effects go: here, or through something that stands in front (`diembft.host.outlet`)."""
+        self._reads: list[ReadBlocks] = []
         self._state: recording.State | None = None
         self._settings: Settings = []
         """What failures set in this replica, once the step under way is done."""
@@ -102,61 +108,73 @@ class ReplicaNode(Endpoint[Timer]):
         effects = self.replica.step(event)
         if number is not None:
             self.records.append(recording.delivered(self.now_s, self.name, number, effects))
-        last_commit: Commit | None = None
-        read: ReadBlocks | None = None
-        for effect in effects:
-            if isinstance(effect, Commit):
-                last_commit = effect
-            elif isinstance(effect, ReadBlocks):
-                read = effect
-            self._carry_out(effect)
-        if last_commit is not None:
-            self._storage.save_ledger(last_commit.state_id, last_commit.ledger)
+        carry_out(self.outlet, self.index, effects)
         self._set_attributes()
         self._record_state()
-        if read is not None:
+        while self._reads:
+            read = self._reads.pop(0)
             blocks = self._storage.read(read.after, read.count, read.max_bytes, self._genesis_id)
             self.records.append(records.BlocksRead(self.now_s, self.name, read.peer, len(blocks)))
             self._step(BlocksRead(read.peer, read.round, blocks))
 
     # --- effects
 
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Persist():
-                self._storage.persist(effect)
-                self.records.append(recording.persisted(self.now_s, self.name, effect))
-            case Send(to=to, message=message):
-                self._send(tuple([peer for peer in self._peers if peer == to]), message, own=to == self.index)
-            case Broadcast(message=message):
-                self._send(self._peers, message, own=True)
-            case SetTimer(timer=timer, delay_s=delay_s, round=round_):
-                self._start_timer(timer, delay_s, round_)
-                self.records.append(records.TimerSet(self.now_s, self.name, timer.value, delay_s, round_))
-            case CancelTimer(timer=timer):
-                self._cancel_timer(timer)
-                self.records.append(records.TimerCancelled(self.now_s, self.name, timer.value))
-            case Commit():
-                self._commit(effect)
-            case SendReply(reply=reply):
-                self._reply(reply)
-            case Rejected(reason=reason) | Ignored(reason=reason):
-                log.debug("%s: %s", type(effect).__name__, reason.value)
-            case ReadBlocks():
-                pass  # answered when the step is done
-            case Equivocation() | Divergence():
-                log.warning("evidence: %s", type(effect).__name__)
-                self.records.append(recording.evidence(self.now_s, self.name, effect))
-            case _:
-                assert_never(effect)
+    @override
+    def persist(self, node: int, effect: Persist) -> None:
+        self._storage.persist(effect)
+        self.records.append(recording.persisted(self.now_s, self.name, effect))
 
-    def _commit(self, effect: Commit) -> None:
+    @override
+    def commit(self, node: int, effect: Commit) -> None:
         record = recording.committed(self.now_s, self.name, effect)
         self.records.append(record)
         executed = len(record.executed)
         log.info("committed block %d, of round %d, with %d requests", effect.height, effect.block.round, executed)
         if self._ledger is not None:
             self._ledger.append(record)
+
+    @override
+    def send(self, node: int, effect: Send[Message]) -> None:
+        to = effect.to
+        self._send(tuple([peer for peer in self._peers if peer == to]), effect.message, own=to == self.index)
+
+    @override
+    def broadcast(self, node: int, effect: Broadcast[Message]) -> None:
+        self._send(self._peers, effect.message, own=True)
+
+    @override
+    def set_timer(self, node: int, effect: SetTimer) -> None:
+        self._start_timer(effect.timer, effect.delay_s, effect.round)
+        self.records.append(records.TimerSet(self.now_s, self.name, effect.timer.value, effect.delay_s, effect.round))
+
+    @override
+    def cancel_timer(self, node: int, effect: CancelTimer) -> None:
+        self._cancel_timer(effect.timer)
+        self.records.append(records.TimerCancelled(self.now_s, self.name, effect.timer.value))
+
+    @override
+    def reply(self, node: int, effect: SendReply) -> None:
+        reply = effect.reply
+        number = self._next_number()
+        self.records.append(records.Replied(self.now_s, self.name, reply, number))
+        host = self._plan.host_of.get(reply.client)
+        assert host is not None, "because only these clients have a key"
+        data = self._encoded(reply, f"reply to request {reply.number} of {reply.client}")
+        self._carry(host, CLIENT, reply.client, MsgType.Reply.value, self.replica.current_round, number, data)
+
+    @override
+    def read_blocks(self, node: int, effect: ReadBlocks) -> None:
+        self._reads.append(effect)
+
+    @override
+    def report(self, node: int, effect: Equivocation | Divergence) -> None:
+        log.warning("evidence: %s", type(effect).__name__)
+        self.records.append(recording.evidence(self.now_s, self.name, effect))
+
+    @override
+    def note(self, node: int, effect: Effect) -> None:
+        if isinstance(effect, Rejected | Ignored):
+            log.debug("%s: %s", type(effect).__name__, effect.reason.value)
 
     def _send(self, receivers: tuple[int, ...], message: Message, *, own: bool) -> None:
         """Put a message on its way. `own`: a copy of it has taken effect here already."""
@@ -173,14 +191,6 @@ class ReplicaNode(Endpoint[Timer]):
         data = self._encoded(message, f"{kind} of round {round_}")
         for receiver in receivers:
             self._carry(receiver, receiver, names[receiver], kind, round_, number, data)
-
-    def _reply(self, reply: Reply) -> None:
-        number = self._next_number()
-        self.records.append(records.Replied(self.now_s, self.name, reply, number))
-        host = self._plan.host_of.get(reply.client)
-        assert host is not None, "because only these clients have a key"
-        data = self._encoded(reply, f"reply to request {reply.number} of {reply.client}")
-        self._carry(host, CLIENT, reply.client, MsgType.Reply.value, self.replica.current_round, number, data)
 
     def _carry(self, to: int, dest: int, name: str, kind: str, round_: int, number: int, data: bytes) -> None:
         """Send to endpoint `to`, if the failures let it pass; `dest` is what they call the receiver."""

@@ -13,7 +13,8 @@ import msgspec
 
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
 from diembft.protocols.diembft.system import DiemBftSystem
 
 _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (*get_args(Event), *get_args(Effect))}

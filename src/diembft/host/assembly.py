@@ -1,9 +1,9 @@
-"""The parts of a simulated system: keys, replicas, clients, and the header of its trace."""
+"""The parts of a system that some driver runs: replicas, clients, and the header of its trace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -11,25 +11,22 @@ from diembft.client.client import Client
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
-from diembft.consensus.replica import Recovered
+from diembft.consensus.recovery import Recovered
 from diembft.consensus.state_machine import StateMachine
-from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
-from diembft.crypto.interface import KeyRing, Signer
-from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
 from diembft.faults.actors.actor import MakeActor
 from diembft.faults.planting import NO_BUGS, Planting
-from diembft.ledger.key_value import KeyValueStore
+from diembft.faults.tampering import tampered
+from diembft.host.keys import Keychain, replica_name
+from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
 from diembft.trace.records import Header, Node
 
-Crypto: TypeAlias = Literal["symbolic", "ed25519"]
-
 
 class Machine(Protocol):
-    """What the simulator drives as a replica: a Replica, or something that plays one."""
+    """What a driver drives as a replica: a Replica, or something that plays one."""
 
     def step(self, event: Event) -> list[Effect]:
-        """See Replica.step."""
+        """Handle one event; the effects to carry out, in their order."""
         ...
 
 
@@ -64,45 +61,6 @@ class ClientSpec(Struct, frozen=True):
         return self.client.config.client
 
 
-class Keys(Struct, frozen=True):
-    """The keys of one system: who signs, and how everybody verifies."""
-
-    crypto: Crypto
-    replicas: tuple[Signer, ...]
-    clients: dict[str, Signer]
-    ring: KeyRing
-    public: dict[str, bytes]
-    """As in the header of a trace."""
-
-
-def make_keys(crypto: Crypto, n: int, clients: Sequence[str], seed: int) -> Keys:
-    """The keys of `n` validators and these clients; with Ed25519 they follow from the seed."""
-    if crypto == "symbolic":
-        return Keys(
-            crypto,
-            tuple([replica_signer(replica) for replica in range(n)]),
-            {client: client_signer(client) for client in clients},
-            SymbolicKeyRing(n, tuple(clients)),
-            {},
-        )
-    replica_keys = [derived_signer(replica_name(replica), seed) for replica in range(n)]
-    client_keys = {client: derived_signer(client, seed) for client in clients}
-    public = {replica_name(replica): signer.public_key for replica, signer in enumerate(replica_keys)}
-    client_public = {client: signer.public_key for client, signer in client_keys.items()}
-    return Keys(
-        crypto,
-        tuple(replica_keys),
-        dict(client_keys),
-        Ed25519KeyRing(tuple(public.values()), client_public),
-        public | client_public,
-    )
-
-
-def replica_name(replica: int) -> str:
-    """The name of a validator in configurations and traces."""
-    return f"replica{replica}"
-
-
 def key_value_machine() -> StateMachine:
     """The state machine of simulations, unless said otherwise: the key-value store."""
     return Sessions(KeyValueStore())
@@ -111,7 +69,7 @@ def key_value_machine() -> StateMachine:
 def replica_node(
     config: Config,
     replica: int,
-    keys: Keys,
+    keys: Keychain,
     machine: StateMachine,
     *,
     bugs: Planting = NO_BUGS,
@@ -120,13 +78,16 @@ def replica_node(
     name: str = "",
     correct: bool = True,
     clock_rate: float = 1.0,
+    can_be_tampered_with: bool = False,
 ) -> NodeSpec:
     """A node that runs the protocol with these planted bugs, or a Byzantine actor (whose choices follow from the seed).
+
+    `can_be_tampered_with`: failure injection may set its attributes (`diembft.faults.tampering`).
 
     Bugs in the state machine are the caller's to plant (`bugs.machine`). A node with bugs counts as correct unless said
     otherwise, an actor never does.
     """
-    kind, kit = bugs.replica, bugs.kit
+    kind, kit = tampered(bugs) if can_be_tampered_with else bugs.replica, bugs.kit
 
     def start(recovered: Recovered | None) -> Machine:
         made = kind(config, replica, keys.replicas[replica], keys.ring, machine, kit, recovered)
@@ -135,10 +96,16 @@ def replica_node(
     return NodeSpec(name or replica_name(replica), replica, start, correct and actor is None, clock_rate)
 
 
+def operation(client: str, number: int) -> bytes:
+    """The operation of a client's request, unless said otherwise: it puts the number under one of a few keys of its
+    own."""
+    return encode(Put(f"{client}/{number % 16}".encode(), str(number).encode()))
+
+
 def header(
     config: Config,
     nodes: Sequence[NodeSpec],
-    keys: Keys,
+    keys: Keychain,
     *,
     runtime: str = "simulator",
     seed: str = "",

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
+from diembft.consensus.recovery import Unrecoverable
 from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
 from diembft.messages.types import OK, QC, TC
 from diembft.trace import records
 from diembft.trace.records import Record
+
+Observer: TypeAlias = Callable[[Record], None]
+"""Takes every record of a run, in order, as it comes about."""
+
+LOSS = "loss"
+"""Why a message was dropped: the network lost it."""
+
+CRASHED = "crashed"
+"""Why a message was dropped: its receiver is down."""
 
 State: TypeAlias = tuple[int, int, int, int, QC, QC, TC | None, int]
 """The fields of a record `State` but for time and name."""
@@ -59,6 +69,11 @@ def evidence(at_s: float, name: str, effect: Equivocation | Divergence) -> Recor
     if isinstance(effect, Equivocation):
         return records.Evidence(at_s, name, "equivocation", effect.culprit, (effect.first, effect.second))
     return records.Evidence(at_s, name, "divergence", None, (), effect.certificate)
+
+
+def unrecoverable(at_s: float, name: str, error: Unrecoverable) -> Record:
+    """The record of a node that does not run again, because its storage contradicts itself."""
+    return records.Evidence(at_s, name, "unrecoverable", None, (), detail=str(error))
 
 
 def state_of(machine: Replica | Actor) -> State:

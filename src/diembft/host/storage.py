@@ -1,14 +1,9 @@
-"""The stable storage of a simulated replica: what survives a crash, and nothing else.
-
-A step's `Persist` and the ledgers of its commits become durable together, before any other effect of the step.
-"""
+"""A storage in memory: what survives a crash of a replica that some driver runs, and nothing else."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from diembft.consensus.effects import Persist, SafetyRecord
-from diembft.consensus.replica import Recovered
+from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
+from diembft.consensus.recovery import Recovered
 from diembft.messages.types import Block
 
 
@@ -19,7 +14,7 @@ class Storage:
     still need: those that descend from the last committed block.
     """
 
-    __slots__ = ("_committed", "_heights", "_indexed", "_ledger", "_pending", "_record", "_state_id")
+    __slots__ = ("_checkpoint", "_committed", "_heights", "_indexed", "_pending", "_record")
 
     def __init__(self) -> None:
         self._record: SafetyRecord | None = None
@@ -28,8 +23,7 @@ class Storage:
         self._heights: dict[bytes, int] = {}
         """Of the committed blocks that were there when somebody last asked."""
         self._indexed = 0
-        self._state_id = b""
-        self._ledger: Any = None
+        self._checkpoint: Checkpoint | None = None
 
     @property
     def height(self) -> int:
@@ -37,8 +31,9 @@ class Storage:
         return len(self._committed)
 
     def persist(self, effect: Persist) -> None:
-        """Make durable what the effect says."""
+        """Make durable what the effect says: all of it, or nothing."""
         self._record = effect.record
+        self._checkpoint = effect.checkpoint or self._checkpoint
         pending = self._pending
         for block in effect.blocks:
             pending[block.id] = block
@@ -51,11 +46,6 @@ class Storage:
             if pending:
                 self._forget_forks(effect.committed[-1])
 
-    def save_ledger(self, state_id: bytes, ledger: Any) -> None:
-        """The ledger after the last committed block, part of the same write as the Persist that committed it."""
-        self._state_id = state_id
-        self._ledger = ledger
-
     def recover(self, kept_commits: int) -> Recovered | None:
         """What a restarted replica finds; None if nothing was ever written. `kept_commits` as in Config."""
         if self._record is None:
@@ -63,9 +53,7 @@ class Storage:
         return Recovered(
             record=self._record,
             committed=tuple(self._committed[-kept_commits:]),
-            height=len(self._committed),
-            state_id=self._state_id,
-            ledger=self._ledger,
+            checkpoint=self._checkpoint,
             pending=tuple(self._pending.values()),
         )
 

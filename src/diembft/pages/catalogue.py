@@ -24,9 +24,9 @@ class Catalogue:
 
     def __init__(self, nodes: int) -> None:
         self._nodes = nodes
-        self.blocks: list[data.Block] = []
-        self.certificates: list[data.Certificate] = []
-        self.timeout_certificates: list[data.TimeoutCertificate] = []
+        self.blocks: list[data.PageBlock] = []
+        self.certificates: list[data.PageCertificate] = []
+        self.timeout_certificates: list[data.PageTimeoutCertificate] = []
         self._block_index: dict[bytes, int] = {}
         self._certificate_index: dict[tuple[bytes, bool, tuple[int, ...]], int] = {}
         self._tc_index: dict[tuple[int, tuple[int, ...], tuple[int, ...], int], int] = {}
@@ -69,7 +69,7 @@ class Catalogue:
         block = self.named(qc.vote_info)
         index = len(self.certificates)
         self.certificates.append(
-            data.Certificate(
+            data.PageCertificate(
                 block, qc.round, qc.vote_info.parent_round, qc.commits, list(signers), qc.author, [NONE] * self._nodes
             )
         )
@@ -87,7 +87,7 @@ class Catalogue:
         if index is None:
             index = len(self.timeout_certificates)
             self.timeout_certificates.append(
-                data.TimeoutCertificate(tc.round, list(signers), list(tc.tmo_high_qc_rounds), qc)
+                data.PageTimeoutCertificate(tc.round, list(signers), list(tc.tmo_high_qc_rounds), qc)
             )
             self._tc_index[key] = index
         return index
@@ -108,15 +108,15 @@ class Catalogue:
     def _add(self, block_id: bytes, round_: int) -> int:
         index = len(self.blocks)
         nothing = [NONE] * self._nodes
-        self.blocks.append(data.Block(block_id.hex(), "", round_, NONE, NONE, NONE, list(nothing), list(nothing)))
+        self.blocks.append(data.PageBlock(block_id.hex(), "", round_, NONE, NONE, NONE, list(nothing), list(nothing)))
         self._block_index[block_id] = index
         return index
 
 
-def shown_requests(requests: tuple[Request, ...]) -> list[data.Request]:
+def shown_requests(requests: tuple[Request, ...]) -> list[data.PageRequest]:
     """The first requests, their operations as text."""
     return [
-        data.Request(request.client, request.number, operation_text(request.operation))
+        data.PageRequest(request.client, request.number, operation_text(request.operation))
         for request in requests[:SHOWN_REQUESTS]
     ]
 

@@ -26,24 +26,24 @@ Carrier: TypeAlias = Sent | Submitted | Replied
 """The records of messages: between nodes, of clients, to clients."""
 
 
-def describe(catalogue: Catalogue, index: Mapping[str, int], record: Carrier) -> data.Message:
+def describe(catalogue: Catalogue, index: Mapping[str, int], record: Carrier) -> data.PageMessage:
     """A message that is on its way to all its receivers; `index` gives the number of a node or client."""
     at = moment(record.at)
-    deliveries = [data.Delivery(index[name], "in flight", at) for name in receivers(record)]
+    deliveries = [data.PageDelivery(index[name], "in flight", at) for name in receivers(record)]
     match record:
         case Sent():
             kind, round_ = kind_of(record.message), round_of(record.message)
-            shown = data.Message(record.number, kind, round_, index[record.node], at, deliveries)
+            shown = data.PageMessage(record.number, kind, round_, index[record.node], at, deliveries)
             _fill(catalogue, shown, record.message)
             return shown
         case Submitted():
             requests = shown_requests((record.request,))
             client = index[record.client]
-            return data.Message(record.number, "request", NONE, client, at, deliveries, requests=requests)
+            return data.PageMessage(record.number, "request", NONE, client, at, deliveries, requests=requests)
         case Replied():
             reply = record.reply
-            result = [data.Request(reply.client, reply.number, f"{reply.status} {result_text(reply.result)}")]
-            return data.Message(record.number, "reply", NONE, index[record.node], at, deliveries, requests=result)
+            result = [data.PageRequest(reply.client, reply.number, f"{reply.status} {result_text(reply.result)}")]
+            return data.PageMessage(record.number, "reply", NONE, index[record.node], at, deliveries, requests=result)
         case _:
             assert_never(record)
 
@@ -64,7 +64,7 @@ def moment(at: float) -> float:
     return round(at, 6)
 
 
-def _fill(known: Catalogue, shown: data.Message, message: Message) -> None:
+def _fill(known: Catalogue, shown: data.PageMessage, message: Message) -> None:
     match message:
         case ProposalMsg():
             shown.block = known.block(message.block)

@@ -1,10 +1,11 @@
 """What a page shows, as values: the JSON that the page's script reads.
 
 A trace repeats itself: every message carries certificates, most of them known. Here blocks, certificates and messages
-stand once, in lists, and refer to each other by index; -1 is "none". A *step* is what happened to one node at one
-moment: a cause (a message handled, a timer, a crash ...) with all that the node did about it. Steps are the unit of
-replay. These values are filled in while a trace is read, so they are not frozen; nothing changes them once `PageData`
-is made.
+stand once, in lists, and refer to each other by index; NONE, which is -1, is nothing. A *step* is what happened to one
+node at one moment: a cause (a message handled, a timer, a crash ...) with all that the node did about it. Steps are
+the unit of replay. What is a part of a page is called so (`PageBlock`), for messages and traces have blocks of their
+own. These values are filled in while a trace is read, so they are not frozen; nothing changes them once `PageData` is
+made.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NONE = -1
 """The index of nothing."""
 
 
-class Node(Struct):
+class PageNode(Struct):
     """A lane of the diagram: a node, or (after all nodes) a client."""
 
     name: str
@@ -32,7 +33,7 @@ class Node(Struct):
     """Whether it shares its identity with another node."""
 
 
-class Request(Struct):
+class PageRequest(Struct):
     """A client's request, its operation as text (shortened)."""
 
     client: str
@@ -40,7 +41,7 @@ class Request(Struct):
     operation: str
 
 
-class Block(Struct, omit_defaults=True):
+class PageBlock(Struct, omit_defaults=True):
     """A block that was proposed, or that a certificate names."""
 
     id: str
@@ -57,14 +58,14 @@ class Block(Struct, omit_defaults=True):
     """For each node the first step at which it had the block."""
     committed: list[int]
     """For each node the step at which it committed the block."""
-    requests: list[Request] = []
+    requests: list[PageRequest] = []
     """The first few of the payload."""
     request_count: int = 0
     column: int = 0
     row: int = 0
 
 
-class Certificate(Struct):
+class PageCertificate(Struct):
     """A quorum certificate."""
 
     block: int
@@ -79,7 +80,7 @@ class Certificate(Struct):
     """For each node the first step at which it had the certificate."""
 
 
-class TimeoutCertificate(Struct):
+class PageTimeoutCertificate(Struct):
     """A timeout certificate."""
 
     round: int
@@ -89,7 +90,7 @@ class TimeoutCertificate(Struct):
     qc: int
 
 
-class Delivery(Struct, omit_defaults=True):
+class PageDelivery(Struct, omit_defaults=True):
     """What became of a message on its way to one node."""
 
     to: int
@@ -100,7 +101,7 @@ class Delivery(Struct, omit_defaults=True):
     step: int = NONE
 
 
-class Message(Struct, omit_defaults=True):
+class PageMessage(Struct, omit_defaults=True):
     """A message that was sent, to one or several nodes."""
 
     number: int
@@ -108,7 +109,7 @@ class Message(Struct, omit_defaults=True):
     round: int
     node: int
     at: float
-    deliveries: list[Delivery]
+    deliveries: list[PageDelivery]
     step: int = NONE
     """The step in which it was sent; NONE if before the window."""
     sender: int = NONE
@@ -123,10 +124,10 @@ class Message(Struct, omit_defaults=True):
     blocks: list[int] = []
     known_block: int = NONE
     count: int = 0
-    requests: list[Request] = []
+    requests: list[PageRequest] = []
 
 
-class State(Struct):
+class PageState(Struct):
     """The state of a node after a step."""
 
     round: int
@@ -139,7 +140,7 @@ class State(Struct):
     height: int
 
 
-class Commit(Struct):
+class PageCommit(Struct):
     """A block delivered as committed."""
 
     block: int
@@ -147,7 +148,7 @@ class Commit(Struct):
     certificate: int
 
 
-class TimerChange(Struct, omit_defaults=True):
+class PageTimerChange(Struct, omit_defaults=True):
     """A timer was set anew, or (without `delay_s`) cancelled."""
 
     timer: str
@@ -155,7 +156,7 @@ class TimerChange(Struct, omit_defaults=True):
     round: int = NONE
 
 
-class Step(Struct, omit_defaults=True):
+class PageStep(Struct, omit_defaults=True):
     """What happened to one node at one moment. `node` is NONE for what concerns no single node."""
 
     at: float
@@ -170,11 +171,11 @@ class Step(Struct, omit_defaults=True):
     round: int = NONE
     sets: list[list[int]] = []
     """Of a partition."""
-    state: State | None = None
+    state: PageState | None = None
     sent: list[int] = []
-    commits: list[Commit] = []
+    commits: list[PageCommit] = []
     persisted: str = ""
-    timers: list[TimerChange] = []
+    timers: list[PageTimerChange] = []
     evidence: list[str] = []
 
 
@@ -208,7 +209,7 @@ class Side(Struct, omit_defaults=True):
     """The replicas that voted for the block."""
 
 
-class Told(Struct):
+class PageStatement(Struct):
     """One of the things that an equivocator said, and to whom."""
 
     node: int
@@ -218,13 +219,13 @@ class Told(Struct):
     """The nodes that it reached."""
 
 
-class Equivocation(Struct):
+class PageEquivocation(Struct):
     """One identity, one round, and two different proposals or votes."""
 
     replica: int
     kind: str
     round: int
-    told: list[Told]
+    told: list[PageStatement]
 
 
 class Lost(Struct):
@@ -281,7 +282,7 @@ class Story(Struct):
     """The last common block of the sides."""
     both: list[int]
     """Replicas that signed certificates on both sides."""
-    equivocations: list[Equivocation]
+    equivocations: list[PageEquivocation]
     observations: list[Observation]
     rounds: list[StoryRound]
 
@@ -314,7 +315,7 @@ class PageData(Struct):
     delta_s: float
     seed: str
     replay: str
-    nodes: list[Node]
+    nodes: list[PageNode]
     replicas: list[str]
     """The name of each identity."""
     shorts: list[str]
@@ -324,13 +325,13 @@ class PageData(Struct):
     reasons: list[str]
     figures: dict[str, Any]
     window: Window
-    start_states: list[State | None]
+    start_states: list[PageState | None]
     start_status: list[str]
     """Of each node at the beginning of the window: `up`, `crashed` or `paused`."""
-    blocks: list[Block]
-    certificates: list[Certificate]
-    timeout_certificates: list[TimeoutCertificate]
-    messages: list[Message]
-    steps: list[Step]
+    blocks: list[PageBlock]
+    certificates: list[PageCertificate]
+    timeout_certificates: list[PageTimeoutCertificate]
+    messages: list[PageMessage]
+    steps: list[PageStep]
     bands: list[Band]
     stories: list[Story] = field(default_factory=list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
-from diembft.pages.data import NONE, Block
+from diembft.pages.data import NONE, PageBlock
 
 
-def lay_out(blocks: Sequence[Block], priority: Mapping[int, int] | None = None) -> None:
+def lay_out(blocks: Sequence[PageBlock], priority: Mapping[int, int] | None = None) -> None:
     """Set `column` and `row` of every block.
 
     A branch keeps its row; at a fork the child with the highest `priority` below it, then with the most commits, then
@@ -50,13 +50,13 @@ def lay_out(blocks: Sequence[Block], priority: Mapping[int, int] | None = None) 
             blocks[index].row = row
 
 
-def parent_of(blocks: Sequence[Block], index: int) -> int:
+def parent_of(blocks: Sequence[PageBlock], index: int) -> int:
     """The parent of a block; NONE also if it is not of an earlier round, which no honest trace shows."""
     parent = blocks[index].parent
     return parent if parent != NONE and blocks[parent].round < blocks[index].round else NONE
 
 
-def ancestors(blocks: Sequence[Block], index: int) -> list[int]:
+def ancestors(blocks: Sequence[PageBlock], index: int) -> list[int]:
     """A block and its ancestors, newest first."""
     chain = []
     while index != NONE:
@@ -65,7 +65,9 @@ def ancestors(blocks: Sequence[Block], index: int) -> list[int]:
     return chain
 
 
-def _weights(blocks: Sequence[Block], order: Sequence[int], priority: Mapping[int, int]) -> list[tuple[int, int, int]]:
+def _weights(
+    blocks: Sequence[PageBlock], order: Sequence[int], priority: Mapping[int, int]
+) -> list[tuple[int, int, int]]:
     """For each block the highest priority, the number of commits and that of blocks in its subtree."""
     weights = [
         (priority.get(index, 0), sum(step != NONE for step in block.committed), 1) for index, block in enumerate(blocks)

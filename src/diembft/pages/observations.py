@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Set
 
-from diembft.pages.data import DIEMBFT, NONE, Message, Observation, PageData
+from diembft.pages.data import DIEMBFT, NONE, Observation, PageData, PageMessage
 
 ANYWHERE = frozenset({"quorum", "vote_once", "commit_order"})
 """The rules of every protocol with certificates and one vote in a round."""
@@ -110,7 +110,7 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
             elif message.round < highest.get(node, 0):
                 text = f"{name} voted for {block.name} of round {message.round} after a vote of round {highest[node]}."
                 yield Observation("vote_forward", text, message.step, message.block)
-            elif message.round <= given_up.get(node, -1):
+            elif node in given_up and message.round <= given_up[node]:
                 text = f"{name} voted for {block.name} after its timeout of round {given_up[node]}."
                 yield Observation("vote_after_timeout", text, message.step, message.block)
             highest[node] = max(highest.get(node, 0), message.round)
@@ -118,7 +118,7 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
             yield from _recipients(page, message)
 
 
-def _extension(page: PageData, vote: Message, proposal: Message | None) -> Iterator[Observation]:
+def _extension(page: PageData, vote: PageMessage, proposal: PageMessage | None) -> Iterator[Observation]:
     """Whether the vote's block extends a certificate that the rules allow."""
     if proposal is None or vote.parent_round + 1 == vote.round:
         return
@@ -136,7 +136,7 @@ def _extension(page: PageData, vote: Message, proposal: Message | None) -> Itera
         yield Observation("safe_to_extend", text, vote.step, vote.block)
 
 
-def _recipients(page: PageData, vote: Message) -> Iterator[Observation]:
+def _recipients(page: PageData, vote: PageMessage) -> Iterator[Observation]:
     """Whether a vote went to the leader of the next round; only where leaders are scripted, and so the same for all."""
     leaders = {band.round: band.leaders for band in page.bands} if page.runtime == "twins" else {}
     to = {page.nodes[delivery.to].replica for delivery in vote.deliveries}

@@ -19,7 +19,7 @@ from diembft.trace.records import Header, Record
 _SCENARIO = re.compile(r"scenario(?: (\S+))?: replicas=")
 _PROTOCOL = re.compile(r" protocol=(\S+)")
 _PLANTED = re.compile(r" bugs=([\w,]+)")
-"""The first line of a scenario's text form (see `twins.text`)."""
+"""The first line of a scenario's text form (see `twins.scenarios.text`)."""
 
 MAX_STORIES = 20
 """How many violations of one run are told; the first ones say the most."""
@@ -105,13 +105,13 @@ def _protocol(header: Header) -> str:
     return named[1] if named else DIEMBFT
 
 
-def _nodes(found: Survey) -> list[data.Node]:
+def _nodes(found: Survey) -> list[data.PageNode]:
     header = found.header
     identities = [node.replica for node in header.nodes]
     names = [node.name for node in header.nodes]
     shorts = _shorts(names)
     nodes = [
-        data.Node(
+        data.PageNode(
             node.name,
             short,
             node.replica,
@@ -120,7 +120,7 @@ def _nodes(found: Survey) -> list[data.Node]:
         )
         for node, short in zip(header.nodes, shorts, strict=True)
     ]
-    return nodes + [data.Node(name, name[:3], NONE, True, False) for name in clients_of(header)]
+    return nodes + [data.PageNode(name, name[:3], NONE, True, False) for name in clients_of(header)]
 
 
 def _shorts(names: list[str]) -> list[str]:

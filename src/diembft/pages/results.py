@@ -73,7 +73,7 @@ class RunLatency(Struct, frozen=True):
     end_s: float
 
 
-class Level(Struct, frozen=True):
+class PlottedLevel(Struct, frozen=True):
     """One level of an exploration: the states that are new before step `round`, and the transitions that were tried."""
 
     round: int
@@ -81,7 +81,7 @@ class Level(Struct, frozen=True):
     transitions: int = 0
 
 
-class Question(Struct, frozen=True):
+class PlottedQuestion(Struct, frozen=True):
     """What an exploration decides."""
 
     model: str
@@ -98,8 +98,8 @@ class Question(Struct, frozen=True):
 class Exploration(Struct, frozen=True):
     """An exploration, level by level, as `diembft twins explore --json` prints it."""
 
-    question: Question
-    levels: tuple[Level, ...]
+    question: PlottedQuestion
+    levels: tuple[PlottedLevel, ...]
     ending: str
     """Why it ended: `fixed point`, `violation`, or a limit."""
 

@@ -70,12 +70,12 @@ class Reader:
         self.index = _Names((name, number) for number, name in enumerate([*names, *clients_of(header)]))
         self.node_count = len(names)
         self.catalogue = Catalogue(self.node_count)
-        self.steps: list[data.Step] = []
-        self.messages: list[data.Message] = []
+        self.steps: list[data.PageStep] = []
+        self.messages: list[data.PageMessage] = []
         self.round_sets: dict[int, list[list[int]]] = {}
         """Partitions of single rounds."""
         self.violations: list[tuple[int, Violated]] = []
-        self.start_states: list[data.State | None] = [None] * self.node_count
+        self.start_states: list[data.PageState | None] = [None] * self.node_count
         self.start_status = ["up"] * self.node_count
         self.steps_before = 0
         self.steps_after = 0
@@ -191,7 +191,7 @@ class Reader:
             case _:
                 pass
 
-    def _new_step(self, step: data.Step) -> int:
+    def _new_step(self, step: data.PageStep) -> int:
         number = len(self.steps)
         self.steps.append(step)
         if step.node != NONE:
@@ -202,9 +202,9 @@ class Reader:
         """The step that an effect of this node belongs to: its last, whose effects take no virtual time."""
         number = self._latest.get(node)
         if number is None:
-            return self._new_step(data.Step(moment(at), "started", node))
+            return self._new_step(data.PageStep(moment(at), "started", node))
         if self._virtual and self.steps[number].at != moment(at):
-            return self._new_step(data.Step(moment(at), "acted", node))
+            return self._new_step(data.PageStep(moment(at), "acted", node))
         return number
 
     def _cause(
@@ -226,40 +226,42 @@ class Reader:
         at = moment(record.at)
         match record:
             case Fired():
-                self._new_step(data.Step(at, "fired", self.index[record.node], text=record.timer, round=record.round))
+                self._new_step(
+                    data.PageStep(at, "fired", self.index[record.node], text=record.timer, round=record.round)
+                )
             case Crashed():
-                self._new_step(data.Step(at, "crashed", self.index[record.node]))
+                self._new_step(data.PageStep(at, "crashed", self.index[record.node]))
             case Restarted():
-                self._new_step(data.Step(at, "restarted", self.index[record.node]))
+                self._new_step(data.PageStep(at, "restarted", self.index[record.node]))
             case Paused():
-                self._new_step(data.Step(at, "paused", self.index[record.node]))
+                self._new_step(data.PageStep(at, "paused", self.index[record.node]))
             case Resumed():
-                self._new_step(data.Step(at, "resumed", self.index[record.node]))
+                self._new_step(data.PageStep(at, "resumed", self.index[record.node]))
             case Partitioned():
                 self._partition(record, record.at)
             case Synchronous():
-                self._new_step(data.Step(at, "synchronous", text=f"{record.delta_s:g} s"))
+                self._new_step(data.PageStep(at, "synchronous", text=f"{record.delta_s:g} s"))
             case PeerConnected():
-                self._new_step(data.Step(at, "connected", self.index[record.node], text=record.peer))
+                self._new_step(data.PageStep(at, "connected", self.index[record.node], text=record.peer))
             case SetAttribute():
                 text = f"{record.attribute} = {record.value}"
-                self._new_step(data.Step(at, "set_attribute", self.index[record.node], text=text))
+                self._new_step(data.PageStep(at, "set_attribute", self.index[record.node], text=text))
             case Accepted():
                 text = f"request {record.number}, {record.status}, after {record.latency_s:.3g} s"
-                self._new_step(data.Step(at, "accepted", self.index[record.client], text=text))
+                self._new_step(data.PageStep(at, "accepted", self.index[record.client], text=text))
             case WorkloadEnded():
                 text = "complete" if record.completed else "timed out"
-                self._new_step(data.Step(at, "workload_ended", self.index[record.client], text=text))
+                self._new_step(data.PageStep(at, "workload_ended", self.index[record.client], text=text))
             case Violated():
                 self._violated(record, record.at)
             case Ended():
-                self._new_step(data.Step(at, "ended", text="passed" if record.passed else "failed"))
+                self._new_step(data.PageStep(at, "ended", text="passed" if record.passed else "failed"))
             case _:
                 assert_never(record)
 
     def _violated(self, record: Violated, at: float) -> None:
         round_ = NONE if record.round is None else record.round
-        step = self._new_step(data.Step(moment(at), "violated", text=record.property, round=round_))
+        step = self._new_step(data.PageStep(moment(at), "violated", text=record.property, round=round_))
         for certificate in record.certificates:
             self.catalogue.certificate(certificate)
         self.violations.append((step, record))
@@ -269,7 +271,7 @@ class Reader:
         in_sets = {node for members in sets for node in members}
         sets += [[node] for node in range(self.node_count) if node not in in_sets]
         if record.round is None:
-            self._new_step(data.Step(moment(at), "partitioned", sets=sets))
+            self._new_step(data.PageStep(moment(at), "partitioned", sets=sets))
         else:
             self.round_sets[record.round] = sets
 
@@ -288,14 +290,14 @@ class Reader:
                 for block_id in record.blocks:
                     self._know_block(node, self.catalogue.find(block_id), number)
             case TimerSet():
-                change = data.TimerChange(record.timer, moment(record.delay_s), record.round)
+                change = data.PageTimerChange(record.timer, moment(record.delay_s), record.round)
                 step.timers = [*step.timers, change]
             case TimerCancelled():
-                step.timers = [*step.timers, data.TimerChange(record.timer)]
+                step.timers = [*step.timers, data.PageTimerChange(record.timer)]
             case Committed():
                 block = self.catalogue.block(record.block)
                 certificate = self.catalogue.certificate(record.certificate)
-                step.commits = [*step.commits, data.Commit(block, record.height, certificate)]
+                step.commits = [*step.commits, data.PageCommit(block, record.height, certificate)]
                 self._know_block(node, block, number)
                 self._know_certificate(node, certificate, number)
                 committed = self.catalogue.blocks[block].committed
@@ -309,8 +311,8 @@ class Reader:
             case _:
                 assert_never(record)
 
-    def _state(self, record: State) -> data.State:
-        return data.State(
+    def _state(self, record: State) -> data.PageState:
+        return data.PageState(
             record.current_round,
             record.leader,
             record.highest_vote_round,
@@ -332,7 +334,7 @@ class Reader:
                 text = f"request {record.request.number}" + (
                     f", attempt {record.attempt}" if record.attempt > 1 else ""
                 )
-                step = self._new_step(data.Step(message.at, "submitted", message.node, text=text))
+                step = self._new_step(data.PageStep(message.at, "submitted", message.node, text=text))
             else:
                 step = self._step_of(message.node, record.at)
             self.steps[step].sent = [*self.steps[step].sent, number]
@@ -352,7 +354,9 @@ class Reader:
         if isinstance(record, Delivered):
             message = self.messages[number]
             node = self.index[record.node]
-            step = self._new_step(data.Step(moment(record.at), "delivered", node, message=number, delivery=delivery))
+            step = self._new_step(
+                data.PageStep(moment(record.at), "delivered", node, message=number, delivery=delivery)
+            )
             message.deliveries[delivery].step = step
             if record.rejected is None and node < self.node_count:
                 self._learn(node, message, step, blocks=record.ignored is None)
@@ -369,7 +373,7 @@ class Reader:
                 to, fate, reason = self.index[record.to], "lost", record.reason
             case _:
                 assert_never(record)
-        delivery = data.Delivery(to, fate, moment(record.at), reason)
+        delivery = data.PageDelivery(to, fate, moment(record.at), reason)
         for index, known in enumerate(message.deliveries):
             if known.to == to and known.fate == "in flight":
                 message.deliveries[index] = delivery
@@ -377,7 +381,7 @@ class Reader:
         message.deliveries.append(delivery)
         return len(message.deliveries) - 1
 
-    def _learn(self, node: int, message: data.Message, step: int, blocks: bool = True) -> None:
+    def _learn(self, node: int, message: data.PageMessage, step: int, blocks: bool = True) -> None:
         """A node has what a message carries: its certificates, and its blocks unless they were of no use."""
         for index in (message.qc, message.high_commit_qc):
             self._know_certificate(node, index, step)
@@ -388,7 +392,7 @@ class Reader:
         for block in message.blocks if blocks else ():
             self._know_block(node, block, step)
 
-    def _learn_state(self, node: int, state: data.State, step: int) -> None:
+    def _learn_state(self, node: int, state: data.PageState, step: int) -> None:
         self._know_certificate(node, state.high_qc, step)
         self._know_certificate(node, state.high_commit_qc, step)
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from diembft.pages.data import (
     NONE,
-    Equivocation,
     Lost,
-    Message,
     Observation,
     PageData,
+    PageEquivocation,
+    PageMessage,
+    PageStatement,
     Side,
     Story,
     StoryRound,
-    Told,
 )
 from diembft.pages.layout import ancestors, parent_of
 from diembft.pages.observations import observe
@@ -226,7 +226,7 @@ def _both(page: PageData, sides: list[Side]) -> list[int]:
     return sorted({signer for signer in counted if counted.count(signer) > 1})
 
 
-def _equivocations(page: PageData, until: int, first: int, last: int) -> list[Equivocation]:
+def _equivocations(page: PageData, until: int, first: int, last: int) -> list[PageEquivocation]:
     """Identities that proposed or voted for different blocks in one of the rounds first to last."""
     said: dict[tuple[int, str, int], list[int]] = {}
     for index, message in enumerate(page.messages):
@@ -237,14 +237,14 @@ def _equivocations(page: PageData, until: int, first: int, last: int) -> list[Eq
         messages = [page.messages[index] for index in indices]
         if len({message.block for message in messages}) > 1:
             told = [
-                Told(message.node, index, message.block, _heard(message, until))
+                PageStatement(message.node, index, message.block, _heard(message, until))
                 for index, message in zip(indices, messages, strict=True)
             ]
-            found.append(Equivocation(replica, kind, round_, told))
+            found.append(PageEquivocation(replica, kind, round_, told))
     return found
 
 
-def _heard(message: Message, until: int) -> list[int]:
+def _heard(message: PageMessage, until: int) -> list[int]:
     return [
         delivery.to
         for delivery in message.deliveries

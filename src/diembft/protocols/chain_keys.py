@@ -17,8 +17,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
+from typing_extensions import override
+
 from diembft.protocols.cast import Cast
-from diembft.protocols.interface import Block, Keys
+from diembft.protocols.interface import Block, StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
@@ -41,7 +43,7 @@ class NodeView(NamedTuple):
     """A block that what it votes for must extend, or be higher than; None if there is none."""
     flags: tuple[Hashable, ...]
     """What matters while it acts, without names of replicas, rounds or blocks."""
-    held: tuple[tuple[Any, ...], ...] = ()
+    kept: tuple[tuple[Any, ...], ...] = ()
     """What it has sent and waits: for each message flags, and last the round."""
     extended: tuple[Any, ...] = ()
     """The certified blocks in these messages."""
@@ -57,7 +59,7 @@ class Rule(NamedTuple):
     above: int = 0
 
 
-class Row(NamedTuple):
+class ChainLink(NamedTuple):
     """How a named block hangs together with the others. Ranks count from 1, by round; 0 is the base."""
 
     below: int
@@ -72,7 +74,7 @@ class Row(NamedTuple):
     """Its measure, as far as it is above that of the base."""
 
 
-class Entry(NamedTuple):
+class ChainEntry(NamedTuple):
     """A node in a summary."""
 
     leads: bool
@@ -80,11 +82,11 @@ class Entry(NamedTuple):
     flags: tuple[Hashable, ...]
     high: int
     lock: int
-    held: tuple[tuple[Any, ...], ...]
+    kept: tuple[tuple[Any, ...], ...]
     extended: tuple[int, ...]
 
 
-class ChainKeys(Keys):
+class ChainKeys(StateKeys):
     """Keys by what `view` says of a node; `parent` gives the parent of a block that is not genesis.
 
     `measure`, if blocks are compared by something else than their rounds, is that: their length, for instance.
@@ -104,33 +106,33 @@ class ChainKeys(Keys):
         self._parent = parent
         self._measure = measure
 
+    @override
     def settle(self, replica: Any, *, settles: bool) -> None:
-        """See Keys."""
         replica.settle(settles=settles)
 
+    @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        """See Keys."""
         return self.exact(state)
 
+    @override
     def exact(self, state: NodeState) -> Hashable:
-        """See Keys."""
-        return (state.replica.state_key(), state.held, state.signed)
+        return (state.replica.state_key(), state.kept, state.signed)
 
+    @override
     def facts(self, state: NodeState) -> NodeView:
-        """See Keys."""
         return self._view(state)
 
+    @override
     def look(self, facts: NodeView, round_: int) -> tuple[int, ...]:
-        """See Keys."""
         return (round_ - facts.round, round_ - facts.high.round, round_ - facts.root.round)
 
+    @override
     def certified(self, facts: NodeView) -> bytes:
-        """See Keys."""
         high: Block = facts.high
         return high.id
 
+    @override
     def summary(self, nodes: Sequence[NodeView], step: Step) -> Summary | None:
-        """See Keys."""
         assert not any(view.waits for view in nodes), "because between two steps only what a leader proposes waits"
         stages = [_stage(view.round, step) for view in nodes]
         active = [view for view, stage in zip(nodes, stages, strict=True) if stage]
@@ -151,12 +153,12 @@ class ChainKeys(Keys):
         def age(block: Any) -> int:
             return step.round - block.round if step.round - block.round <= oldest else 0
 
-        def row(block: Any) -> Row:
+        def row(block: Any) -> ChainLink:
             parent = below = self._parent(block)
             while below.id not in rank:
                 below = self._parent(below)
             decides = block if self._rule.above else parent
-            return Row(
+            return ChainLink(
                 rank[below.id],
                 below.id == parent.id,
                 block.id in looked_at and parent.round + 1 == block.round and not self._extends(committed, decides),
@@ -169,13 +171,13 @@ class ChainKeys(Keys):
 
         entries = tuple(
             [
-                Entry(
+                ChainEntry(
                     self._cast.identity[node] == step.leader,
                     stage,
                     view.flags if stage else (),
                     rank_of(view.high),
                     rank_of(view.lock),
-                    tuple([(*flags, step.round - of_round) for *flags, of_round in view.held]),
+                    tuple([(*flags, step.round - of_round) for *flags, of_round in view.kept]),
                     tuple([rank_of(block) for block in view.extended]),
                 )
                 for node, (view, stage) in enumerate(zip(nodes, stages, strict=True))

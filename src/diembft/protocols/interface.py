@@ -15,10 +15,11 @@ What is optional has a default, `None` or a plain one, in the class here; inheri
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
 from diembft.protocols.states import NodeState, Rebuilt, Step, Summary
@@ -35,6 +36,9 @@ LATE_REQUEST is a REQUEST of one who has given its round up: the executor tells 
 
 NOBODY = -1
 """As a leader: nobody that is known yet."""
+
+BELOW_BASE = -1
+"""As the number of a block (see Numbering): it stands at or below the base, and is not the base itself."""
 
 AFTER_THE_LAST = 0
 """In the table of leaders: who leads the rounds that are not in it."""
@@ -187,24 +191,16 @@ class Replica(Protocol):
         ...
 
 
-class Storage(Protocol):
+class NodeStorage(Protocol):
     """What survives a crash of one node."""
 
     def persist(self, effect: Any) -> None:
-        """Make durable what a `Persist` says."""
-        ...
-
-    def commit(self, effect: Any) -> None:
-        """A block was committed, by a `Commit` of the same step."""
+        """Make durable what a `Persist` says: all of it, or nothing."""
         ...
 
     def recover(self) -> Any:
         """What a restarted node is made from (`System.node`); None if nothing was ever written."""
         ...
-
-
-Crypto: TypeAlias = Literal["symbolic", "ed25519"]
-"""How messages are signed; a protocol may leave signatures out, as twins never forge any."""
 
 
 class System(Protocol):
@@ -217,14 +213,14 @@ class System(Protocol):
     """How long a message takes at most. A round timer of five times that has room for a round."""
 
     def node(self, node: int, recovered: Any = None) -> Replica:
-        """A new copy of the replica `cast.identity[node]`, before its first event; after a crash with what its Storage
-        recovered.
+        """A new copy of the replica `cast.identity[node]`, before its first event; after a crash with what its
+        NodeStorage recovered.
 
         It has always something to propose: a marker named by `cast.names[node]` and the round.
         """
         ...
 
-    def storage(self) -> Storage | None:
+    def storage(self) -> NodeStorage | None:
         """A new storage; None if nodes of this protocol keep nothing, and cannot crash."""
         return None
 
@@ -244,7 +240,7 @@ class Numbering(Protocol):
     """The round of the highest block that every node has committed; that block has number 0."""
 
     def number(self, block: bytes, round_: int) -> int:
-        """The number of a block of this id and round; -1 for all at or below the base but the base itself."""
+        """The number of a block of this id and round; BELOW_BASE for all at or below the base but the base itself."""
         ...
 
     def named(self, block: bytes) -> int:
@@ -276,7 +272,7 @@ class Keeper(Protocol):
 
 
 class Sharing(Protocol):
-    """For executing what scenarios share only once (`twins.sharing`)."""
+    """For executing what scenarios share only once (`twins.runs.prefixes`)."""
 
     def root(self, replica: Any) -> tuple[bytes, int]:
         """The last block that a replica committed: its id and its round."""
@@ -294,7 +290,7 @@ class Sharing(Protocol):
 # --- exhaustion (optional)
 
 
-class Keys(Protocol):
+class StateKeys(Protocol):
     """What an exploration of one system knows of the states that it met, and their keys."""
 
     def settle(self, replica: Any, *, settles: bool) -> None:
@@ -336,13 +332,13 @@ class Keys(Protocol):
 
 
 class Exploring(Protocol):
-    """For deciding a whole space of scenarios (`twins.explore`)."""
+    """For deciding a whole space of scenarios (`twins.exhaustion`)."""
 
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
         """The nodes of a cast whose faulty replicas come first, without limits that a long run could meet."""
         ...
 
-    def keys(self, system: Any, bugs: tuple[str, ...], *, crashes: bool) -> Keys:
+    def keys(self, system: Any, bugs: tuple[str, ...], *, crashes: bool) -> StateKeys:
         """For one exploration; `crashes`: correct nodes may crash, so that what is durable matters."""
         ...
 
@@ -456,7 +452,7 @@ class UnderTest(Protocol):
     """Without it scenarios are sampled, not exhausted, and only the network model `timed` is there."""
 
     showing: Showing | None = None
-    """Without it traces show what `reading` tells (`protocols.showing`)."""
+    """Without it traces show what `reading` tells (`protocols.default_showing`)."""
 
     def round_of(self, message: Any) -> int:
         """The round that a message belongs to: that of its proposal, vote or timeout; the sender's if it asks for

@@ -19,7 +19,7 @@ ALL = -2
 """As a receiver: all other nodes. (NOBODY as a receiver: the leader of the next round, not chosen yet.)"""
 
 
-class Held(NamedTuple):
+class Kept(NamedTuple):
     """A message that waits: for whom (a validator, ALL, or NOBODY)."""
 
     to: int
@@ -43,7 +43,7 @@ class NodeState(NamedTuple):
     """A node between two steps. The replica must not be stepped, only forked."""
 
     replica: Any
-    held: tuple[Held, ...]
+    kept: tuple[Kept, ...]
     durable: Any
     """What it has persisted, where nodes may crash."""
     signed: Signed

@@ -28,14 +28,17 @@ from msgspec import Struct, structs
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
+from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.host.assembly import ClientSpec, Crypto, Keys, header, key_value_machine, make_keys, replica_node
+from diembft.host.assembly import ClientSpec, header, key_value_machine, replica_node
+from diembft.host.keys import Keychain, make_keys
+from diembft.host.watch import Watch
 from diembft.ledger.key_value import Put, encode
 from diembft.messages.digests import Digests
 from diembft.simulation.network import Conditions, SeededNetwork
+from diembft.simulation.post import Figures
 from diembft.simulation.schedule import Incident, Stabilise
-from diembft.simulation.simulator import Figures, Simulator
-from diembft.simulation.watch import Watch
+from diembft.simulation.simulator import Simulator
 from diembft.trace.records import Ended, Record, Violated
 
 
@@ -139,7 +142,7 @@ def _calm(conditions: Conditions) -> tuple[Incident, ...]:
     return () if conditions.loss else (Stabilise(0.0, conditions.longest_s),)
 
 
-def _client(settings: Settings, config: Config, keys: Keys, name: str) -> ClientSpec:
+def _client(settings: Settings, config: Config, keys: Keychain, name: str) -> ClientSpec:
     workload = settings.workload or Retransmit(4 * config.delta_s)
     plan = ClientConfig(
         client=name,

@@ -16,27 +16,19 @@ from msgspec import Struct
 
 from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.consensus.config import Config
+from diembft.crypto.interface import Crypto
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.faults.registry import ACTORS
-from diembft.host.assembly import (
-    ClientSpec,
-    Crypto,
-    Keys,
-    NodeSpec,
-    header,
-    key_value_machine,
-    make_keys,
-    replica_name,
-    replica_node,
-)
+from diembft.host.assembly import ClientSpec, NodeSpec, header, key_value_machine, operation, replica_node
+from diembft.host.keys import Keychain, make_keys, replica_name
+from diembft.host.recording import Observer
+from diembft.host.watch import Watch
 from diembft.judge.invariants import LIVENESS
 from diembft.messages.digests import Digests
 from diembft.messages.types import BlockResponse, Request
-from diembft.simulation.api import operation
 from diembft.simulation.drawing import DELTA_S, Scenario, Stray, draw_scenario
 from diembft.simulation.network import SeededNetwork
-from diembft.simulation.simulator import Observer, Simulator
-from diembft.simulation.watch import Watch
+from diembft.simulation.simulator import Simulator
 from diembft.trace.records import (
     Committed,
     Delivered,
@@ -231,7 +223,7 @@ def _settle_deltas(config: Config) -> float:
     return 60 + (25 * config.n if config.rest else 0)
 
 
-def _nodes(scenario: Scenario, keys: Keys, bugs: Planting) -> list[NodeSpec]:
+def _nodes(scenario: Scenario, keys: Keychain, bugs: Planting) -> list[NodeSpec]:
     config, machine = scenario.config, bugs.machine(key_value_machine())
     byzantine = dict(scenario.byzantine)
     return [
@@ -251,7 +243,7 @@ def _nodes(scenario: Scenario, keys: Keys, bugs: Planting) -> list[NodeSpec]:
     ]
 
 
-def _client(scenario: Scenario, number: int, keys: Keys) -> ClientSpec:
+def _client(scenario: Scenario, number: int, keys: Keychain) -> ClientSpec:
     plan = scenario.clients[number]
     name = f"client{number}"
     patience = PATIENCE_DELTAS if isinstance(plan.workload, Retransmit) else HASTE_DELTAS
@@ -267,7 +259,7 @@ def _client(scenario: Scenario, number: int, keys: Keys) -> ClientSpec:
     return ClientSpec(Client(config, keys.clients[name], digests, partial(operation, name)))
 
 
-def _stray_request(stray: Stray, keys: Keys, config: Config) -> Request:
+def _stray_request(stray: Stray, keys: Keychain, config: Config) -> Request:
     text = operation(STRAY, stray.variant)
     digest = Digests(config.chain_id, config.epoch).request(STRAY, stray.number, text)
     return Request(STRAY, stray.number, text, keys.clients[STRAY].sign(digest) if stray.signed else b"forged")

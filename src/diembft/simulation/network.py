@@ -12,13 +12,10 @@ from typing import Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
 
+from diembft.host.recording import LOSS
 from diembft.messages.types import Message, Reply, Request
+from diembft.testcase.failures import CLIENT
 
-CLIENT = -1
-"""The endpoint that stands for any client."""
-
-LOSS = "loss"
-"""Dropped because the network lost it."""
 PARTITION = "partition"
 """Dropped because sender and receiver are in different sets."""
 

@@ -6,63 +6,29 @@ from functools import partial
 from math import inf
 from random import Random
 from time import perf_counter
-from typing import assert_never
 
-from msgspec import Struct
-
-from diembft.client.client import Client, ClientConfig, Flood, Retransmit, Timed
-from diembft.client.client import Workload as ClientWorkload
-from diembft.consensus.config import Config
+from diembft.crypto.interface import Crypto
 from diembft.faults.planting import NO_BUGS, Planting
-from diembft.host.assembly import ClientSpec, Crypto, Keys, header, make_keys, replica_node
+from diembft.host.assembly import header, replica_node
+from diembft.host.cases import Account, CaseFigures, CaseResult, case_client, case_config
+from diembft.host.keys import make_keys
+from diembft.host.recording import LOSS
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
-from diembft.messages.digests import Digests
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
-from diembft.simulation.api import operation
-from diembft.simulation.network import CLIENT, LOSS, Arrivals, Carried
+from diembft.simulation.network import Arrivals, Carried
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
-from diembft.simulation.watch import Watch
 from diembft.testcase.case import FailureRule, Rounds, TestCase
 from diembft.testcase.case import SetAttribute as SetsAttribute
-from diembft.testcase.failures import UNTOUCHED, FailureRules
-from diembft.testcase.outcome import ClientOutcome, Reason, Verdict, judge
-from diembft.testcase.types import MsgType, WorkloadType
-from diembft.testcase.workload import ClientPlan, client_plans
-from diembft.trace.records import Committed, Ended, Header, Record, SetAttribute
+from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
+from diembft.testcase.outcome import CaseReason, judge
+from diembft.testcase.types import MsgType
+from diembft.testcase.workload import client_plans
+from diembft.trace.records import Ended
 
-FIRST_WAIT_DELTAS = 10
-"""After how many delay bounds a client sends a request again for the first time: an undisturbed commit takes less."""
 SETTLE_DELTAS = 50
 """How many delay bounds a run goes on after its clients have ended, so that laggards and late faults show."""
-
-
-class CaseFigures(Struct, frozen=True, kw_only=True):
-    """What a run amounted to; the same for the same case."""
-
-    rounds: int
-    """The highest round that a replica reached."""
-    commits: int
-    """The length of the longest committed chain of a correct replica."""
-    timeouts: int
-    """Timeouts that replicas sent, repeated ones included."""
-    messages: int
-    """Messages between replicas, one for each receiver."""
-    dropped: int
-    """Messages that did not arrive, those of clients included."""
-    virtual_s: float
-
-
-class CaseResult(Struct, frozen=True, kw_only=True):
-    """The verdict on one run of a test case, and what it amounted to."""
-
-    case: TestCase
-    verdict: Verdict
-    figures: CaseFigures
-    real_s: float
-    trace: tuple[Record, ...]
-    """The records of the run; empty unless asked for."""
 
 
 def run_case(
@@ -83,7 +49,11 @@ def run_case(
     config = case_config(case, plans)
     keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
     machine = bugs.machine(Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]])))
-    nodes = [replica_node(config, replica, keys, machine, bugs=bugs) for replica in range(config.n)]
+    tampers = any(isinstance(rule.action, SetsAttribute) for rule in case.failures)
+    nodes = [
+        replica_node(config, replica, keys, machine, bugs=bugs, can_be_tampered_with=tampers)
+        for replica in range(config.n)
+    ]
     clients = [case_client(case, plan, keys) for plan in plans]
     head = header(
         config,
@@ -103,7 +73,7 @@ def run_case(
     verdict = judge(
         case,
         [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
-        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
     figures = CaseFigures(
@@ -129,44 +99,6 @@ def run_case(
         real_s=perf_counter() - began_s,
         trace=tuple(account.watch.records),
     )
-
-
-def case_config(case: TestCase, plans: list[ClientPlan]) -> Config:
-    """The configuration of the replicas of a test case: limits on what waits never stand in the way of a workload."""
-    default = Config(n=case.num_replicas)
-    return Config(
-        n=case.num_replicas,
-        delta_s=case.delay_bound_s,
-        max_timer_s=max(default.max_timer_s, 5 * case.delay_bound_s),
-        max_waiting_requests=max(default.max_waiting_requests, sum([plan.count for plan in plans])),
-        max_waiting_per_client=max([default.max_waiting_per_client, *[plan.count for plan in plans]]),
-    )
-
-
-def case_client(case: TestCase, plan: ClientPlan, keys: Keys) -> ClientSpec:
-    """The client that carries out a plan."""
-    workload: ClientWorkload
-    match plan.type:
-        case WorkloadType.retransmit:
-            wait_s = FIRST_WAIT_DELTAS * case.delay_bound_s
-            workload = Retransmit(wait_s, max_wait_s=max(60.0, wait_s))
-        case WorkloadType.flood:
-            workload = Flood()
-        case WorkloadType.timed:
-            workload = Timed(plan.delays_s)
-        case _:
-            assert_never(plan.type)
-    config = ClientConfig(
-        client=plan.client,
-        n=case.num_replicas,
-        workload=workload,
-        count=plan.count,
-        timeout_s=plan.timeout_s,
-        seed=case.seed,
-    )
-    default = Config(n=case.num_replicas)
-    digests = Digests(default.chain_id, default.epoch)
-    return ClientSpec(Client(config, keys.clients[plan.client], digests, partial(operation, plan.client)))
 
 
 class CaseNetwork:
@@ -259,48 +191,3 @@ def _last(rounds: Rounds) -> int:
     if isinstance(rounds, range):  # which may be huge
         return max(rounds[0], rounds[-1]) if rounds else 0
     return max(rounds, default=0)
-
-
-class Account:
-    """What the verdict on a run needs to know, from its records."""
-
-    def __init__(self, head: Header, *, keep: bool) -> None:
-        self.watch = Watch(head, keep=keep, judge=True)
-        self._observe = self.watch.observer
-        self._replicas = {node.name: node.replica for node in head.nodes}
-        self._heights = {node.name: 0 for node in head.nodes}
-        self._executions: dict[str, dict[tuple[str, int], int]] = {node.name: {} for node in head.nodes}
-        self._byzantine: dict[str, None] = {}
-
-    @property
-    def byzantine(self) -> tuple[int, ...]:
-        """The replicas on which a SetAttr fired."""
-        return tuple([self._replicas[node] for node in self._byzantine])
-
-    @property
-    def longest(self) -> int:
-        """The length of the longest chain of a correct replica."""
-        return self._heights[self._furthest()]
-
-    def observe(self, record: Record) -> None:
-        """Take the next record."""
-        assert self._observe is not None, "because the run is judged"
-        self._observe(record)
-        if isinstance(record, Committed):
-            self._heights[record.node] = record.height
-            executions = self._executions[record.node]
-            for key in record.executed:
-                executions[key] = executions.get(key, 0) + 1
-        elif isinstance(record, SetAttribute):
-            self._byzantine[record.node] = None
-
-    def outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
-        """How a client fared that completed so many requests in time."""
-        executions = self._executions[self._furthest()]
-        times = tuple([executions.get((plan.client, number), 0) for number in range(plan.count)])
-        return ClientOutcome(plan, completed, times)
-
-    def _furthest(self) -> str:
-        """The correct replica with the longest chain; if none is correct, any has to do."""
-        correct = [node for node in self._heights if node not in self._byzantine]
-        return max(correct or self._heights, key=self._heights.__getitem__)

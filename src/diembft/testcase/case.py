@@ -22,7 +22,7 @@ class Special(StrEnum):
     """Everyone."""
 
 
-Endpoint: TypeAlias = int | Special
+RuleEndpoint: TypeAlias = int | Special
 """The sender or receiver that a failure matches: the index of a replica, or a `Special`."""
 
 Attribute: TypeAlias = Literal["highest_vote_round", "highest_qc_round", "current_round", "leader"]
@@ -57,8 +57,8 @@ Action: TypeAlias = Lose | DelayBy | SetAttribute
 class FailureRule(Struct, frozen=True):
     """One failure: it strikes each message that matches with probability `prob`, independently."""
 
-    src: Endpoint
-    dest: Endpoint
+    src: RuleEndpoint
+    dest: RuleEndpoint
     msg_type: MsgType
     rounds: Rounds | None
     """None: every round."""
@@ -97,7 +97,7 @@ class TestCase(Struct, frozen=True, kw_only=True):
     drawn_seeds: tuple[str, ...] = ()
     """Which of the seeds (`seed`, `failure_seed`) the file left out, so that they were drawn: report them."""
     expect_failure: str | None = None
-    """The kind of failure (`verdict.Reason.kind`) that the case must show in order to pass; None: none."""
+    """The kind of failure (`outcome.CaseReason.kind`) that the case must show in order to pass; None: none."""
 
     @property
     def max_faulty(self) -> int:

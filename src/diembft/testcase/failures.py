@@ -14,10 +14,10 @@ from msgspec import Struct
 from diembft.testcase.case import (
     Attribute,
     DelayBy,
-    Endpoint,
     FailureRule,
     Lose,
     Rounds,
+    RuleEndpoint,
     SetAttribute,
     Special,
 )
@@ -31,6 +31,7 @@ KINDS = tuple(kind.value for kind in MsgType if kind is not MsgType.Wildcard)
 
 _CLIENT_KINDS = (MsgType.Request.value, MsgType.Reply.value)
 _NO_ROUND_LIMIT = 1 << 63  # rounds are below 2**62
+_BELOW_ALL_ROUNDS = -1
 
 LeaderOf = Callable[[int], int | None]
 """Who leads a round, as the driver knows it; None if that is unknown (then nobody matches `'leader'`)."""
@@ -141,7 +142,7 @@ def _fits(rule: FailureRule, src: int, dest: int) -> bool:
     return _may_be(rule.src, src) and _may_be(rule.dest, dest)
 
 
-def _may_be(endpoint: Endpoint, replica: int) -> bool:
+def _may_be(endpoint: RuleEndpoint, replica: int) -> bool:
     if isinstance(endpoint, Special):
         return endpoint is Special.ANY or replica != CLIENT
     return endpoint == replica
@@ -160,4 +161,4 @@ def _round_bounds(rounds: Rounds | None) -> tuple[int, int]:
         case range() if rounds:  # which may be huge: only its ends are looked at
             return min(rounds[0], rounds[-1]), max(rounds[0], rounds[-1])
         case _:
-            return min(rounds, default=_NO_ROUND_LIMIT), max(rounds, default=-1)
+            return min(rounds, default=_NO_ROUND_LIMIT), max(rounds, default=_BELOW_ALL_ROUNDS)

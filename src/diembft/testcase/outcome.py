@@ -22,7 +22,7 @@ OUTSIDE_FAULT_MODEL = "outside_fault_model"
 """More than f replicas were made Byzantine."""
 
 
-class Reason(Struct, frozen=True):
+class CaseReason(Struct, frozen=True):
     """One thing that failed: one of the kinds above, or the name of the invariant that was violated."""
 
     kind: str
@@ -42,12 +42,12 @@ class ClientOutcome(Struct, frozen=True):
         assert len(self.executions) == self.plan.count, "because every request of the plan must be accounted for"
 
 
-class Verdict(Struct, frozen=True):
+class CaseVerdict(Struct, frozen=True):
     """The verdict on one run. `msgspec.to_builtins` makes plain values of it for JSON."""
 
     case: str
     passed: bool
-    reasons: tuple[Reason, ...]
+    reasons: tuple[CaseReason, ...]
     """All that failed, expected or not."""
     expect_failure: str | None
     byzantine: tuple[int, ...]
@@ -66,9 +66,9 @@ class Verdict(Struct, frozen=True):
 def judge(
     case: TestCase,
     clients: Sequence[ClientOutcome],
-    violations: Iterable[Reason] = (),
+    violations: Iterable[CaseReason] = (),
     byzantine: Iterable[int] = (),
-) -> Verdict:
+) -> CaseVerdict:
     """The verdict on a run of `case`.
 
     `clients` are the outcomes of all its clients; `violations` the invariants that were violated among the correct
@@ -85,20 +85,20 @@ def judge(
         passed = not reasons
     else:
         passed = any(reason.kind == case.expect_failure for reason in reasons)
-    return Verdict(case.name, passed, reasons, case.expect_failure, faulty)
+    return CaseVerdict(case.name, passed, reasons, case.expect_failure, faulty)
 
 
-def _outside_fault_model(num_replicas: int, byzantine: Sequence[int]) -> Iterable[Reason]:
+def _outside_fault_model(num_replicas: int, byzantine: Sequence[int]) -> Iterable[CaseReason]:
     tolerated = max_faulty(num_replicas)
     if len(byzantine) > tolerated:
         names = ", ".join(f"replica{index}" for index in byzantine)
-        yield Reason(
+        yield CaseReason(
             OUTSIDE_FAULT_MODEL,
             f"{len(byzantine)} Byzantine replicas ({names}), more than f = {tolerated} of {num_replicas}",
         )
 
 
-def _timeouts(clients: Sequence[ClientOutcome]) -> Iterable[Reason]:
+def _timeouts(clients: Sequence[ClientOutcome]) -> Iterable[CaseReason]:
     """One reason for each workload that did not complete, with its first client that did not."""
     late: dict[int, list[ClientOutcome]] = {}
     for client in clients:
@@ -106,20 +106,20 @@ def _timeouts(clients: Sequence[ClientOutcome]) -> Iterable[Reason]:
             late.setdefault(client.plan.workload, []).append(client)
     for workload, outcomes in late.items():
         first, plan = outcomes[0], outcomes[0].plan
-        yield Reason(
+        yield CaseReason(
             WORKLOAD_TIMEOUT,
             f"workload {workload} ({plan.type}): {plan.client} completed {first.completed} of {plan.count} "
             f"requests within {plan.timeout_s:g} s{_and_more(len(outcomes) - 1, 'client')}",
         )
 
 
-def _not_exactly_once(clients: Sequence[ClientOutcome]) -> Iterable[Reason]:
+def _not_exactly_once(clients: Sequence[ClientOutcome]) -> Iterable[CaseReason]:
     """One reason for each client with such a request."""
     for client in clients:
         wrong = [(number, times) for number, times in enumerate(client.executions) if times != 1]
         if wrong:
             number, times = wrong[0]
-            yield Reason(
+            yield CaseReason(
                 EXACTLY_ONCE,
                 f"{client.plan.client}'s request {number} was executed {times} times"
                 f"{_and_more(len(wrong) - 1, 'request')}",

@@ -70,7 +70,7 @@ class WorkloadType(StrEnum):
     """Request i, then `delays[i]` seconds, then the next; nothing is sent again."""
 
 
-class MsgType(StrEnum):
+class MsgType(StrEnum):  # the seed's name; twins/scenarios/testconfig.py has another of this name, for its own files
     """The messages that a failure can match. The values are also the message kinds that drivers pass."""
 
     Proposal = "proposal"

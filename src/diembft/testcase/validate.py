@@ -16,10 +16,10 @@ from diembft.testcase.case import (
     Action,
     Attribute,
     DelayBy,
-    Endpoint,
     FailureRule,
     Lose,
     Rounds,
+    RuleEndpoint,
     SetAttribute,
     Special,
     TestCase,
@@ -215,7 +215,7 @@ def _failure(at: _At, failure: object, n: int) -> FailureRule:
     )
 
 
-def _endpoint(at: _At, value: object, n: int) -> Endpoint:
+def _endpoint(at: _At, value: object, n: int) -> RuleEndpoint:
     if isinstance(value, str):
         if value == Special.LEADER:
             return Special.LEADER

@@ -268,7 +268,8 @@ class SetAttribute(Struct, frozen=True, gc=False, tag_field="type", tag="set_att
 
 
 class Evidence(Struct, frozen=True, gc=False, tag_field="type", tag="evidence"):
-    """A node reports a culprit (`equivocation`), or that its state diverges from a certified one (`divergence`)."""
+    """A node reports a culprit (`equivocation`), that its state diverges from a certified one (`divergence`), or that
+    it does not run again because its storage contradicts itself (`unrecoverable`)."""
 
     at: float
     node: str
@@ -277,6 +278,8 @@ class Evidence(Struct, frozen=True, gc=False, tag_field="type", tag="evidence"):
     messages: tuple[Message, ...]
     certificate: QC | None = None
     """For `divergence`: the one that certifies another state."""
+    detail: str = ""
+    """For `unrecoverable`: what contradicts what."""
 
 
 class Violated(Struct, frozen=True, gc=False, tag_field="type", tag="violated"):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.runtime import adapter
-from diembft.distalgo.runtime import repairs as faults
-from diembft.distalgo.runtime.launch import Run, launch
+from diembft.distalgo.runtime import adapter, repairs
+from diembft.distalgo.runtime.launch import ProgramRun, launch
 from tests.distalgo.examples import ROOT, package_folder
 
 PROGRAM = """\
@@ -25,11 +24,11 @@ def main():
 """
 
 
-def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Run:
+def script(code: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> ProgramRun:
     return launch([*arguments], front=["-c", code], timeout_s=30, cwd=cwd, env=env)
 
 
-def require_success(outcome: Run) -> str:
+def require_success(outcome: ProgramRun) -> str:
     assert outcome.status == 0, outcome.stderr
     assert outcome.left == ()
     return outcome.stdout
@@ -39,7 +38,7 @@ def test_every_adaptation_and_repair_says_why() -> None:
     names = [adaptation.name for adaptation in adapter.ADAPTATIONS]
     assert len(set(names)) == len(names) == 7
     assert all(len(adaptation.reason) > 40 for adaptation in adapter.ADAPTATIONS)
-    assert all(len(repair.fault) > 40 for repair in faults.REPAIRS)
+    assert all(len(repair.fault) > 40 for repair in repairs.REPAIRS)
 
 
 def test_installed_adaptations_are_the_needed_ones() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.runtime.launch import ADAPTED, Run, end_session, launch, wait_until_gone
+from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, end_session, launch, wait_until_gone
 
 PROGRAM = Path(__file__).parent / "programs" / "workers.da"
 
 NO_LOG = ("--no-log",)
 
 
-def run(*arguments: str, options: tuple[str, ...] = NO_LOG) -> Run:
+def run(*arguments: str, options: tuple[str, ...] = NO_LOG) -> ProgramRun:
     outcome = launch([*options, PROGRAM, *arguments], timeout_s=40)
     assert outcome.in_time, outcome.stderr
     return outcome

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import repairs
 from diembft.distalgo.runtime.launch import ADAPTED, end_session, launch, processes_of, wait_until_gone
 
 BEGIN = """
 import sys, threading, time, socket, struct, os, random
 from diembft.distalgo.runtime import adapter
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import repairs
 without = sys.argv[1]
-faults.REPAIRS = tuple(repair for repair in faults.REPAIRS if repair.name != without)
+repairs.REPAIRS = tuple(repair for repair in repairs.REPAIRS if repair.name != without)
 adapter.install()
 import da
 from da import common, sim
@@ -217,7 +217,7 @@ CASES = [
 
 def test_every_repair_is_tried() -> None:
     outside = {"orphans", "unseen interrupt", "import as"}
-    assert {*(name for name, _, _ in CASES), *outside} == {repair.name for repair in faults.REPAIRS}
+    assert {*(name for name, _, _ in CASES), *outside} == {repair.name for repair in repairs.REPAIRS}
 
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code, _ in CASES])

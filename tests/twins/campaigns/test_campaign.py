@@ -13,12 +13,12 @@ import pytest
 from diembft.errors import InputError
 from diembft.twins.campaigns import campaign
 from diembft.twins.campaigns.campaign import (
+    CampaignProgress,
+    CampaignSummary,
     Chunk,
-    Listed,
     Manner,
-    Progress,
-    Ranged,
-    Summary,
+    ScenarioList,
+    ScenarioRange,
     execute_chunk,
     neighbourly,
     read_results,
@@ -27,24 +27,29 @@ from diembft.twins.campaigns.campaign import (
 )
 from diembft.twins.campaigns.workers import Inline
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
 
 SPACE = Space(replicas=4, faulty=1, sets=2, rounds=2)
-RANGE = Ranged(SPACE, 1000, 47)
+RANGE = ScenarioRange(SPACE, 1000, 47)
 PLAIN = Manner()
 
 
 def campaigned(
-    source: Listed | Ranged, results: Path | None = None, *, chunk: int = 10, manner: Manner = PLAIN, **more: Any
-) -> Summary:
+    source: ScenarioList | ScenarioRange,
+    results: Path | None = None,
+    *,
+    chunk: int = 10,
+    manner: Manner = PLAIN,
+    **more: Any,
+) -> CampaignSummary:
     return run_campaign(source, manner, make_executor=Inline, workers=1, results=results, chunk=chunk, **more)
 
 
-def listed(*texts: str) -> Listed:
-    return Listed(tuple([parse_scenario(text) for text in texts]))
+def listed(*texts: str) -> ScenarioList:
+    return ScenarioList(tuple([parse_scenario(text) for text in texts]))
 
 
 GOOD = "scenario good: replicas=a,b,c,d; 1-7: a leads a,b,c,d"
@@ -71,13 +76,13 @@ def test_liveness_that_is_promised_and_undecided_is_not_as_expected() -> None:
     judgement = run(scenario)
     findings = tuple(
         [
-            msgspec.structs.replace(f, outcome=Outcome.UNDECIDED) if f.oracle.startswith("liveness") else f
+            msgspec.structs.replace(f, verdict=Verdict.UNDECIDED) if f.oracle.startswith("liveness") else f
             for f in judgement.findings
         ]
     )
     result = result_of(0, scenario, judgement._replace(findings=findings), PLAIN)
     assert (result.as_expected, result.unkept) == (False, True)
-    summary = Summary()
+    summary = CampaignSummary()
     summary.add(result)
     assert (summary.unkept, summary.passed) == (1, False)
 
@@ -95,7 +100,7 @@ def test_what_is_undecided_is_counted() -> None:
     ids=str,
 )
 def test_results_are_those_of_executing_each_scenario(manner: Manner, tmp_path: Path) -> None:
-    source = Ranged(SPACE, 500, 12)
+    source = ScenarioRange(SPACE, 500, 12)
     campaigned(source, tmp_path / "r.jsonl", manner=manner)
     expected = [
         result_of(index, scenario, run(scenario, delayed=manner.delayed, crypto=manner.crypto), manner)
@@ -106,13 +111,13 @@ def test_results_are_those_of_executing_each_scenario(manner: Manner, tmp_path: 
 
 def test_sharing_is_for_neighbours() -> None:
     together = list(RANGE.scenarios(0, 47))
-    apart = list(Ranged(SPACE, 0, 47, seed=1).scenarios(0, 47))
+    apart = list(ScenarioRange(SPACE, 0, 47, seed=1).scenarios(0, 47))
     assert neighbourly([*map(SPACE.scenario, range(50))]) is False  # two rounds alone: one of them is always new
     long = Space(replicas=4, faulty=1, sets=2, rounds=5)
     assert neighbourly([*map(long.scenario, range(50))])
     assert not neighbourly([*map(long.scenario, long.ranks(0, 50, seed=1))])
     assert not neighbourly([])
-    assert execute_chunk(Chunk(Listed(tuple(together)), 0, PLAIN)) == execute_chunk(Chunk(RANGE, 0, PLAIN))
+    assert execute_chunk(Chunk(ScenarioList(tuple(together)), 0, PLAIN)) == execute_chunk(Chunk(RANGE, 0, PLAIN))
     assert len(apart) == 47
 
 
@@ -123,13 +128,13 @@ def test_sharing_is_for_neighbours() -> None:
     "source",
     [
         RANGE,
-        Ranged(SPACE, 10, 47, seed=3),
-        Ranged(SPACE, 10, 47, canonical=True),
-        Listed(tuple(RANGE.scenarios(0, 47))),
+        ScenarioRange(SPACE, 10, 47, seed=3),
+        ScenarioRange(SPACE, 10, 47, canonical=True),
+        ScenarioList(tuple(RANGE.scenarios(0, 47))),
     ],
     ids=["range", "sample", "canonical", "list"],
 )
-def test_parts_of_a_source_are_the_source(source: Listed | Ranged) -> None:
+def test_parts_of_a_source_are_the_source(source: ScenarioList | ScenarioRange) -> None:
     whole = list(source.scenarios(0, source.count))
     cut: list[Scenario] = []
     for start in range(0, source.count, 9):
@@ -140,17 +145,17 @@ def test_parts_of_a_source_are_the_source(source: Listed | Ranged) -> None:
 
 
 def test_a_digest_says_which_scenarios_these_are() -> None:
-    sources: list[Listed | Ranged] = [
+    sources: list[ScenarioList | ScenarioRange] = [
         RANGE,
-        Ranged(SPACE, 1001, 47),
-        Ranged(SPACE, 1000, 48),
-        Ranged(SPACE, 1000, 47, seed=1),
-        Ranged(SPACE, 1000, 47, canonical=True),
+        ScenarioRange(SPACE, 1001, 47),
+        ScenarioRange(SPACE, 1000, 48),
+        ScenarioRange(SPACE, 1000, 47, seed=1),
+        ScenarioRange(SPACE, 1000, 47, canonical=True),
         listed(GOOD),
         listed(GOOD, GOOD),
     ]
     assert len({source.digest() for source in sources}) == len(sources)
-    assert Ranged(SPACE, 1000, 47).digest() == RANGE.digest()
+    assert ScenarioRange(SPACE, 1000, 47).digest() == RANGE.digest()
 
 
 # --- interrupted and gone on with
@@ -223,14 +228,16 @@ def test_a_file_of_something_else_is_refused_and_left_alone(content: bytes, comp
 @pytest.mark.parametrize(
     ("source", "manner"),
     [
-        (Ranged(SPACE, 1000, 48), PLAIN),
-        (Ranged(SPACE, 1000, 47, seed=0), PLAIN),
+        (ScenarioRange(SPACE, 1000, 48), PLAIN),
+        (ScenarioRange(SPACE, 1000, 47, seed=0), PLAIN),
         (RANGE, Manner(expect_violation=True)),
         (RANGE, Manner(delayed=True)),
         (RANGE, Manner(crypto="ed25519")),
     ],
 )
-def test_a_file_of_another_campaign_is_refused_and_left_alone(source: Ranged, manner: Manner, tmp_path: Path) -> None:
+def test_a_file_of_another_campaign_is_refused_and_left_alone(
+    source: ScenarioRange, manner: Manner, tmp_path: Path
+) -> None:
     results = tmp_path / "r.jsonl"
     campaigned(RANGE, results)
     before = results.read_bytes()
@@ -303,7 +310,7 @@ def test_chunks_that_kill_every_worker_are_named(tmp_path: Path) -> None:
 
 
 def test_progress_tells_the_rate_and_what_remains() -> None:
-    told: list[Progress] = []
+    told: list[CampaignProgress] = []
     campaigned(RANGE, manner=Manner(expect_violation=True), watch=told.append)
     assert [progress.done for progress in told] == [10, 20, 30, 40, 47]
     assert {progress.total for progress in told} == {47}

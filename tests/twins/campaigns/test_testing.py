@@ -12,16 +12,16 @@ from diembft.errors import InputError
 from diembft.protocols.diembft.protocol import DiemBft
 from diembft.protocols.hotstuff.protocol import FAST_HOTSTUFF
 from diembft.twins.campaigns.testing import assert_holds, assert_safe
-from diembft.twins.exhaustion.search import Ending
+from diembft.twins.exhaustion.search import SearchEnding
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.strategies import scenarios
 
 
 def test_a_correct_protocol_is_decided() -> None:
     result = assert_safe(FAST_HOTSTUFF, leaders="twins")
-    assert result.ending is Ending.FIXED_POINT
-    assert assert_safe("hotstuff", rounds=2).ending is Ending.DEPTH
-    assert assert_safe("diembft", rounds=2).ending is Ending.DEPTH
+    assert result.ending is SearchEnding.FIXED_POINT
+    assert assert_safe("hotstuff", rounds=2).ending is SearchEnding.DEPTH
+    assert assert_safe("diembft", rounds=2).ending is SearchEnding.DEPTH
 
 
 def test_a_violation_shows_the_scenario_and_a_command_that_replays_it() -> None:

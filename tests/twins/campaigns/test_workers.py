@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 from diembft.errors import InputError
-from diembft.twins.campaigns.campaign import Manner, Progress, Ranged, read_results, run_campaign
+from diembft.twins.campaigns.campaign import CampaignProgress, Manner, ScenarioRange, read_results, run_campaign
 from diembft.twins.campaigns.workers import Inline, Processes, executors, is_breakdown
 from diembft.twins.scenarios.space import Space
 
-RANGE = Ranged(Space(replicas=4, faulty=1, sets=2, rounds=4, quorum=True), 5000, 240, seed=1)
+RANGE = ScenarioRange(Space(replicas=4, faulty=1, sets=2, rounds=4, quorum=True), 5000, 240, seed=1)
 CHUNK = 12
 
 
-def results_of(make_executor: Callable[[], Executor], file: Path, watch: Callable[[Progress], None]) -> list[Any]:
+def results_of(
+    make_executor: Callable[[], Executor], file: Path, watch: Callable[[CampaignProgress], None]
+) -> list[Any]:
     summary = run_campaign(
         RANGE, Manner(), make_executor=make_executor, workers=2, results=file, chunk=CHUNK, watch=watch
     )
@@ -40,7 +42,7 @@ def test_processes_of_which_one_is_killed(expected: list[Any], tmp_path: Path) -
     before = {process.pid for process in multiprocessing.active_children()}
     killed: list[int] = []
 
-    def kill_one(progress: Progress) -> None:
+    def kill_one(progress: CampaignProgress) -> None:
         if not killed:
             mine = [process.pid for process in multiprocessing.active_children() if process.pid not in before]
             pid = next(pid for pid in mine if pid is not None)
@@ -84,7 +86,7 @@ def test_a_dask_cluster_of_two_workers_of_which_one_is_killed(expected: list[Any
         assert len(set(pids)) == 2
         killed: list[int] = []
 
-        def kill_one(progress: Progress) -> None:
+        def kill_one(progress: CampaignProgress) -> None:
             if not killed:
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)

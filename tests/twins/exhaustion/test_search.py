@@ -10,7 +10,16 @@ import pytest
 from diembft.errors import InputError
 from diembft.twins.campaigns.workers import Processes
 from diembft.twins.exhaustion.paths import path_of, scenario_of
-from diembft.twins.exhaustion.search import BYTES_A_STATE, Ending, Level, Limits, Path_, Question, Result, explore
+from diembft.twins.exhaustion.search import (
+    BYTES_A_STATE,
+    ChoicePath,
+    Decision,
+    Limits,
+    Question,
+    SearchEnding,
+    SearchLevel,
+    explore,
+)
 from diembft.twins.runs.judging import run
 
 BARRIER = Question("barrier", quorum_filter=True)
@@ -22,42 +31,47 @@ def with_bugs(question: Question, *bugs: str, crashes: bool = False) -> Question
     return msgspec.structs.replace(question, bugs=bugs, crashes=crashes)
 
 
-def without_times(result: Result) -> Result:
+def without_times(result: Decision) -> Decision:
     levels = [msgspec.structs.replace(level, seconds=0.0) for level in result.levels]
     return result._replace(levels=levels)
 
 
 def test_barrier_has_a_fixed_point_without_violation() -> None:
     result = explore(BARRIER)
-    assert result.ending is Ending.FIXED_POINT
+    assert result.ending is SearchEnding.FIXED_POINT
     assert (result.visited, result.decided_rounds) == (206, 8)
     assert result.statement().startswith("No scenario of any length violates agreement")
 
 
 def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> None:
     result = explore(Question("barrier", sets=3))
-    assert (result.ending, result.choices, result.visited, result.decided_rounds) == (Ending.FIXED_POINT, 164, 364, 8)
+    assert (result.ending, result.choices, result.visited, result.decided_rounds) == (
+        SearchEnding.FIXED_POINT,
+        164,
+        364,
+        8,
+    )
 
 
 def test_lazy_where_twins_lead_has_a_fixed_point() -> None:
     result = explore(msgspec.structs.replace(LAZY, twins_lead=True))
-    assert result.ending is Ending.FIXED_POINT
+    assert result.ending is SearchEnding.FIXED_POINT
 
 
 def test_two_phase_where_twins_lead_holds_for_two_rounds() -> None:
     result = explore(msgspec.structs.replace(TWO_PHASE, twins_lead=True), limits=Limits(rounds=2))
-    assert (result.ending, result.found) == (Ending.DEPTH, None)
+    assert (result.ending, result.found) == (SearchEnding.DEPTH, None)
 
 
 def test_without_twins_little_can_happen() -> None:
     result = explore(Question("barrier", faulty=0, sets=2))
-    assert result.ending is Ending.FIXED_POINT
+    assert result.ending is SearchEnding.FIXED_POINT
 
 
 @pytest.mark.parametrize("model", ["barrier", "lazy"])
 def test_the_clean_core_holds_where_nodes_crash(model: str) -> None:
     result = explore(Question(model, quorum_filter=True, crashes=True), limits=Limits(rounds=2))
-    assert (result.ending, result.found) == (Ending.DEPTH, None)
+    assert (result.ending, result.found) == (SearchEnding.DEPTH, None)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_the_clean_core_holds_where_nodes_crash(model: str) -> None:
 )
 def test_a_counterexample_is_executed_to_the_same_violation(question: Question, oracle: str) -> None:
     result = explore(question)
-    assert result.ending is Ending.VIOLATION
+    assert result.ending is SearchEnding.VIOLATION
     assert result.found is not None
     assert oracle in result.found.oracles
     scenario = scenario_of(question, result.found.path)
@@ -93,7 +107,7 @@ def test_a_counterexample_is_executed_to_the_same_violation(question: Question, 
         (("ignore_tc_high_qc", "stale_leader"), (0, 2, 56, 96, 336, 336, 12)),  # 6 rounds, after 2,277 states
     ],
 )
-def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[str, ...], path: Path_) -> None:
+def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[str, ...], path: ChoicePath) -> None:
     question = msgspec.structs.replace(TWO_PHASE, twins_lead=True, bugs=bugs)
     engine = question.engine()
     state = engine.initial()[path[0]]
@@ -108,7 +122,7 @@ def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[
 
 @pytest.mark.parametrize("bug", ["one_chain_commit", "gap_commit", "ignore_tc_high_qc", "stale_leader"])
 def test_where_one_set_learns_together_some_bugs_are_invisible_at_any_length(bug: str) -> None:
-    assert explore(with_bugs(BARRIER, bug)).ending is Ending.FIXED_POINT
+    assert explore(with_bugs(BARRIER, bug)).ending is SearchEnding.FIXED_POINT
 
 
 @pytest.mark.parametrize("jobs", [2, 4])
@@ -120,9 +134,9 @@ def test_any_number_of_workers_comes_to_the_same(jobs: int) -> None:
 
 def test_a_search_that_is_resumed_comes_to_the_same(tmp_path: Path) -> None:
     checkpoint = tmp_path / "search"
-    shown: list[Level] = []
+    shown: list[SearchLevel] = []
     first = explore(BARRIER, limits=Limits(rounds=3), checkpoint=checkpoint)
-    assert first.ending is Ending.DEPTH
+    assert first.ending is SearchEnding.DEPTH
     resumed = explore(BARRIER, checkpoint=checkpoint, on_level=shown.append)
     assert without_times(resumed) == without_times(explore(BARRIER))
     assert shown == resumed.levels[len(first.levels) :]
@@ -145,12 +159,12 @@ def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "ending"),
     [
-        (Limits(states=60), Ending.STATES),
-        (Limits(seconds=1e-9), Ending.TIME),
-        (Limits(memory_bytes=60 * BYTES_A_STATE), Ending.MEMORY),
+        (Limits(states=60), SearchEnding.STATES),
+        (Limits(seconds=1e-9), SearchEnding.TIME),
+        (Limits(memory_bytes=60 * BYTES_A_STATE), SearchEnding.MEMORY),
     ],
 )
-def test_a_limit_stops_a_search_which_says_what_it_decided(limits: Limits, ending: Ending) -> None:
+def test_a_limit_stops_a_search_which_says_what_it_decided(limits: Limits, ending: SearchEnding) -> None:
     result = explore(BARRIER, limits=limits)
     assert result.ending is ending
     rounds = result.decided_rounds

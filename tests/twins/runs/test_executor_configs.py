@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diembft.faults.registry import BUGS
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
 
 FOLDER = Path(__file__).parents[3] / "executor_configs"

@@ -7,7 +7,7 @@ import pytest
 
 from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.timed import execute
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario
@@ -56,7 +56,7 @@ def test_each_oracle_is_violated_in_an_executed_scenario(oracle: str) -> None:
 
 def test_more_twins_than_f_and_no_bug_convict_f_plus_1() -> None:
     (finding,) = [f for f in run(regression("too_many_twins")).findings if f.oracle == "accountability"]
-    assert (finding.outcome, finding.nodes) == (Outcome.HELD, ("c", "d"))
+    assert (finding.verdict, finding.nodes) == (Verdict.HELD, ("c", "d"))
     assert len(finding.signed) == 4
 
 
@@ -95,13 +95,13 @@ def test_liveness_of_generated_scenarios_is_judged_whenever_each_round_has_a_quo
 def test_agreement_is_violated_with_more_twins_than_f_and_f_plus_1_are_always_convicted() -> None:
     """Accountability: no run without bugs breaks agreement without convicting f + 1 replicas."""
     space = Space(replicas=4, faulty=2, sets=2, rounds=5, quorum=True, leaders="twins")
-    outcomes = []
+    verdicts = []
     for rank in space.ranks(0, 200, seed=3):
         judgement = run(space.scenario(rank))
-        told = {finding.oracle: finding.outcome for finding in judgement.findings}
-        outcomes.append(told["agreement"])
-        assert told["accountability"] is (Outcome.HELD if told["agreement"] is Outcome.VIOLATED else Outcome.UNDECIDED)
-    assert Outcome.VIOLATED in outcomes
+        told = {finding.oracle: finding.verdict for finding in judgement.findings}
+        verdicts.append(told["agreement"])
+        assert told["accountability"] is (Verdict.HELD if told["agreement"] is Verdict.VIOLATED else Verdict.UNDECIDED)
+    assert Verdict.VIOLATED in verdicts
 
 
 def test_liveness_is_not_judged_before_gst_nor_where_twins_lead() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from diembft.twins.runs.judging import judge, terms
 from diembft.twins.runs.oracles import ORACLES, SAFETY
-from diembft.twins.runs.oracles.terms import Finding, Outcome
+from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Extras, Round
 from tests.twins.by_hand import (
@@ -18,15 +18,15 @@ from tests.twins.by_hand import (
     block,
     judged,
     marker,
-    outcomes,
     qc_of,
     scenario,
     tc_of,
     timeout_of,
+    verdicts,
     violated,
 )
 
-HELD, VIOLATED, UNDECIDED = Outcome.HELD, Outcome.VIOLATED, Outcome.UNDECIDED
+HELD, VIOLATED, UNDECIDED = Verdict.HELD, Verdict.VIOLATED, Verdict.UNDECIDED
 WITH_A_BUG = scenario(suffix=3, bugs=("gap_commit",))
 """Planted bugs take accountability out of the question."""
 
@@ -57,9 +57,9 @@ def finding_of(name: str, hand: Hand) -> Finding:
 
 
 def test_of_a_run_without_faults_all_is_held_that_can_be_told() -> None:
-    told = outcomes(judged(good()))
+    told = verdicts(judged(good()))
     assert list(told) == list(ORACLES)
-    assert {name for name, outcome in told.items() if outcome is UNDECIDED} == {"durability", "accountability"}
+    assert {name for name, verdict in told.items() if verdict is UNDECIDED} == {"durability", "accountability"}
     assert VIOLATED not in told.values()
 
 
@@ -83,7 +83,7 @@ def test_agreement_parts_above_a_common_block() -> None:
 
 def test_agreement_a_prefix_is_no_violation_and_faulty_nodes_do_not_count() -> None:
     assert (
-        outcomes(judged(Hand().commit("a", A1, A2).commit("b", A1).commit("d", B1).commit("d'", B2)))["agreement"]
+        verdicts(judged(Hand().commit("a", A1, A2).commit("b", A1).commit("d", B1).commit("d'", B2)))["agreement"]
         is HELD
     )
 
@@ -107,12 +107,12 @@ def test_certified_uniqueness_a_certified_block_and_a_rival_with_f_plus_1_correc
 
 @pytest.mark.parametrize("voters", ["a", "d d'", "a d d'"])
 def test_certified_uniqueness_f_correct_votes_and_those_of_twins_are_no_violation(voters: str) -> None:
-    assert outcomes(judged(Hand().tell("c", qc_of(A1)).vote(voters, B1)))["certified_uniqueness"] is HELD
+    assert verdicts(judged(Hand().tell("c", qc_of(A1)).vote(voters, B1)))["certified_uniqueness"] is HELD
 
 
 def test_certified_uniqueness_two_certificates_of_one_block_are_no_violation() -> None:
     hand = Hand().tell("a", qc_of(A1, (0, 1, 2))).tell("b", qc_of(A1, (1, 2, 3)))
-    assert outcomes(judged(hand))["certified_uniqueness"] is HELD
+    assert verdicts(judged(hand))["certified_uniqueness"] is HELD
 
 
 # --- commit_chain
@@ -133,7 +133,7 @@ def test_commit_chain_f_votes_do_not_commit_nor_do_gaps_nor_branches_that_extend
     b6, b7 = block("b", 6, qc_of(b5)), block("b", 7, qc_of(b5))
     hand = Hand().propose("a", A1).propose("a", A2).propose("a", A3).propose("b", b5).propose("b", b6)
     hand.vote("a b", A2).vote("a b c", A3)
-    assert outcomes(judged(hand.vote("a d d'", b6).vote("a b", b7)))["commit_chain"] is HELD
+    assert verdicts(judged(hand.vote("a d d'", b6).vote("a b", b7)))["commit_chain"] is HELD
 
 
 # --- honest_vote_once
@@ -154,7 +154,7 @@ def test_honest_vote_once_a_vote_after_the_timeout_of_its_round() -> None:
 
 def test_honest_vote_once_a_vote_sent_again_a_timeout_after_it_and_twins_are_no_violation() -> None:
     hand = Hand().vote("a", A1).send("a", timeout_of("a", 1)).vote("a", A1).send("a", timeout_of("a", 2))
-    assert outcomes(judged(hand.vote("d", A1).vote("d'", B1)))["honest_vote_once"] is HELD
+    assert verdicts(judged(hand.vote("d", A1).vote("d'", B1)))["honest_vote_once"] is HELD
 
 
 # --- quorum_progress
@@ -188,10 +188,10 @@ def test_quorum_progress_a_round_that_nobody_can_leave_is_left() -> None:
     assert violated(judgement) == {"quorum_progress"}
     assert (judgement.violations[0].round, judgement.violations[0].nodes) == (2, ("d'",))
     kept = Round("a", HALVES.partition, extras=Extras(undelivered="delay"))
-    assert outcomes(judged(hand, scenario(kept, suffix=4)))["quorum_progress"] is HELD
-    assert outcomes(judge(hand.record(), terms(played, delayed=True)))["quorum_progress"] is HELD
+    assert verdicts(judged(hand, scenario(kept, suffix=4)))["quorum_progress"] is HELD
+    assert verdicts(judge(hand.record(), terms(played, delayed=True)))["quorum_progress"] is HELD
     by_timeouts = Round("a", HALVES.partition, extras=Extras(timeout_partition=(ALL_NODES,)))
-    assert outcomes(judged(hand, scenario(by_timeouts, suffix=4)))["quorum_progress"] is HELD
+    assert verdicts(judged(hand, scenario(by_timeouts, suffix=4)))["quorum_progress"] is HELD
 
 
 # --- liveness
@@ -212,7 +212,7 @@ def test_liveness_bound_the_block_of_a_judged_round_is_missing() -> None:
     hand = Hand().enter("a b c d d'", 1).commit("a b c", A1).enter("a b c d d'", 2)
     hand.tick = 10
     assert "liveness_bound" not in violated(judged(hand))  # it ended too early to tell
-    assert outcomes(judged(hand))["liveness_bound"] is UNDECIDED
+    assert verdicts(judged(hand))["liveness_bound"] is UNDECIDED
     hand.commit("a b c", block("a", 3, qc_of(A1)))
     judgement = judged(hand)
     assert violated(judgement) == {"liveness_bound"}  # later blocks were committed, so this one never will be
@@ -256,7 +256,7 @@ TWO_CRASHED = scenario(Round("a", (ALL_NODES,), extras=Extras(crash=("a", "b")))
 def test_liveness_is_undecided_where_no_round_is_to_be_judged(played: object) -> None:
     hand = Hand().enter("a b c d d'", 1).enter("a b c", 7)
     hand.tick = 99
-    told = outcomes(judged(hand, played))  # type: ignore[arg-type]  # scenarios, all of them
+    told = verdicts(judged(hand, played))  # type: ignore[arg-type]  # scenarios, all of them
     assert (told["liveness_commit"], told["liveness_bound"]) == (UNDECIDED, UNDECIDED)
 
 
@@ -289,7 +289,7 @@ def test_liveness_of_an_execution_that_timed_out_is_judged_where_it_is_complete(
     hand.vote("a", A1).vote("a", B1)
     judgement = judged(hand, ending=Ending.TIMED_OUT)
     assert violated(judgement) == {"honest_vote_once"}
-    assert outcomes(judgement)["liveness_bound"] is UNDECIDED
+    assert verdicts(judgement)["liveness_bound"] is UNDECIDED
 
 
 # --- commit_order
@@ -312,7 +312,7 @@ def test_commit_order(blocks: tuple[object, ...], said: str) -> None:
 
 
 def test_commit_order_of_twins_is_not_judged() -> None:
-    assert outcomes(judged(Hand().commit("d", A2).commit("d'", A3, A3)))["commit_order"] is HELD
+    assert verdicts(judged(Hand().commit("d", A2).commit("d'", A3, A3)))["commit_order"] is HELD
 
 
 # --- execution
@@ -335,7 +335,7 @@ def test_execution_a_request_that_its_client_did_not_sign() -> None:
 
 def test_execution_signed_requests_once_each_and_what_twins_do() -> None:
     both = block("a", 1, payload=(marker("a", 1), marker("d'", 1)))
-    assert outcomes(judged(Hand().commit("a b", both).commit("d", both, both)))["execution"] is HELD
+    assert verdicts(judged(Hand().commit("a b", both).commit("d", both, both)))["execution"] is HELD
 
 
 # --- durability
@@ -357,14 +357,14 @@ def test_durability_a_timeout_that_forgets_a_vote_or_its_certificate() -> None:
     forgets = Hand().vote("a", A3).restart("a").send("a", timeout_of("a", 3, GENESIS))
     assert violated(judged(forgets)) == {"durability"}
     knows = Hand().vote("a", A3).restart("a").send("a", timeout_of("a", 3, qc_of(A2)))
-    assert outcomes(judged(knows))["durability"] is HELD
+    assert verdicts(judged(knows))["durability"] is HELD
 
 
 def test_durability_the_same_again_and_the_next_are_no_contradiction() -> None:
     hand = Hand().vote("a", A2).restart("a").vote("a", A2).vote("a", A3)
-    assert outcomes(judged(hand))["durability"] is HELD
-    assert outcomes(judged(Hand().vote("a", A3).vote("a", A2)))["durability"] is UNDECIDED
-    assert outcomes(judged(Hand().vote("d", A3).restart("d").vote("d", A2)))["durability"] is UNDECIDED
+    assert verdicts(judged(hand))["durability"] is HELD
+    assert verdicts(judged(Hand().vote("a", A3).vote("a", A2)))["durability"] is UNDECIDED
+    assert verdicts(judged(Hand().vote("d", A3).restart("d").vote("d", A2)))["durability"] is UNDECIDED
 
 
 # --- accountability
@@ -390,16 +390,16 @@ def test_accountability_f_are_not_enough() -> None:
 
 def test_accountability_two_votes_in_a_round_or_a_timeout_that_hides_a_certificate_convict() -> None:
     double = two_histories().vote("d", A1).vote("d'", B1).vote("c", A1).vote("c", B1)
-    assert outcomes(judged(double))["accountability"] is HELD
+    assert verdicts(judged(double))["accountability"] is HELD
     hides = two_histories().vote("d", A1).vote("d'", B1).vote("c", A3).send("c", timeout_of("c", 3, qc_of(A1)))
-    assert outcomes(judged(hides))["accountability"] is HELD
+    assert verdicts(judged(hides))["accountability"] is HELD
     honest = two_histories().vote("d", A1).vote("d'", B1).vote("c", A3).send("c", timeout_of("c", 3, qc_of(A2)))
-    assert outcomes(judged(honest))["accountability"] is VIOLATED
+    assert verdicts(judged(honest))["accountability"] is VIOLATED
 
 
 def test_accountability_is_not_judged_with_planted_bugs_nor_without_a_violation() -> None:
-    assert outcomes(judged(two_histories(), WITH_A_BUG))["accountability"] is UNDECIDED
-    assert outcomes(judged(good()))["accountability"] is UNDECIDED
+    assert verdicts(judged(two_histories(), WITH_A_BUG))["accountability"] is UNDECIDED
+    assert verdicts(judged(good()))["accountability"] is UNDECIDED
 
 
 # --- all of them
@@ -418,7 +418,7 @@ SHOWS: dict[str, Callable[[], Hand]] = {
 @pytest.mark.parametrize("name", SHOWS)
 def test_a_finding_names_the_oracle_the_round_the_nodes_and_what_shows_it(name: str) -> None:
     finding = finding_of(name, SHOWS[name]())
-    assert finding.outcome is VIOLATED
+    assert finding.verdict is VIOLATED
     assert finding.detail
     assert finding.round is not None
     assert finding.nodes

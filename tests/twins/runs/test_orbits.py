@@ -11,7 +11,7 @@ from itertools import permutations
 import pytest
 
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Outcome
+from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Scenario, canonical, renamed
 from diembft.twins.scenarios.space import Space
@@ -26,9 +26,9 @@ SPACES = {
 }
 
 
-def told(scenario: Scenario) -> tuple[dict[str, Outcome], Ending]:
+def told(scenario: Scenario) -> tuple[dict[str, Verdict], Ending]:
     judgement = run(scenario)
-    return {finding.oracle: finding.outcome for finding in judgement.findings}, judgement.ending
+    return {finding.oracle: finding.verdict for finding in judgement.findings}, judgement.ending
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from diembft.twins.runs import prefixes as sharing
+from diembft.twins.runs import prefixes
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.prefixes import Graph, Sharing, shape_of
+from diembft.twins.runs.prefixes import Graph, PrefixRuns, shape_of
 from diembft.twins.scenarios.scenario import Drop, Extras, MessageType, Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
@@ -43,7 +43,7 @@ def some(space: Space, neighbours: int, drawn: int) -> Iterator[Scenario]:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_each_scenario_gets_the_judgement_that_executing_it_alone_gives(name: str) -> None:
-    together = Sharing()
+    together = PrefixRuns()
     for scenario in some(SPACES[name], 40, 30):
         assert together.run(scenario) == run(scenario), scenario.name
 
@@ -51,14 +51,14 @@ def test_each_scenario_gets_the_judgement_that_executing_it_alone_gives(name: st
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "quorum", "exceptions", "seven", "stale leaders", "no synchrony"])
 def test_the_same_for_many(name: str) -> None:
-    together = Sharing()
+    together = PrefixRuns()
     for scenario in some(SPACES[name], 200, 80):
         assert together.run(scenario) == run(scenario), scenario.name
 
 
 def test_neighbours_share_most() -> None:
     space = SPACES["plain"]
-    together = Sharing()
+    together = PrefixRuns()
     count = 400
     for scenario in map(space.scenario, space.ranks(space.count // 3, count)):
         together.run(scenario)
@@ -70,9 +70,9 @@ def test_neighbours_share_most() -> None:
 
 def test_what_was_forgotten_is_executed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for three paused executions, and for few steps, the judgements stay the same."""
-    monkeypatch.setattr(sharing, "KEPT_EXECUTIONS", 3)
-    monkeypatch.setattr(sharing, "KEPT_STEPS", 2_000)
-    together = Sharing()
+    monkeypatch.setattr(prefixes, "KEPT_EXECUTIONS", 3)
+    monkeypatch.setattr(prefixes, "KEPT_STEPS", 2_000)
+    together = PrefixRuns()
     for scenario in some(SPACES["quorum"], 40, 20):
         assert together.run(scenario) == run(scenario), scenario.name
 
@@ -81,7 +81,7 @@ def test_what_was_forgotten_is_executed_again(monkeypatch: pytest.MonkeyPatch) -
 def test_no_execution_refers_to_itself(together: bool) -> None:
     """Campaigns run without garbage collection: what they drop must be gone."""
     space = SPACES["quorum"]
-    shared = Sharing()
+    shared = PrefixRuns()
     judge = shared.run if together else run
     scenarios = list(map(space.scenario, space.ranks(1234, 40)))
     for scenario in scenarios[:20]:
@@ -98,7 +98,7 @@ def test_no_execution_refers_to_itself(together: bool) -> None:
 
 def test_a_scenario_twice_is_a_walk_without_a_step() -> None:
     scenario = SPACES["quorum"].scenario(123_456)
-    together = Sharing()
+    together = PrefixRuns()
     first = together.run(scenario)
     (graph,) = together.graphs.values()
     executed = graph.executed
@@ -109,7 +109,7 @@ def test_a_scenario_twice_is_a_walk_without_a_step() -> None:
 def test_scenarios_of_other_shapes_have_graphs_of_their_own() -> None:
     space = SPACES["quorum"]
     scenario = space.scenario(5)
-    together = Sharing()
+    together = PrefixRuns()
     others = [
         scenario,
         msgspec.structs.replace(scenario, bugs=("small_quorum",)),
@@ -126,7 +126,7 @@ def test_who_leads_after_the_script_is_part_of_the_shape() -> None:
     one, other = (
         parse_scenario(f"scenario: replicas=a,b,c,d twins=a' gst=1; 1: {leader} leads b,c,d|a,a'") for leader in "ab"
     )
-    together = Sharing()
+    together = PrefixRuns()
     assert [together.run(one), together.run(other)] == [run(one), run(other)]
 
 
@@ -141,7 +141,7 @@ def test_who_leads_after_the_script_is_part_of_the_shape() -> None:
 def test_what_cannot_be_shared_is_executed_alone(text: str) -> None:
     scenario = parse_scenario(text)
     assert shape_of(scenario) is None
-    together = Sharing()
+    together = PrefixRuns()
     assert together.run(scenario) == run(scenario)
     assert not together.graphs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diembft.messages.types import ProposalMsg, TimeoutMsg, VoteMsg
 from diembft.protocols.interface import ANSWER, BLOCKS, LATE_REQUEST, PROPOSAL, REQUEST, TIMEOUT, VOTE
-from diembft.twins.runs.record import Record
+from diembft.twins.runs.record import RunRecord
 from diembft.twins.runs.routes import Routes, routes_of, whole
 from diembft.twins.runs.timed import execute
 from diembft.twins.scenarios.text import parse_scenario
@@ -64,7 +64,7 @@ def test_after_the_last_round_the_network_is_whole() -> None:
 # --- what richer rounds say, in the executor
 
 
-def played(rounds: str) -> Record:
+def played(rounds: str) -> RunRecord:
     return execute(parse_scenario(f"scenario: replicas=a,b,c,d twins=d'; {rounds}; 3-9: a leads a,b,c,d,d'"))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diembft.faults.registry import BUGS
+from diembft.protocols.by_name import default_protocol
 from diembft.protocols.cast import cast_of
-from diembft.protocols.registry import default_protocol
 from diembft.twins.runs.judging import judge, terms
-from diembft.twins.runs.shared import SharedExecution
+from diembft.twins.runs.shared import SharedRun
 from diembft.twins.runs.state_key import forget_the_past, state_key
 from diembft.twins.runs.timed import execute, script_of
 from diembft.twins.scenarios.scenario import Scenario
@@ -18,14 +18,14 @@ from diembft.twins.scenarios.text import parse_scenario
 SPACE = Space(replicas=4, faulty=1, sets=2, rounds=5)
 
 
-def started(scenario: Scenario) -> SharedExecution:
+def started(scenario: Scenario) -> SharedRun:
     """An execution with a system of its own."""
     protocol = default_protocol()
     system = protocol.system(
         cast_of(scenario.replicas, scenario.twins), scenario.bugs, delay_bound_s=scenario.delay_bound_s
     )
     script, after = script_of(scenario, system)
-    return SharedExecution(protocol, system, script, len(script), after=after)
+    return SharedRun(protocol, system, script, len(script), after=after)
 
 
 def key_at(scenario: Scenario, round_: int) -> bytes:

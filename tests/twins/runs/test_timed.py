@@ -22,10 +22,11 @@ from diembft.messages.types import (
     kind_of,
 )
 from diembft.trace import records
-from diembft.trace.records import Record as TraceRecord
+from diembft.trace.records import Record
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.record import TICKS_PER_BOUND, Ending, Record, cast_of, from_trace
-from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, NEVER, Execution, execute, time_limit
+from diembft.twins.runs.record import TICKS_PER_BOUND, Ending, RunRecord, cast_of, from_trace
+from diembft.twins.runs.timed import BOUNDS_AFTER_THE_LAST, TimedRun, execute, time_limit
+from diembft.twins.runs.timed_nodes import NEVER
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import ANY, Drop, Extras, MessageType, Round, Scenario, replica_of
 from diembft.twins.scenarios.space import Space
@@ -90,7 +91,7 @@ def belongs_to(message: Message) -> int:
     return message.round
 
 
-def of_kind(trace: list[TraceRecord], kind: type) -> list:  # type: ignore[type-arg]  # of that kind
+def of_kind(trace: list[Record], kind: type) -> list:  # type: ignore[type-arg]  # of that kind
     return [record for record in trace if isinstance(record, kind)]
 
 
@@ -405,12 +406,12 @@ def test_what_the_seven_bounds_would_still_show_has_been_seen(
     scenarios = list(map(space.scenario, space.ranks(0, 25, seed=5)))
     early = [run(scenario) for scenario in scenarios]
 
-    def wait_on(self: Execution) -> None:
+    def wait_on(self: TimedRun) -> None:
         self._waited_for = -1
         complete = 0 < self.passed == self._up
         self._ends_at = self.now + BOUNDS_AFTER_THE_LAST * TICKS_PER_BOUND if complete else NEVER
 
-    monkeypatch.setattr(Execution, "_look_whether_all_passed", wait_on)
+    monkeypatch.setattr(TimedRun, "_look_whether_all_passed", wait_on)
     late = [run(scenario) for scenario in scenarios]
     assert [told(judgement) for judgement in early] == [told(judgement) for judgement in late]
     assert sum(judgement.end for judgement in early) < sum(judgement.end for judgement in late)
@@ -457,7 +458,7 @@ def test_ed25519_and_symbolic_signatures_give_the_same_execution() -> None:
         assert told(run(scenario)) == told(run(scenario, crypto="ed25519"))
 
 
-def shape(record: Record) -> object:
+def shape(record: RunRecord) -> object:
     """What does not depend on signatures."""
     return (
         [(sent.tick, sent.node, kind_of(sent.message), belongs_to(sent.message)) for sent in record.sent],
@@ -470,7 +471,7 @@ def shape(record: Record) -> object:
 
 
 def told(judgement: Judgement) -> list[tuple[str, str, str]]:
-    return [(finding.oracle, finding.outcome.value, finding.detail) for finding in judgement.findings]
+    return [(finding.oracle, finding.verdict.value, finding.detail) for finding in judgement.findings]
 
 
 def test_an_execution_does_not_depend_on_those_before_it() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.twins.scenarios import testconfig
-from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.python_files import run_file
 from diembft.twins.scenarios.scenario import Drop, Extras
+from diembft.twins.scenarios.scenario_files import read_scenarios
 
 ROOT = Path(__file__).parents[3]
 HEAD = """\

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from diembft.errors import InputError
-from diembft.twins.scenarios.files import read_scenarios
 from diembft.twins.scenarios.python_files import run_file
 from diembft.twins.scenarios.scenario import Drop, Scenario, holds_quorum
+from diembft.twins.scenarios.scenario_files import read_scenarios
 from diembft.twins.scenarios.seed_generator import check_config, configurations, generate_file
 from diembft.twins.scenarios.testconfig import GenConfig
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from diembft.errors import InputError
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import Drop, Extras, Round, Scenario, renamed
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
@@ -192,9 +192,9 @@ def test_too_many_symmetries_or_choices_are_refused() -> None:
 def test_the_lines_are_the_scenarios(space: Space, seed: int | None, tmp_path: Path) -> None:
     path = tmp_path / "range.json"
     start, count = space.choices // 2, 2 * space.choices + 3
-    with formats.output(path) as file:
+    with scenario_files.output(path) as file:
         space.write(file, start, count, seed=seed)
-    read = formats.read_scenarios(path)
+    read = scenario_files.read_scenarios(path)
     ranks = list(space.ranks(start, count, seed=seed))
     assert len(read) == len(ranks)
     for scenario, rank in list(zip(read, ranks, strict=True))[:: max(1, len(ranks) // 100)]:
@@ -215,7 +215,7 @@ def test_lines_of_a_space_with_too_many_choices_for_a_table() -> None:
     space = Space(replicas=4, faulty=1, sets=2, rounds=2, drops=3, quorum=True, suffix=0)
     assert space.choices > 100_000
     (line,) = space.lines(space.count // 3, 1)
-    assert line == formats.encode_rounds(space.scenario(space.count // 3).rounds) + b"\n"
+    assert line == scenario_files.encode_rounds(space.scenario(space.count // 3).rounds) + b"\n"
 
 
 def test_a_space_without_rounds_has_one_scenario() -> None:

@@ -26,8 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from diembft.distalgo.runtime import ast37, program
-from diembft.distalgo.runtime import repairs as faults
+from diembft.distalgo.runtime import ast37, program, repairs
 from diembft.errors import InputError
 
 KNOWN_VERSION: Final = "1.1.0"
@@ -49,11 +48,11 @@ class Adaptation(NamedTuple):
 
     name: str
     reason: str
-    needed: Callable[["State"], bool]
-    apply: Callable[["State"], None]
+    needed: Callable[["Installation"], bool]
+    apply: Callable[["Installation"], None]
 
 
-class State:
+class Installation:
     """What is known of one installation while it goes on."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +73,7 @@ class State:
 # 1. The importer
 
 
-def _importer(state: State) -> None:
+def _importer(state: Installation) -> None:
     """Make `.da` files importable with the newest importer that there is, the one for Python 3.7."""
     chosen = state.module("importer.py37")
     original = chosen.da_cache_from_source
@@ -103,7 +102,7 @@ def cache_tag() -> str:
 class _ImporterLoader(Loader):
     """Loads `da.importer` as it is, and without its version check where that refuses this Python."""
 
-    def __init__(self, real: Loader, state: State) -> None:
+    def __init__(self, real: Loader, state: Installation) -> None:
         self._real = real
         self._state = state
 
@@ -121,7 +120,7 @@ class _ImporterLoader(Loader):
 class _Finder(MetaPathFinder):
     """Finds `da` in the folder of the installed package, whatever else on the path has that name."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Installation) -> None:
         self._state = state
 
     def find_spec(
@@ -145,7 +144,7 @@ class _Finder(MetaPathFinder):
 # 2. The compiler's syntax tree
 
 
-def _dialect(state: State) -> None:
+def _dialect(state: Installation) -> None:
     for name in ("parser", "pygen", "incgen"):  # these do `from ast import *`
         module = state.module(f"compiler.{name}")
         for attribute in ast37.NAMES:
@@ -169,11 +168,11 @@ def _parse_and_say_why(source: ast37.Source, filename: str = "<unknown>") -> Any
 # 3. Warnings
 
 
-def _own_warnings(state: State) -> None:
+def _own_warnings(state: Installation) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"da(\.|$)")
 
 
-def _fork_warning(state: State) -> None:
+def _fork_warning(state: Installation) -> None:
     warnings.filterwarnings(
         "ignore",
         message=r".*multi-threaded, use of fork\(\) may lead to deadlocks",
@@ -184,7 +183,7 @@ def _fork_warning(state: State) -> None:
 # 4. Import locks
 
 
-def _import_early(state: State) -> None:
+def _import_early(state: Installation) -> None:
     # Once through, since `new` loads the digest on first use too. The key and the message do not matter.
     hmac.new(b"key", b"message", "md5").digest()
 
@@ -192,9 +191,9 @@ def _import_early(state: State) -> None:
 # 5. Faults of 1.1.0
 
 
-def _repair(state: State) -> None:
-    faults.repair(
-        faults.Modules(
+def _repair(state: Installation) -> None:
+    repairs.repair(
+        repairs.Modules(
             common=state.module("common"),
             sim=state.module("sim"),
             sock=state.module("transport.sock"),
@@ -206,7 +205,7 @@ def _repair(state: State) -> None:
 # 6. The exit status
 
 
-def _exit_status(state: State) -> None:
+def _exit_status(state: Installation) -> None:
     api = state.module("api")
     entrypoint = api.entrypoint
 
@@ -258,7 +257,7 @@ ADAPTATIONS: Final = (
     ),
     Adaptation(
         "faults of 1.1.0",
-        "Races and limits that show as rare hangs, on any Python: see `faults.REPAIRS`.",
+        "Races and limits that show as rare hangs, on any Python: see `repairs.REPAIRS`.",
         lambda state: state.is_known_version,
         _repair,
     ),
@@ -284,7 +283,7 @@ def install() -> tuple[str, ...]:
         return tuple(installed)
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         raise MissingDistAlgo(f"pyDistAlgo is adapted to Python 3.11 to 3.13, and this is {_python()}")
-    state = State(_installed_folder())
+    state = Installation(_installed_folder())
     _apply(state, EARLY)
     with _imported_first(state):
         package: Any = importlib.import_module("da")
@@ -296,14 +295,14 @@ def install() -> tuple[str, ...]:
     return tuple(state.applied)
 
 
-def _apply(state: State, adaptation: Adaptation) -> None:
+def _apply(state: Installation, adaptation: Adaptation) -> None:
     if adaptation.needed(state):
         adaptation.apply(state)
         state.applied.append(adaptation.name)
 
 
 @contextmanager
-def _imported_first(state: State) -> Iterator[None]:
+def _imported_first(state: Installation) -> Iterator[None]:
     """While `da` is imported, find it where it is installed; leave nothing half-imported behind."""
     _forget()
     finder = _Finder(state)

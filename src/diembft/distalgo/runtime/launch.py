@@ -31,7 +31,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ProgramRun:
     """What became of one run.
 
     `status` is the exit status of the main process, None where it took too long and was ended. `left` are the
@@ -58,7 +58,7 @@ def launch(
     front: Sequence[str] = ADAPTED,
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> Run:
+) -> ProgramRun:
     """Run `python FRONT... ARGUMENTS...` for at most `timeout_s` seconds.
 
     The environment is this process's with `env` laid over it.
@@ -89,7 +89,7 @@ def launch(
             end_session(process.pid)
             process.wait()
         seconds = time.monotonic() - began
-        return Run(status, _text(stdout), _text(stderr), seconds, left)
+        return ProgramRun(status, _text(stdout), _text(stderr), seconds, left)
 
 
 def _text(file: IO[bytes]) -> str:

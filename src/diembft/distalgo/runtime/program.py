@@ -5,7 +5,8 @@ DistAlgo swallows exceptions in receive handlers, ends with status 0 whatever ha
 seen. The helpers here are for use in `.da` files:
 
 - `main` around `main()`: the exit status, no child left behind, errors seen;
-- `carried` around `setup`, `run` and receive handlers: exceptions reach the main process as `("failed", Failure)`;
+- `carried` around `setup`, `run` and receive handlers: exceptions reach the main process, as
+  `("failed", ProgramFailure)`;
 - `give_up_after`: a bound on the whole run, for the waits that take no timeout;
 - `require_fit`: a payload that would be dropped is an error where it is sent;
 - `log_to_file`: a log for each process, with or without `--no-log`.
@@ -55,7 +56,7 @@ from typing import Any, Final
 from diembft.errors import InputError
 
 FAILED: Final = "failed"
-"""The first element of the message that `carried` sends to the main process; the second is a Failure."""
+"""The first element of the message that `carried` sends to the main process; the second is a ProgramFailure."""
 
 GRACE_S: Final = 5.0
 """Seconds that the children have to end by themselves after `main` has returned."""
@@ -76,7 +77,7 @@ _log_handlers: list[logging.Handler] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ProgramFailure:
     """An exception in a process: whose, in which function, in one line, and with its traceback."""
 
     process: str
@@ -168,7 +169,7 @@ def give_up_after(seconds: float, status: int = 1) -> threading.Timer:
 
 
 def carried(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Carry an exception of this function to the main process, as the message `("failed", Failure)`.
+    """Carry an exception of this function to the main process, as the message `("failed", ProgramFailure)`.
 
     It is shown on stderr too. Then the process ends: what it would do next rests on a state that nobody knows.
     After an exception in `setup` it stays, since its parent waits for an answer; it will not run.
@@ -179,7 +180,7 @@ def carried(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(self, *args, **kwargs)
         except Exception as error:
-            failure = Failure(
+            failure = ProgramFailure(
                 process=str(self._id),
                 function=function.__name__,
                 error=" ".join(f"{type(error).__name__}: {error}".split())[: _text_limit()],

@@ -32,7 +32,7 @@ class Actor:
         self.peers = tuple([peer for peer in range(replica.config.n) if peer != replica.me])
 
     def step(self, event: Event) -> list[Effect]:
-        """See Replica."""
+        """Handle one event; the effects to carry out, in their order."""
         return self.replica.step(event)
 
     @property
@@ -42,26 +42,26 @@ class Actor:
 
     @property
     def current_round(self) -> int:
-        """See Replica."""
+        """The round that the replica is in."""
         return self.replica.current_round
 
     def leader(self, round_: int) -> int:
-        """See Replica."""
+        """Who leads a round, as far as the replica knows."""
         return self.replica.leader(round_)
 
     @property
     def tree(self) -> BlockTree:
-        """See Replica."""
+        """The replica's."""
         return self.replica.tree
 
     @property
     def safety(self) -> Safety:
-        """See Replica."""
+        """The replica's."""
         return self.replica.safety
 
     @property
     def pacemaker(self) -> Pacemaker:
-        """See Replica."""
+        """The replica's."""
         return self.replica.pacemaker
 
     def unlocked(self) -> Replica:

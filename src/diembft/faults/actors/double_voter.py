@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from msgspec import structs
+from typing_extensions import override
 
 from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import Event, Received
@@ -13,12 +14,13 @@ from diembft.messages.types import ProposalMsg, VoteMsg
 
 
 class DoubleVoter(Actor):
-    """See the module."""
+    """A replica that votes twice."""
 
     sentence: ClassVar[str] = "Votes for every proposal, whatever it signed before, and for a made-up result of it."
 
+    @override
     def step(self, event: Event) -> list[Effect]:
-        """See Replica; more votes than one."""
+        """More votes than one."""
         if not (isinstance(event, Received) and isinstance(event.message, ProposalMsg)):
             return self.replica.step(event)
         lawless = self.unlocked().step(event)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from diembft.consensus.effects import Broadcast, Effect, Send
 from diembft.consensus.events import Event
 from diembft.faults.actors.actor import Actor
@@ -18,8 +20,9 @@ class EquivocatingLeader(Actor):
 
     sentence: ClassVar[str] = "Leads with two blocks: one for one half of the validators, one for the other half."
 
+    @override
     def step(self, event: Event) -> list[Effect]:
-        """See Replica; proposals come in two."""
+        """Proposals come in two."""
         effects: list[Effect] = []
         for effect in self.replica.step(event):
             if isinstance(effect, Broadcast) and isinstance(effect.message, ProposalMsg):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import Event, Received
 from diembft.consensus.replica import Replica
@@ -26,8 +28,9 @@ class Flooder(Actor):
         self._round = 0
         self._last: Message | None = None
 
+    @override
     def step(self, event: Event) -> list[Effect]:
-        """See Replica; and a flood whenever a round is entered."""
+        """And a flood whenever a round is entered."""
         effects = self.replica.step(event)
         if isinstance(event, Received):
             self._last = event.message

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import Node
 from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import Event, Received
@@ -40,8 +42,9 @@ class Forger(Actor):
         self._lies: dict[bytes, Replica] = {}
         """By the id of the last block of an invented chain: a copy of the replica that holds it."""
 
+    @override
     def step(self, event: Event) -> list[Effect]:
-        """See Replica; and inventions."""
+        """And inventions."""
         if isinstance(event, Received) and isinstance(event.message, BlockRequest):
             deluded = self._lies.get(event.message.id)
             if deluded is not None:

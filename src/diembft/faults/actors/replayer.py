@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
+from typing_extensions import override
+
 from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import Event, Received, Requests
 from diembft.consensus.replica import Replica
@@ -20,7 +22,7 @@ KEPT = 500
 
 
 class Replayer(Actor):
-    """See the module."""
+    """A replica that says old things again."""
 
     sentence: ClassVar[str] = "Sends again, much later and to others, what it once received: messages and requests."
 
@@ -29,8 +31,9 @@ class Replayer(Actor):
         self._messages: list[Message] = []
         self._requests: list[Request] = []
 
+    @override
     def step(self, event: Event) -> list[Effect]:
-        """See Replica; and repetitions."""
+        """And repetitions."""
         effects = self.replica.step(event)
         if isinstance(event, Received):
             self._keep(self._messages, event.message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.safety import Safety
 
 
@@ -10,6 +12,7 @@ class ConflictingVotes(Safety):
 
     __slots__ = ()
 
+    @override
     def above_last_vote(self, round_: int) -> bool:
-        """See Safety; wrong for the round of the last vote."""
+        """Wrong for the round of the last vote."""
         return super().above_last_vote(round_) or (round_ == self.highest_vote_round and self.voted_id is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.pacemaker import Pacemaker
 from diembft.consensus.quorums import Quorums
@@ -16,8 +18,9 @@ class CountVoteMessages(BlockTree):
 
     __slots__ = ()
 
+    @override
     def counted_as(self, vote: VoteMsg, bucket: dict[int, VoteMsg]) -> int:
-        """See BlockTree; a further vote of one signer counts as one of somebody else."""
+        """A further vote of one signer counts as one of somebody else."""
         return _NO_VALIDATOR + len(bucket) if vote.sender in bucket else vote.sender
 
 
@@ -26,8 +29,9 @@ class CountTimeoutMessages(Pacemaker):
 
     __slots__ = ()
 
+    @override
     def counted_as(self, timeout: TimeoutInfo) -> int:
-        """See Pacemaker; a further timeout of one signer counts as one of somebody else."""
+        """A further timeout of one signer counts as one of somebody else."""
         return _NO_VALIDATOR + len(self.timeouts) if timeout.sender in self.timeouts else timeout.sender
 
 
@@ -36,6 +40,7 @@ class CountSignatures(Quorums):
 
     __slots__ = ()
 
+    @override
     def distinct(self, signers: tuple[int, ...]) -> int:
-        """See Quorums; repetitions count."""
+        """Repetitions count."""
         return len(signers)

@@ -5,6 +5,8 @@ The commit rule of an early version of Fast-HotStuff.
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.safety import Safety
 from diembft.consensus.verification import Verifier
 from diembft.messages.types import QC
@@ -15,8 +17,9 @@ class GapVotes(Safety):
 
     __slots__ = ()
 
+    @override
     def commit_state_id_candidate(self, block_round: int, qc: QC, parent_state_id: bytes) -> bytes | None:
-        """See Safety; whatever the rounds."""
+        """Whatever the rounds."""
         return parent_state_id
 
 
@@ -25,6 +28,7 @@ class GapVerifier(Verifier):
 
     __slots__ = ()
 
+    @override
     def commit_rule(self, parent_round: int, round_: int) -> bool:
-        """See Verifier; whatever the rounds."""
+        """Whatever the rounds."""
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.safety import Safety, consecutive
 from diembft.messages.types import TC
 
@@ -11,6 +13,7 @@ class IgnoreTcHighQc(Safety):
 
     __slots__ = ()
 
+    @override
     def safe_to_extend(self, block_round: int, qc_round: int, tc: TC) -> bool:
-        """See Safety; whatever the QC."""
+        """Whatever the QC."""
         return consecutive(tc.round, block_round)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.state_machine import StateMachine
 from diembft.ledger.sessions import Session, Sessions
 
@@ -13,8 +15,9 @@ class ForgetfulSessions(Sessions[Any]):
 
     __slots__ = ()
 
+    @override
     def trimmed(self, session: Session) -> Session:
-        """See Sessions; replies are forgotten before their window ends, and the floor does not rise."""
+        """Replies are forgotten before their window ends, and the floor does not rise."""
         replies = session.replies
         for number in sorted(replies)[:-1]:
             replies = replies.delete(number)

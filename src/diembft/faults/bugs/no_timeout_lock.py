@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.safety import Safety
 
 
@@ -10,5 +12,6 @@ class NoTimeoutLock(Safety):
 
     __slots__ = ()
 
+    @override
     def stop_voting(self, round_: int) -> None:
-        """See Safety; nothing is excluded."""
+        """Nothing is excluded."""

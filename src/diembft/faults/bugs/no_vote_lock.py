@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.safety import Safety
 
 
@@ -10,6 +12,7 @@ class NoVoteLock(Safety):
 
     __slots__ = ()
 
+    @override
     def above_last_vote(self, round_: int) -> bool:
-        """See Safety; always."""
+        """Always."""
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.replica import Replica
 from diembft.messages.types import QC
@@ -12,8 +14,9 @@ class CommitsTheCertified(BlockTree):
 
     __slots__ = ()
 
+    @override
     def committed_by(self, qc: QC) -> tuple[bytes, int] | None:
-        """See BlockTree; the block itself, not its parent."""
+        """The block itself, not its parent."""
         return qc.vote_info.id, qc.vote_info.round
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.replica import Replica
 from diembft.messages.types import QC
 
@@ -9,7 +11,7 @@ from diembft.messages.types import QC
 class StaleLeader(Replica):
     """A QC from a timeout is taken only if its round cannot be entered without it."""
 
-    def process_timeout_qc(self, qc: QC, round_: int) -> None:
-        """See Replica; what a TC makes superfluous is not taken."""
-        if qc.vote_info.round + 1 == round_:
-            super().process_timeout_qc(qc, round_)
+    @override
+    def process_timeout_qc(self, qc: QC, round_: int) -> bool:
+        """What a TC makes superfluous is not taken."""
+        return qc.vote_info.round + 1 == round_ and super().process_timeout_qc(qc, round_)

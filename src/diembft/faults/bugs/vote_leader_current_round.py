@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.leader_election import LeaderElection
 
@@ -11,6 +13,7 @@ class VoteLeaderCurrentRound(LeaderElection):
 
     __slots__ = ()
 
+    @override
     def vote_collector(self, round_: int, tree: BlockTree) -> int:
-        """See LeaderElection; one round too early."""
+        """One round too early."""
         return self.leader(round_, tree)

@@ -25,12 +25,15 @@ GENESIS = Digests(CHAIN_ID, 0).genesis
 OLD = -1
 """As a rank: none."""
 
+NO_ROUND = -1
+"""As a round: none, for there is no TC that would tell it, or nothing that is bound to it."""
+
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
 """Where a node stands: not active, in the last round with a timer that is still to fire (model lazy), in the round."""
 
 
-class Facts(NamedTuple):
-    """What of one node's state can still matter, blocks by id; no bytes and -1 stand for none."""
+class NodeFacts(NamedTuple):
+    """What of one node's state can still matter, blocks by id; no bytes and NO_ROUND stand for none."""
 
     round: int
     voted: bool
@@ -51,20 +54,20 @@ class Facts(NamedTuple):
     wanted: tuple[bytes, ...]
     """Parents that it lacks of blocks that were proposed to it."""
     blocks: frozenset[bytes]
-    durable: Facts | None
+    durable: NodeFacts | None
     """The same, if it crashed now; only where nodes may crash."""
     bound: int
     """The highest round of a parent that it voted on, as an observer knows; only where nodes may crash."""
 
 
-class Registry:
+class BlockRegistry:
     """Parents and rounds of all blocks that were met."""
 
     def __init__(self) -> None:
         self.parent: dict[bytes, bytes] = {GENESIS: GENESIS}
         self.round: dict[bytes, int] = {GENESIS: 0}
 
-    def facts(self, state: NodeState, *, crashes: bool) -> Facts:
+    def facts(self, state: NodeState, *, crashes: bool) -> NodeFacts:
         """Reduce a node's state to what can still matter, and note its blocks."""
         replica = state.replica
         tree, pacemaker = replica.tree, replica.pacemaker
@@ -75,9 +78,9 @@ class Registry:
         high_qc, high_commit = tree.high_qc.vote_info, tree.high_commit_qc.vote_info
         self._certified(high_qc)
         self._certified(high_commit)
-        proposal_qc, proposal_commit, proposal_tc_high = b"", b"", -1
+        proposal_qc, proposal_commit, proposal_tc_high = b"", b"", NO_ROUND
         sent: list[str] = []
-        for _, message in state.held:
+        for _, message in state.kept:
             match message:
                 case ProposalMsg():
                     proposal_qc = message.block.qc.vote_info.id
@@ -88,7 +91,7 @@ class Registry:
                     pass  # it goes with its proposal
                 case _:
                     sent.append(type(message).__name__)
-        return Facts(
+        return NodeFacts(
             pacemaker.current_round,
             replica.safety.highest_vote_round >= pacemaker.current_round,
             high_qc.id,
@@ -111,7 +114,7 @@ class Registry:
             ),
             frozenset(tree.nodes),
             self._durable_facts(state) if crashes else None,
-            state.signed.parent_round if crashes else -1,
+            state.signed.parent_round if crashes else NO_ROUND,
         )
 
     def _certified(self, about: VoteInfo) -> bytes:
@@ -121,7 +124,7 @@ class Registry:
             self.round[about.id] = about.round
         return about.id
 
-    def _durable_facts(self, state: NodeState) -> Facts:
+    def _durable_facts(self, state: NodeState) -> NodeFacts:
         durable = state.durable
         record, blocks, committed = (None, (), ()) if durable is None else durable[:3]
         if record is not None:
@@ -130,10 +133,26 @@ class Registry:
         pending = frozenset([block.id for block in blocks]) - frozenset(committed)
         root = committed[-1] if committed else GENESIS
         if record is None:
-            return Facts(
-                1, False, GENESIS, 0, GENESIS, 0, root, 0, -1, b"", -1, b"", (), (), pending | {root}, None, -1
+            return NodeFacts(
+                1,
+                False,
+                GENESIS,
+                0,
+                GENESIS,
+                0,
+                root,
+                0,
+                NO_ROUND,
+                b"",
+                NO_ROUND,
+                b"",
+                (),
+                (),
+                pending | {root},
+                None,
+                NO_ROUND,
             )
-        return Facts(
+        return NodeFacts(
             _round_after(record),
             record.highest_vote_round >= _round_after(record),
             record.high_qc.vote_info.id,
@@ -144,13 +163,13 @@ class Registry:
             self.round[root] if committed else 0,
             tc_high(record.last_round_tc),
             b"",
-            -1,
+            NO_ROUND,
             b"",
             (type(record.last_sent).__name__,) if record.last_sent else (),
             (),
             pending | {root},
             None,
-            -1,
+            NO_ROUND,
         )
 
     def on_one_chain(self, block_id: bytes, others: Sequence[bytes]) -> bool:
@@ -165,8 +184,8 @@ class Registry:
 
 
 def tc_high(tc: TC | None) -> int:
-    """The highest QC round that a TC's signers signed; -1 without a TC."""
-    return -1 if tc is None else max(tc.tmo_high_qc_rounds)
+    """The highest QC round that a TC's signers signed; NO_ROUND without a TC."""
+    return NO_ROUND if tc is None else max(tc.tmo_high_qc_rounds)
 
 
 def _round_after(record: SafetyRecord) -> int:
@@ -174,7 +193,7 @@ def _round_after(record: SafetyRecord) -> int:
     return max(record.high_qc.vote_info.round, tc.round if tc else 0, record.highest_vote_round - 1) + 1
 
 
-class Chain(NamedTuple):
+class Descent(NamedTuple):
     """How a named block descends from the next named one. Ranks count named blocks from 1, by round; 0 is the base."""
 
     below: int
@@ -202,10 +221,10 @@ class View(NamedTuple):
     proposal_commit: int
     sent: tuple[str, ...]
     wanted: tuple[int, ...]
-    held: tuple[int, ...]
+    blocks: tuple[int, ...]
 
 
-class Entry(NamedTuple):
+class NodeEntry(NamedTuple):
     """A node in a summary."""
 
     leads: bool
@@ -228,7 +247,9 @@ DROPS_WITH = frozenset({"gap_commit", "ignore_tc_high_qc", "stale_leader"})
 """Planted bugs with which who knows of a certificate still has its block."""
 
 
-def summary(cast: Cast, rules: Rules, registry: Registry, nodes: Sequence[Facts], step: Step) -> Summary | None:
+def summary(
+    cast: Cast, rules: Rules, registry: BlockRegistry, nodes: Sequence[NodeFacts], step: Step
+) -> Summary | None:
     """The state before a step; None if no node is active."""
     round_, last = step.round, step.last
     views = [*nodes, *[facts.durable for facts in nodes if facts.durable is not None]]
@@ -253,7 +274,7 @@ def summary(cast: Cast, rules: Rules, registry: Registry, nodes: Sequence[Facts]
 NO_BLOCKS: frozenset[bytes] = frozenset()
 
 
-def _has_blocks(facts: Facts, registry: Registry, alive: Set[bytes]) -> bool:
+def _has_blocks(facts: NodeFacts, registry: BlockRegistry, alive: Set[bytes]) -> bool:
     """Whether a node has all blocks that it knows to be certified, or committed, and that still matter."""
     return not facts.wanted and all(
         block_id in facts.blocks or block_id not in alive or registry.round[block_id] <= facts.root_round
@@ -261,16 +282,16 @@ def _has_blocks(facts: Facts, registry: Registry, alive: Set[bytes]) -> bool:
     )
 
 
-def _root_round(facts: Facts) -> int:
+def _root_round(facts: NodeFacts) -> int:
     return facts.root_round
 
 
 def _summary(
     cast: Cast,
     rules: Rules,
-    registry: Registry,
-    nodes: Sequence[Facts],
-    views: Sequence[Facts],
+    registry: BlockRegistry,
+    nodes: Sequence[NodeFacts],
+    views: Sequence[NodeFacts],
     stages: Sequence[int],
     base: int,
     step: Step,
@@ -315,10 +336,10 @@ def _summary(
                 named.add(block_id)
                 if parent[block_id] in alive:
                     named.add(parent[block_id])
-    held: list[Set[bytes]] = [alive & facts.blocks for facts in views]
+    holdings: list[Set[bytes]] = [alive & facts.blocks for facts in views]
     if DROPS_WITH.issuperset(rules.planting.names) and all(_has_blocks(facts, registry, alive) for facts in views):
-        held = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
-    for blocks in held:
+        holdings = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
+    for blocks in holdings:
         named.update(blocks - {parent[block_id] for block_id in blocks})
     ordered = sorted(named, key=lambda block_id: (rounds[block_id], block_id))
     rank = {block_id: place for place, block_id in enumerate(ordered, 1)}
@@ -328,12 +349,12 @@ def _summary(
     def age(of_round: int) -> int:
         return round_ - of_round if round_ - of_round <= oldest else 0
 
-    def chain(block_id: bytes) -> Chain:
+    def chain(block_id: bytes) -> Descent:
         """How a named block descends from the next named one."""
         below = parent[block_id]
         while below in alive and below not in named:
             below = parent[below]
-        return Chain(
+        return Descent(
             rank.get(below, 0),
             rounds[below] >= base,
             age(rounds[block_id]),
@@ -342,14 +363,14 @@ def _summary(
 
     def tc_rank(qc_round: int) -> int:
         """Where a round stands among those of the named blocks: on one (even) or between two (odd)."""
-        if qc_round < 0:
+        if qc_round == NO_ROUND:
             return OLD
         place = rank_of_round.get(qc_round)
         if place is not None:
             return 2 * place
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
-    def view(facts: Facts, stage: int, blocks: Set[bytes], *, leads: bool) -> View:
+    def view(facts: NodeFacts, stage: int, blocks: Set[bytes], *, leads: bool) -> View:
         tells = step.tells or rules.crashes or (leads and not facts.voted)
         return View(
             stage,
@@ -367,14 +388,14 @@ def _summary(
             tuple(sorted([rank[block_id] for block_id in blocks if block_id in rank])),
         )
 
-    entries: list[Entry] = []
-    durables = iter(zip(stages[len(nodes) :], held[len(nodes) :], strict=True))
+    entries: list[NodeEntry] = []
+    durables = iter(zip(stages[len(nodes) :], holdings[len(nodes) :], strict=True))
     for index, facts in enumerate(nodes):
         leads = cast.identity[index] == leader
-        own = view(facts, stages[index], held[index], leads=leads)
+        own = view(facts, stages[index], holdings[index], leads=leads)
         if facts.durable is None:
-            entries.append(Entry(leads, own))
+            entries.append(NodeEntry(leads, own))
         else:
             durable = view(facts.durable, *next(durables), leads=leads)
-            entries.append(Entry(leads, own, durable, tc_rank(facts.bound)))
+            entries.append(NodeEntry(leads, own, durable, tc_rank(facts.bound)))
     return Summary(age(base), tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)

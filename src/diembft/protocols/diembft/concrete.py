@@ -14,10 +14,10 @@ from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.protocols.diembft.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Chain, Rules, View
+from diembft.protocols.diembft.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Descent, Rules, View
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY
-from diembft.protocols.states import ALL, NOTHING_SIGNED, Held, NodeState, Rebuilt, Signed, Summary
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary
 
 _DIGESTS = Digests(CHAIN_ID, 0)
 
@@ -86,7 +86,7 @@ def rebuild(system: DiemBftSystem, rules: Rules, summary: Summary, leader: int) 
     return Rebuilt(round_, tuple(nodes))
 
 
-def _build(blocks: _Blocks, chains: tuple[Chain, ...]) -> bool:
+def _build(blocks: _Blocks, chains: tuple[Descent, ...]) -> bool:
     """Give every named block a round, in their order, each as low as its flags and the one before it allow."""
     round_ = 0
     for rank, chain in enumerate(chains, 1):
@@ -110,7 +110,7 @@ def _node(
     tree.height = len(committed)
     tree.committed = {one.block.id: one.block for one in committed}
     tree.nodes = {root.block.id: root}
-    if view.held or view.wanted or view.incomplete or view.sent:
+    if view.blocks or view.wanted or view.incomplete or view.sent:
         return None
     for rank in (view.high_qc, max(view.proposal_qc, 0)):
         path = blocks.path(blocks.named[rank])
@@ -123,17 +123,17 @@ def _node(
         pacemaker.current_round = tree.high_qc.vote_info.round + 1
         if pacemaker.current_round > behind:
             return None
-        replica._timer_round = pacemaker.current_round
+        replica.rest.timer_round = pacemaker.current_round
         safety.highest_vote_round = pacemaker.current_round
         return NodeState(replica, (), None, NOTHING_SIGNED)
     pacemaker.current_round = round_ if view.stage == IN_ROUND else round_ - 1
-    replica._timer_round = pacemaker.current_round
+    replica.rest.timer_round = pacemaker.current_round
     safety.highest_vote_round = round_ - 1
     if tree.high_qc.vote_info.round != pacemaker.current_round - 1:
         # Where the key does not say how high the QCs of its TC are, that does not matter.
         place = 2 * view.high_qc if view.tc_high == OLD else view.tc_high
         pacemaker.last_round_tc = _tc(system, blocks, place, pacemaker.current_round - 1)
-    held: list[Held] = []
+    kept: list[Kept] = []
     signed = NOTHING_SIGNED
     if view.proposal_qc != OLD:
         message_tc = None if view.proposal_tc_high == OLD else _tc(system, blocks, view.proposal_tc_high, round_ - 1)
@@ -151,12 +151,12 @@ def _node(
         tree.nodes[block.id] = own
         proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
         replica.proposals[replica.me] = proposal
-        held = [Held(ALL, proposal), Held(NOBODY, vote)]
+        kept = [Kept(ALL, proposal), Kept(NOBODY, vote)]
         signed = Signed(round_, block.id, 0, qc.vote_info.round)
     elif view.voted:
         return None
     replica._out = []
-    return NodeState(replica, tuple(held), None, signed)
+    return NodeState(replica, tuple(kept), None, signed)
 
 
 def _tc(system: DiemBftSystem, blocks: _Blocks, place: int, round_: int) -> TC:

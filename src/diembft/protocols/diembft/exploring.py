@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
-from diembft.consensus.effects import Persist, SafetyRecord
-from diembft.consensus.replica import Recovered, Replica
+from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
 from diembft.consensus.verification import Verifier
 from diembft.faults.registry import plant
 from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
 from diembft.protocols.cast import Cast
-from diembft.protocols.diembft.canonical import Facts, Registry, Rules, summary, tc_high
+from diembft.protocols.diembft.canonical import NO_ROUND, BlockRegistry, NodeFacts, Rules, summary, tc_high
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
-from diembft.protocols.interface import Exploring, Keys
-from diembft.protocols.states import Held, NodeState, Rebuilt, Step, Summary
+from diembft.protocols.interface import NOBODY, Exploring, StateKeys
+from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15
 """For limits of the core that no model shall meet."""
@@ -29,19 +32,19 @@ class Durable(NamedTuple):
     record: SafetyRecord | None
     blocks: tuple[Block, ...]
     committed: tuple[bytes, ...]
-    state_id: bytes
+    checkpoint: Checkpoint | None
 
 
-NOTHING_DURABLE = Durable(None, (), (), b"")
+NOTHING_DURABLE = Durable(None, (), (), None)
 
 
 class DiemBftExploring(Exploring):
-    """See Exploring."""
+    """Steps the real core, and says what it sends, commits and keeps."""
 
     crashes = True
 
+    @override
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> DiemBftSystem:
-        """See Exploring."""
         config = Config(
             n=cast.n,
             chain_id=CHAIN_ID,
@@ -53,17 +56,17 @@ class DiemBftExploring(Exploring):
         )
         return DiemBftSystem(cast, plant(bugs), config.delta_s, config=config)
 
+    @override
     def keys(self, system: DiemBftSystem, bugs: tuple[str, ...], *, crashes: bool) -> DiemBftKeys:
-        """See Exploring."""
         return DiemBftKeys(system, crashes=crashes)
 
+    @override
     def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
-        """See Exploring."""
         kind = _KIND_ORDER[type(message)]
         match message:
             case VoteMsg():
                 info = message.vote_info
-                return (kind, info.round, proposers.get(info.id, -1), _qc(message.high_commit_qc))
+                return (kind, info.round, proposers.get(info.id, NOBODY), _qc(message.high_commit_qc))
             case TimeoutMsg():
                 high_qc = _qc(message.tmo_info.high_qc)
                 tc = message.last_round_tc
@@ -74,45 +77,43 @@ class DiemBftExploring(Exploring):
             case _:
                 return (kind, round_of(message))
 
+    @override
     def root(self, replica: Replica) -> Block:
-        """See Exploring."""
         return replica.tree.root.block
 
+    @override
     def has_committed(self, replica: Replica, block: bytes) -> bool:
-        """See Exploring."""
         return block in replica.tree.committed
 
+    @override
     def certificates(self, replica: Replica) -> Sequence[QC | TC]:
-        """See Exploring."""
         tc = replica.pacemaker.last_round_tc
         return (replica.tree.high_qc,) if tc is None else (replica.tree.high_qc, tc)
 
+    @override
     def has_own(self, replica: Replica, vote: VoteMsg) -> bool:
-        """See Exploring."""
         return replica.me in replica.tree.bucket(vote)
 
+    @override
     def progress(self, replica: Replica) -> Hashable:
-        """See Exploring."""
         tree = replica.tree
         return (tree.high_qc.vote_info.id, tree.height, len(tree.nodes))
 
+    @override
     def persisted(self, durable: Durable | None, effect: Persist, replica: Replica) -> Durable:
-        """See Exploring."""
-        _, blocks, committed, state_id = durable or NOTHING_DURABLE
-        if effect.committed:
-            state_id = replica.tree.root.state_id
-        return Durable(effect.record, blocks + effect.blocks, committed + effect.committed, state_id)
+        _, blocks, committed, checkpoint = durable or NOTHING_DURABLE
+        return Durable(
+            effect.record, blocks + effect.blocks, committed + effect.committed, effect.checkpoint or checkpoint
+        )
 
+    @override
     def recovered(self, durable: Durable | None) -> Recovered:
-        """See Exploring."""
-        record, blocks, durably_committed, state_id = durable or NOTHING_DURABLE
+        record, blocks, durably_committed, checkpoint = durable or NOTHING_DURABLE
         committed = set(durably_committed)
         return Recovered(
             record,
             tuple([block for block in blocks if block.id in committed]),
-            len(durably_committed),
-            state_id,
-            None,
+            checkpoint,
             tuple([block for block in blocks if block.id not in committed]),
         )
 
@@ -124,8 +125,8 @@ def _qc(qc: QC) -> int:
     return qc.vote_info.round
 
 
-class DiemBftKeys(Keys):
-    """See Keys."""
+class DiemBftKeys(StateKeys):
+    """The keys of DiemBFT's states; what goes into them is in `canonical`."""
 
     def __init__(self, system: DiemBftSystem, *, crashes: bool) -> None:
         self.system = system
@@ -136,10 +137,10 @@ class DiemBftKeys(Keys):
         )
         self.rules = Rules(system.planting, crashes, commits_otherwise)
         self._certified: set[bytes] = set()
-        self._registry = Registry()
+        self._registry = BlockRegistry()
 
+    @override
     def settle(self, replica: Replica, *, settles: bool) -> None:
-        """See Keys."""
         tree = replica.tree
         tree.votes.clear()
         if settles:
@@ -147,8 +148,9 @@ class DiemBftKeys(Keys):
         self._certified.add(tree.high_qc.vote_info.id)
         self._certified.add(tree.high_commit_qc.vote_info.id)
 
+    @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        """See Keys: dead are (docs/exhaustion.md) votes and timeouts that were delivered, who signed a certificate,
+        """Dead are (docs/exhaustion.md) votes and timeouts that were delivered, who signed a certificate,
         blocks of earlier rounds that nobody certified, whom it asked for blocks.
         """
         replica: Replica = state.replica
@@ -166,47 +168,47 @@ class DiemBftKeys(Keys):
             pacemaker.last_round_tc and pacemaker.last_round_tc.round,
             tc_high(pacemaker.tc_for(tree.high_qc)),
             tuple([message.block.id for message in replica.proposals.values()]),
-            tuple([_held_key(held) for held in state.held]),
+            tuple([_kept_key(kept) for kept in state.kept]),
             safety.voted_id if self.rules.planting else None,
             (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
             state.signed,
         )
 
+    @override
     def exact(self, state: NodeState) -> Hashable:
-        """See Keys."""
         replica: Replica = state.replica
-        return (replica.mempool.state_key(), replica.state_key(), state.held, state.durable, state.signed)
+        return (replica.mempool.state_key(), replica.state_key(), state.kept, state.durable, state.signed)
 
-    def facts(self, state: NodeState) -> Facts:
-        """See Keys."""
+    @override
+    def facts(self, state: NodeState) -> NodeFacts:
         return self._registry.facts(state, crashes=self.rules.crashes)
 
-    def look(self, facts: Facts, round_: int) -> tuple[int, ...]:
-        """See Keys."""
+    @override
+    def look(self, facts: NodeFacts, round_: int) -> tuple[int, ...]:
         return (
             round_ - facts.round,
             round_ - facts.high_qc_round,
             round_ - facts.high_commit_round,
             round_ - facts.root_round,
             facts.voted,
-            facts.tc_high >= 0,
+            facts.tc_high != NO_ROUND,
         )
 
-    def certified(self, facts: Facts) -> bytes:
-        """See Keys."""
+    @override
+    def certified(self, facts: NodeFacts) -> bytes:
         return facts.high_qc
 
-    def summary(self, nodes: Sequence[Facts], step: Step) -> Summary | None:
-        """See Keys."""
+    @override
+    def summary(self, nodes: Sequence[NodeFacts], step: Step) -> Summary | None:
         return summary(self.system.cast, self.rules, self._registry, nodes, step)
 
+    @override
     def rebuild(self, summary: Summary, leader: int) -> Rebuilt | None:
-        """See Keys."""
         return rebuild(self.system, self.rules, summary, leader)
 
 
-def _held_key(held: Held) -> Hashable:
-    message = held.message
+def _kept_key(kept: Kept) -> Hashable:
+    message = kept.message
     if isinstance(message, ProposalMsg):
         return (message.block.id, tc_high(message.last_round_tc), message.high_commit_qc.vote_info.id)
     if isinstance(message, TimeoutMsg):
@@ -217,4 +219,4 @@ def _held_key(held: Held) -> Hashable:
             tc_high(message.last_round_tc),
             message.high_commit_qc.vote_info.id,
         )
-    return (held.to, message)
+    return (kept.to, message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from diembft.faults.registry import BUGS, plant
 from diembft.messages.types import (
     BlockRequest,
@@ -23,7 +25,7 @@ from diembft.protocols.interface import ANSWER, BLOCKS, PROPOSAL, REQUEST, TIMEO
 
 
 class DiemBft(UnderTest):
-    """See UnderTest."""
+    """DiemBFT as it is in `diembft.consensus`, or with planted bugs."""
 
     name = "diembft"
     reading = DiemBftReading()
@@ -45,6 +47,7 @@ class DiemBft(UnderTest):
 
     round_of = staticmethod(round_of)
 
+    @override
     def system(
         self,
         cast: Cast,
@@ -54,7 +57,6 @@ class DiemBft(UnderTest):
         crypto: Crypto = "symbolic",
         seed: int | float = 0,
     ) -> DiemBftSystem:
-        """See UnderTest."""
         return DiemBftSystem(cast, plant(bugs), delay_bound_s, crypto, seed)
 
 

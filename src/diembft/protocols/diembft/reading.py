@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.messages.types import QC, TC, Block, BlockResponse, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
 from diembft.protocols.interface import Certificate, Link, Reading, Timeout, Told, Vote
 
@@ -11,10 +13,10 @@ _NOTHING = Told()
 
 
 class DiemBftReading(Reading):
-    """See Reading."""
+    """Reads messages, blocks and certificates of DiemBFT."""
 
+    @override
     def told(self, message: Message) -> Told:
-        """See Reading."""
         if isinstance(message, VoteMsg):
             about = message.vote_info
             vote = Vote(about.round, about.id, about.parent_id, about.parent_round, message.ledger_commit_info)
@@ -34,20 +36,20 @@ class DiemBftReading(Reading):
             return Told(None, None, message.blocks)
         return _NOTHING
 
+    @override
     def link(self, block: Block) -> Link:
-        """See Reading."""
         parent = block.qc.vote_info
         return Link(parent.id, block.round, block.author, parent.round, block.qc)
 
+    @override
     def certificate(self, certificate: QC | TC) -> Certificate:
-        """See Reading."""
         if isinstance(certificate, QC):
             about = certificate.vote_info
             return Certificate(about.round, about.id, tuple([signer for signer, _ in certificate.signatures]))
         return Certificate(certificate.round, None, tuple([signer for signer, _ in certificate.tmo_signatures]))
 
+    @override
     def requests(self, block: Block) -> list[tuple[str, int, Any]]:
-        """See Reading."""
         return [(request.client, request.number, request) for request in block.payload]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.replica import Replica
 from diembft.messages.types import (
     QC,
@@ -25,19 +27,19 @@ from diembft.protocols.interface import Keeper, Numbering, Sharing
 
 
 class DiemBftSharing(Sharing):
-    """See Sharing."""
+    """Shares what scenarios of DiemBFT have in common."""
 
+    @override
     def root(self, replica: Replica) -> tuple[bytes, int]:
-        """See Sharing."""
         block = replica.tree.root.block
         return block.id, block.round
 
+    @override
     def keeper(self, replicas: Sequence[Replica], blocks: Numbering) -> DiemBftKeeper:
-        """See Sharing."""
         return DiemBftKeeper(replicas, blocks)
 
+    @override
     def pointless(self, replica: Replica, message: Message) -> bool:
-        """See Sharing."""
         tree, round_ = replica.tree, replica.current_round
         if isinstance(message, VoteMsg):
             return message.vote_info.round < round_ - 1 or replica.quorums.is_quorum(len(tree.bucket(message)))
@@ -55,22 +57,22 @@ class DiemBftSharing(Sharing):
 
 
 class DiemBftKeeper(Keeper):
-    """See Keeper."""
+    """Writes the nodes and messages of one global state of DiemBFT down."""
 
     def __init__(self, replicas: Sequence[Replica], blocks: Numbering) -> None:
         self.blocks = blocks
         self.number = blocks.number
         self.named = blocks.named
         self.base_round = blocks.base_round
-        self.held_by_all = frozenset.intersection(
+        self.in_all_nodes = frozenset.intersection(
             *[frozenset(replica.tree.nodes) | frozenset(replica.tree.committed) for replica in replicas]
         )
 
+    @override
     def node(self, replica: Replica) -> Any:
-        """See Keeper."""
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
         round_ = pacemaker.current_round
-        fetch = replica.fetch
+        fetch = replica.sync.fetch
         # What was signed matters in this round alone; and no QC that was extended by a vote is above the high QC.
         signed = safety.highest_vote_round >= round_
         assert safety.highest_qc_round <= tree.high_qc.vote_info.round, (
@@ -97,8 +99,8 @@ class DiemBftKeeper(Keeper):
             None if fetch is None else (fetch.peers, fetch.turn),
         )
 
+    @override
     def message(self, message: Message) -> Any:
-        """See Keeper."""
         if isinstance(message, VoteMsg):
             info = message.vote_info
             return (1, message.sender, self.number(info.id, info.round), self.qc(message.high_commit_qc))
@@ -136,8 +138,8 @@ class DiemBftKeeper(Keeper):
         assert isinstance(message, BlockResponse), "because there are no requests of clients to relay"
         return (6, message.round, [self.named(block.id) for block in message.blocks])
 
+    @override
     def holdings(self, replica: Replica) -> Any:
-        """See Keeper."""
         tree, numbers = replica.tree, self.blocks.known()
         committed = [numbers[block] for block in tree.committed if block in numbers]
         return committed, sorted([numbers[block] for block in tree.nodes if block in numbers])
@@ -146,7 +148,7 @@ class DiemBftKeeper(Keeper):
         """A QC: its block, and whom to ask for it if not all have it."""
         info = qc.vote_info
         number = self.number(info.id, info.round)
-        if number <= 0 or info.id in self.held_by_all:
+        if number <= 0 or info.id in self.in_all_nodes:
             return number
         return (number, [signer for signer, _ in qc.signatures])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
 from diembft.consensus.replica import Replica
 from diembft.messages.types import QC, TC, Message
@@ -15,29 +17,29 @@ from diembft.trace.records import Record
 
 
 class DiemBftShowing(Showing):
-    """See Showing."""
+    """Shows DiemBFT in a trace, unchanged."""
 
+    @override
     def header(self, system: DiemBftSystem) -> dict[str, Any]:
-        """See Showing."""
         config = system.config
         return {"chain_id": config.chain_id, "epoch": config.epoch, "public_keys": system.public_keys}
 
+    @override
     def message(self, message: Message, sender: int) -> Message:
-        """See Showing."""
         return message
 
+    @override
     def certificate(self, certificate: QC | TC) -> QC | TC:
-        """See Showing."""
         return certificate
 
+    @override
     def refusals(self, effects: Sequence[Effect]) -> tuple[str | None, str | None]:
-        """See Showing."""
         rejected = next((effect.reason.value for effect in effects if isinstance(effect, Rejected)), None)
         ignored = next((effect.reason.value for effect in effects if isinstance(effect, Ignored)), None)
         return rejected, ignored
 
+    @override
     def effect(self, at: float, node: str, effect: Effect) -> Record | None:
-        """See Showing."""
         match effect:
             case Persist(record=record, blocks=blocks, committed=committed):
                 return records.Persisted(
@@ -62,8 +64,8 @@ class DiemBftShowing(Showing):
             case _:
                 return None
 
+    @override
     def state(self, node: str, replica: Replica) -> tuple[Any, ...]:
-        """See Showing."""
         tree, safety, round_ = replica.tree, replica.safety, replica.current_round
         return (
             round_,

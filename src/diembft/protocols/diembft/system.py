@@ -7,22 +7,24 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.config import Config
-from diembft.consensus.effects import Commit, Persist, Reason
+from diembft.consensus.effects import Persist, Reason
 from diembft.consensus.genesis import Genesis
 from diembft.consensus.quorums import Quorums
-from diembft.consensus.replica import Recovered, Replica
-from diembft.consensus.verification import HeldRequests, Verifier
-from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
-from diembft.crypto.interface import KeyRing, Signer
-from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.consensus.recovery import Recovered
+from diembft.consensus.replica import Replica
+from diembft.consensus.verification import VerifiedRequests, Verifier
+from diembft.crypto.interface import Crypto, KeyRing
 from diembft.faults.planting import Planting
-from diembft.host.storage import Storage as Disk
+from diembft.host.keys import make_keys
+from diembft.host.storage import Storage
 from diembft.messages.digests import Digests
 from diembft.messages.types import Message, ProposalMsg, Request, TimeoutMsg, VoteMsg
 from diembft.protocols.cast import Cast
-from diembft.protocols.diembft.parts import MarkerMachine, MarkerPayload, ScriptedLeaders
-from diembft.protocols.interface import Crypto, Leaders, Storage, System
+from diembft.protocols.diembft.scripted import MarkerMachine, MarkerPayload, ScriptedLeaders
+from diembft.protocols.interface import Leaders, NodeStorage, System
 
 CHAIN_ID = "twins"
 
@@ -38,22 +40,22 @@ class JudgesOnce(Verifier):
         super().__init__(config, digests, genesis, keys, quorums)
         self._answers: dict[Message, Reason | None] = {}
 
-    def proposal(self, message: ProposalMsg, held: HeldRequests) -> Reason | None:
-        """See Verifier."""
+    @override
+    def proposal(self, message: ProposalMsg, held: VerifiedRequests) -> Reason | None:
         answers = self._answers
         if message not in answers:
             self._remember(message, super().proposal(message, held))
         return answers[message]
 
+    @override
     def vote(self, message: VoteMsg) -> Reason | None:
-        """See Verifier."""
         answers = self._answers
         if message not in answers:
             self._remember(message, super().vote(message))
         return answers[message]
 
+    @override
     def timeout(self, message: TimeoutMsg) -> Reason | None:
-        """See Verifier."""
         answers = self._answers
         if message not in answers:
             self._remember(message, super().timeout(message))
@@ -65,23 +67,19 @@ class JudgesOnce(Verifier):
         self._answers[message] = answer
 
 
-class DiskOfNode(Storage):
+class DiskOfNode(NodeStorage):
     """The simulated disk of one node."""
 
     def __init__(self, kept_commits: int) -> None:
-        self._disk = Disk()
+        self._disk = Storage()
         self._kept_commits = kept_commits
 
+    @override
     def persist(self, effect: Persist) -> None:
-        """See Storage."""
         self._disk.persist(effect)
 
-    def commit(self, effect: Commit) -> None:
-        """See Storage."""
-        self._disk.save_ledger(effect.state_id, effect.ledger)
-
+    @override
     def recover(self) -> Recovered | None:
-        """See Storage."""
         return self._disk.recover(self._kept_commits)
 
 
@@ -109,9 +107,10 @@ class DiemBftSystem(System):
         )
         self.delay_bound_s = delay_bound_s
         self.leaders = Leaders()
-        self.public_keys: dict[str, bytes] = {}
-        """As in the header of a trace."""
-        self._signers, self._markers, self.keys = self._make_keys(seed)
+        self._keychain = make_keys(crypto, cast.n, cast.names, int(seed))
+        """The clients are the markers of the nodes."""
+        self.keys = self._keychain.ring
+        self.public_keys = self._keychain.public
         self.election = planting.mixed(ScriptedLeaders)(self.config, self.leaders)
         digests = Digests(self.config.chain_id, self.config.epoch)
         self._signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
@@ -120,44 +119,31 @@ class DiemBftSystem(System):
         self._verifier: Verifier | None = None
         self._new = [self._make(node, None) for node in range(len(cast.names))]
 
+    @override
     def node(self, node: int, recovered: Recovered | None = None) -> Replica:
-        """See System."""
         return self._new[node].fork() if recovered is None else self._make(node, recovered)
 
+    @override
     def storage(self) -> DiskOfNode:
-        """See System."""
         return DiskOfNode(self.config.kept_commits)
 
+    @override
     def signed(self, request: Any) -> bool:
-        """See System."""
         return self._signed(request)
 
     def _make(self, node: int, recovered: Recovered | None) -> Replica:
-        identity = self.cast.identity[node]
+        identity, name = self.cast.identity[node], self.cast.names[node]
         payload = self.planting.mixed(MarkerPayload)
         kit = replace(
             self.planting.kit,
             verifier=self.planting.mixed(JudgesOnce),
             leader_election=lambda _config: self.election,
-            mempool=lambda config: payload(config, self.cast.names[node], self._markers[node]),
+            mempool=lambda config: payload(config, name, self._keychain.clients[name]),
         )
         machine = self.planting.machine(MarkerMachine())
         replica = self.planting.replica(
-            self.config, identity, self._signers[identity], self.keys, machine, kit, recovered
+            self.config, identity, self._keychain.replicas[identity], self.keys, machine, kit, recovered
         )
         self._verifier = self._verifier or replica.verifier
         replica.verifier = self._verifier
         return replica
-
-    def _make_keys(self, seed: int | float) -> tuple[list[Signer], list[Signer], KeyRing]:
-        """Signers of the replicas and of the nodes' markers, and the keys of all."""
-        cast = self.cast
-        if self.crypto == "symbolic":
-            signers: list[Signer] = [replica_signer(replica) for replica in range(cast.n)]
-            return signers, [client_signer(name) for name in cast.names], SymbolicKeyRing(cast.n, cast.names)
-        replicas = {f"replica{replica}": derived_signer(f"replica{replica}", int(seed)) for replica in range(cast.n)}
-        markers = {name: derived_signer(name, int(seed)) for name in cast.names}
-        public = {name: signer.public_key for name, signer in (replicas | markers).items()}
-        ring = Ed25519KeyRing([public[name] for name in replicas], {name: public[name] for name in markers})
-        self.public_keys = public
-        return list(replicas.values()), list(markers.values()), ring

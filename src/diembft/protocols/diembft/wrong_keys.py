@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from diembft.protocols.diembft.canonical import IN_ROUND, OLD, Chain, View
+from diembft.protocols.diembft.canonical import IN_ROUND, OLD, Descent, View
 from diembft.protocols.states import Summary
 
 Coarsening: TypeAlias = Callable[[Summary], Summary]
@@ -18,7 +18,7 @@ def _views(change: Callable[[View], View]) -> Coarsening:
     return coarsen
 
 
-def _chains(change: Callable[[Chain], Chain]) -> Coarsening:
+def _chains(change: Callable[[Descent], Descent]) -> Coarsening:
     def coarsen(found: Summary) -> Summary:
         return found._replace(chains=tuple([change(chain) for chain in found.chains]))
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from typing_extensions import override
+
 from diembft.protocols.cast import Cast
 from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
 from diembft.protocols.hotstuff.messages import QC, TC, Block, Message, News, Proposal, Timeout, Vote
@@ -18,29 +20,32 @@ from diembft.protocols.hotstuff.replica import Replica
 from diembft.protocols.interface import NOBODY, Exploring, System
 from diembft.protocols.states import NodeState
 
+NO_ROUND = -1
+"""As the rounds that a TC tells: there is no TC."""
+
 
 class ChainedExploring(Exploring):
-    """See Exploring. `make` makes the nodes of a cast."""
+    """Explores a variant of chained HotStuff. `make` makes the nodes of a cast."""
 
     def __init__(self, make: Callable[[Cast, tuple[str, ...]], System], chain: int) -> None:
         self._make = make
         self._chain = chain
 
+    @override
     def system(self, cast: Cast, bugs: tuple[str, ...]) -> System:
-        """See Exploring."""
         return self._make(cast, bugs)
 
+    @override
     def keys(self, system: System, bugs: tuple[str, ...], *, crashes: bool) -> ChainKeys:
-        """See Exploring."""
         return ChainKeys(system.cast, Rule(self._chain), view_of, parent_of)
 
+    @override
     def order(self, message: Message, proposers: Mapping[bytes, int]) -> tuple[int, ...]:
-        """See Exploring."""
         match message:
             case Proposal(block=block):
                 return (0, block.round)
             case Vote(block=block):
-                return (1, block.round, proposers.get(block.id, -1))
+                return (1, block.round, proposers.get(block.id, NOBODY))
             case Timeout(round=round_, high_qc=high_qc, tc=tc):
                 return (2, round_, -high_qc.round, *_tc(tc))
             case News(round=round_, high_qc=high_qc, tc=tc):
@@ -48,24 +53,24 @@ class ChainedExploring(Exploring):
             case _:
                 assert_never(message)
 
+    @override
     def root(self, replica: Replica) -> Block:
-        """See Exploring."""
         return replica.root
 
+    @override
     def has_committed(self, replica: Replica, block: bytes) -> bool:
-        """See Exploring."""
         committed = replica.root
         while committed.round and committed.id != block:
             committed = committed.parent
         return committed.id == block
 
+    @override
     def certificates(self, replica: Replica) -> tuple[QC | TC, ...]:
-        """See Exploring."""
         return (replica.high_qc,) if replica.tc is None else (replica.high_qc, replica.tc)
 
 
 def _tc(tc: TC | None) -> tuple[int, int]:
-    return (-1, -1) if tc is None else (tc.round, tc.high_round)
+    return (NO_ROUND, NO_ROUND) if tc is None else (tc.round, tc.high_round)
 
 
 def parent_of(block: Block) -> Block:
@@ -77,16 +82,16 @@ def view_of(state: NodeState) -> NodeView:
     """What of a node can still matter."""
     replica: Replica = state.replica
     round_ = replica.current_round
-    held: list[tuple[Any, ...]] = []
+    kept: list[tuple[Any, ...]] = []
     extended: list[Block] = []
     waits = False
-    for to, message in state.held:
+    for to, message in state.kept:
         match message:
             case Proposal(block=block):
-                held.append(("proposal", block.round))
+                kept.append(("proposal", block.round))
                 extended.append(block.parent)
             case Vote(block=block) if to == NOBODY and block.marker == replica.marker:
-                held.append(("vote", block.round))
+                kept.append(("vote", block.round))
                 extended.append(block.parent)
             case _:
                 waits = True
@@ -96,7 +101,7 @@ def view_of(state: NodeState) -> NodeView:
         replica.high_qc.block,
         replica.locked if replica.locks else None,
         (replica.voted >= round_, replica.gave_up >= round_),
-        tuple(held),
+        tuple(kept),
         tuple(extended),
         waits,
     )

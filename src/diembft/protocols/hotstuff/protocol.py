@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.errors import InputError
 from diembft.protocols import interface
 from diembft.protocols.cast import Cast
@@ -15,10 +17,10 @@ from diembft.protocols.interface import ANSWER, PROPOSAL, TIMEOUT, VOTE, Certifi
 
 
 class HotStuffReading(interface.Reading):
-    """See Reading."""
+    """Reads messages, blocks and certificates of chained HotStuff."""
 
+    @override
     def told(self, message: Message) -> Told:
-        """See Reading."""
         match message:
             case Vote(block=block):
                 parent = block.parent
@@ -30,17 +32,17 @@ class HotStuffReading(interface.Reading):
             case News(high_qc=high_qc, tc=tc):
                 return _told(tc, high_qc)
 
+    @override
     def link(self, block: Block) -> Link:
-        """See Reading."""
         return Link(block.parent.id, block.round, block.author, block.parent.round, block.justify)
 
+    @override
     def certificate(self, certificate: QC | TC) -> Certificate:
-        """See Reading."""
         block = certificate.block.id if isinstance(certificate, QC) else None
         return Certificate(certificate.round, block, certificate.signers)
 
+    @override
     def requests(self, block: Block) -> list[tuple[str, int, Any]]:
-        """See Reading."""
         return [(block.marker, block.round, None)]
 
 
@@ -59,14 +61,14 @@ class Nodes(interface.System):
         self.delay_bound_s = delay_bound_s
         self._kind = kind
 
+    @override
     def node(self, node: int, recovered: Any = None) -> Replica:
-        """See System."""
         cast = self.cast
         return self._kind(cast.identity[node], cast.n, cast.names[node], self.leaders, self.delay_bound_s)
 
 
 class Chained(interface.UnderTest):
-    """A variant of chained HotStuff: see UnderTest."""
+    """A variant of chained HotStuff."""
 
     reading = HotStuffReading()
     kinds: Mapping[type, int] = {Proposal: PROPOSAL, Vote: VOTE, Timeout: TIMEOUT, News: ANSWER}
@@ -81,10 +83,11 @@ class Chained(interface.UnderTest):
         self._kind = kind
         self._kinds_with_bug = {bug: with_bug for bug, (_, with_bug) in bugs.items()}
 
+    @override
     def round_of(self, message: Message) -> int:
-        """See UnderTest."""
         return message.round if isinstance(message, Timeout | News) else message.block.round
 
+    @override
     def system(
         self,
         cast: Cast,
@@ -94,7 +97,7 @@ class Chained(interface.UnderTest):
         crypto: Crypto = "symbolic",
         seed: int | float = 0,
     ) -> Nodes:
-        """See UnderTest. One bug at a time."""
+        """One bug at a time."""
         if crypto != "symbolic":
             raise InputError(f"crypto: {self.name} has no signatures")
         if len(bugs) > 1:

@@ -30,7 +30,7 @@ ROUND_TIMER_BOUNDS = 5
 
 
 class Replica:
-    """See the module. Subclasses say what is safe to vote for and what commits."""
+    """What the variants share. Subclasses say what is safe to vote for and what commits."""
 
     locks = True
     """Whether `locked` is looked at."""

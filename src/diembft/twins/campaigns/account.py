@@ -29,7 +29,7 @@ from diembft.messages.types import (
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.runs.judging import Judgement
-from diembft.twins.runs.oracles.terms import Finding, Outcome
+from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_round, format_scenario
 
@@ -60,7 +60,7 @@ class _Fate:
     """By receiver: why it did not arrive."""
 
 
-class _Entry(NamedTuple):
+class _RoundLine(NamedTuple):
     """One line of a round: a message of a node, or something else that happened, already in words."""
 
     at: float
@@ -84,7 +84,7 @@ class _Teller:
         self.scenario = scenario
         self.blocks: dict[bytes, str] = {}
         self.fates: dict[int, _Fate] = {}
-        self.entries: list[_Entry] = []
+        self.entries: list[_RoundLine] = []
         self.rounds: dict[str, int] = {}
         self.known: set[QC | int] = set()
         """The QCs, and the rounds of the TCs, that some node has held."""
@@ -98,7 +98,7 @@ class _Teller:
                 self.note_blocks(record.message)
                 fate = self.fates[record.number] = _Fate(record.message)
                 if record.to:
-                    self.entries.append(_Entry(record.at, round_of(record.message), record.node, fate))
+                    self.entries.append(_RoundLine(record.at, round_of(record.message), record.node, fate))
             case records.Delivered():
                 reason = record.rejected or record.ignored
                 if reason is None:
@@ -113,11 +113,11 @@ class _Teller:
             case records.Committed():
                 line = Text.assemble("commits ", (self.name(record.block), COMMIT), f" at height {record.height}")
                 line.append(f", by the QC of round {record.certificate.round}", QUIET)
-                self.entries.append(_Entry(record.at, record.block.round, record.node, line))
+                self.entries.append(_RoundLine(record.at, record.block.round, record.node, line))
             case records.Crashed() | records.Restarted():
                 crashed = isinstance(record, records.Crashed)
                 line = Text("crashes" if crashed else "starts again with what it had persisted", LOST)
-                self.entries.append(_Entry(record.at, self.rounds.get(record.node, 1), record.node, line))
+                self.entries.append(_RoundLine(record.at, self.rounds.get(record.node, 1), record.node, line))
             case _:
                 pass
 
@@ -149,12 +149,12 @@ class _Teller:
             line = Text.assemble("holds ", *self.certificate(qc))
             if qc.commits and qc.vote_info.parent_round > 0:
                 line.append(f", which commits {self.named(qc.vote_info.parent_id, qc.vote_info.parent_round)}", QUIET)
-            self.entries.append(_Entry(state.at, qc.round, state.node, line))
+            self.entries.append(_RoundLine(state.at, qc.round, state.node, line))
         if tc is not None and tc.round not in self.known:
             self.known.add(tc.round)
             line = Text.assemble("holds ", *self.certificate(tc))
             line.append(f", with a QC of round {max(tc.tmo_high_qc_rounds)}", QUIET)
-            self.entries.append(_Entry(state.at, tc.round, state.node, line))
+            self.entries.append(_RoundLine(state.at, tc.round, state.node, line))
 
     def certificate(self, certificate: QC | TC) -> Words:
         """A certificate and its signers."""
@@ -170,7 +170,7 @@ class _Teller:
     def tell(self, judgement: Judgement) -> list[Text]:
         """All lines."""
         lines = [Text(line, QUIET) for line in format_scenario(self.scenario).splitlines()]
-        rounds: dict[int, list[_Entry]] = {}
+        rounds: dict[int, list[_RoundLine]] = {}
         for entry in self.entries:
             rounds.setdefault(entry.round, []).append(entry)
         for round_ in range(1, max(rounds, default=0) + 1):
@@ -190,7 +190,7 @@ class _Teller:
             script = f"{leader} leads all, after the script"
         return Text.assemble((f"Round {round_}: ", HEADLINE), script)
 
-    def tell_round(self, entries: Iterable[_Entry]) -> list[Text]:
+    def tell_round(self, entries: Iterable[_RoundLine]) -> list[Text]:
         """The lines of a round, in order of time; what happens again in the same way is counted behind the first."""
         first: dict[str, tuple[float, Text]] = {}
         times: dict[str, int] = {}
@@ -243,10 +243,10 @@ class _Teller:
 
     def tell_finding(self, finding: Finding) -> list[Text]:
         """What an oracle says, with what shows it; nothing if its property just held."""
-        if finding.outcome is Outcome.HELD and not finding.detail:
+        if finding.verdict is Verdict.HELD and not finding.detail:
             return []
-        style = {Outcome.HELD: HEARD, Outcome.VIOLATED: VIOLATED, Outcome.UNDECIDED: QUIET}[finding.outcome]
-        lines = [Text.assemble((f"{finding.outcome.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
+        style = {Verdict.HELD: HEARD, Verdict.VIOLATED: VIOLATED, Verdict.UNDECIDED: QUIET}[finding.verdict]
+        lines = [Text.assemble((f"{finding.verdict.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
         for certificate in finding.certificates:
             if isinstance(certificate, QC | TC):
                 lines.append(Text.assemble("    ", *self.certificate(certificate)))

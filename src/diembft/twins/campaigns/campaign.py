@@ -29,8 +29,8 @@ from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.twins.campaigns.workers import is_breakdown
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.oracles.terms import Outcome
-from diembft.twins.runs.prefixes import Sharing
+from diembft.twins.runs.oracles.terms import Verdict
+from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 
@@ -62,7 +62,7 @@ class Violation(Struct, frozen=True):
     nodes: tuple[str, ...] = ()
 
 
-class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="result"):
+class ScenarioResult(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="result"):
     """What came of one scenario. `index` counts within the campaign."""
 
     index: int
@@ -78,7 +78,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="res
     bugs: tuple[str, ...] = ()
 
 
-class Started(Struct, frozen=True, tag_field="kind", tag="campaign"):
+class CampaignHeader(Struct, frozen=True, tag_field="kind", tag="campaign"):
     """The first line of a file of results: which campaign it is of."""
 
     scenarios: int
@@ -95,12 +95,12 @@ class ChunkDone(Struct, frozen=True, tag_field="kind", tag="done"):
     chunk: int
 
 
-_Line: TypeAlias = Started | Result | ChunkDone
+_Line: TypeAlias = CampaignHeader | ScenarioResult | ChunkDone
 _decoder = msgspec.json.Decoder(_Line)
 _encoder = msgspec.json.Encoder()
 
 
-class Summary(Struct):
+class CampaignSummary(Struct):
     """What results add up to."""
 
     scenarios: int = 0
@@ -111,12 +111,12 @@ class Summary(Struct):
     oracles: Counter[str] = msgspec.field(default_factory=Counter)
     """How often each oracle was violated."""
     undecided: Counter[str] = msgspec.field(default_factory=Counter)
-    unexpected: list[Result] = msgspec.field(default_factory=list)
+    unexpected: list[ScenarioResult] = msgspec.field(default_factory=list)
     """The first results that are not as expected, by index."""
-    first_violated: Result | None = None
+    first_violated: ScenarioResult | None = None
     """Of those that are violated the one with the lowest index."""
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ScenarioResult) -> None:
         """Count one result."""
         self.scenarios += 1
         self.as_expected += result.as_expected
@@ -149,7 +149,7 @@ SHOWN_UNEXPECTED = 100
 # --- what is executed
 
 
-class Source(Protocol):
+class ScenarioSource(Protocol):
     """Where scenarios come from; picklable."""
 
     @property
@@ -161,7 +161,7 @@ class Source(Protocol):
         """Those of a range."""
         ...
 
-    def part(self, start: int, count: int) -> Source:
+    def part(self, start: int, count: int) -> ScenarioSource:
         """What a worker needs for a range, as a source of its own that begins at 0."""
         ...
 
@@ -170,30 +170,30 @@ class Source(Protocol):
         ...
 
 
-class Listed(Struct, frozen=True):
+class ScenarioList(Struct, frozen=True):
     """Scenarios in a list, as read from a file."""
 
     listed: tuple[Scenario, ...]
 
     @property
     def count(self) -> int:
-        """See Source."""
+        """How many there are."""
         return len(self.listed)
 
     def scenarios(self, start: int, count: int) -> Iterator[Scenario]:
-        """See Source."""
+        """Those of a range."""
         return iter(self.listed[start : start + count])
 
-    def part(self, start: int, count: int) -> Listed:
-        """See Source."""
-        return Listed(self.listed[start : start + count])
+    def part(self, start: int, count: int) -> ScenarioList:
+        """Those of a range, as a list of its own."""
+        return ScenarioList(self.listed[start : start + count])
 
     def digest(self) -> str:
-        """See Source."""
+        """A digest of all of them."""
         return blake2b(_encoder.encode(self.listed), digest_size=16).hexdigest()
 
 
-class Ranged(Struct, frozen=True):
+class ScenarioRange(Struct, frozen=True):
     """A range of a space or, with a seed, of the sample that the seed fixes: generated where it is executed.
 
     With `canonical`, only one of each set of scenarios that renaming makes equal.
@@ -206,18 +206,18 @@ class Ranged(Struct, frozen=True):
     canonical: bool = False
 
     def scenarios(self, start: int, count: int) -> Iterator[Scenario]:
-        """See Source. With `canonical` there may be fewer."""
+        """Those of a range within this one; with `canonical` there may be fewer."""
         count = min(count, self.count - start)
         for rank in self.space.ranks(self.start + start, count, seed=self.seed, canonical=self.canonical):
             yield self.space.scenario(rank)
 
-    def part(self, start: int, count: int) -> Ranged:
-        """See Source."""
+    def part(self, start: int, count: int) -> ScenarioRange:
+        """A range within this one, as one of its own."""
         count = min(count, self.count - start)
-        return Ranged(self.space, self.start + start, count, self.seed, self.canonical)
+        return ScenarioRange(self.space, self.start + start, count, self.seed, self.canonical)
 
     def digest(self) -> str:
-        """See Source."""
+        """A digest of the space and of all that says which of its scenarios these are."""
         return blake2b(_encoder.encode(self), digest_size=16).hexdigest()
 
 
@@ -236,7 +236,7 @@ class Manner(Struct, frozen=True):
 class Chunk(Struct, frozen=True):
     """The work of one worker at a time."""
 
-    source: Listed | Ranged
+    source: ScenarioList | ScenarioRange
     first: int
     """The index of its first scenario in the campaign."""
     manner: Manner
@@ -249,16 +249,16 @@ _mine = local()
 
 def execute_chunk(chunk: Chunk) -> bytes:
     """The results of a chunk as lines of JSON. Workers keep what their chunks share."""
-    sharing = None
+    prefix_runs = None
     if chunk.manner.share and _is_shareable(chunk):
-        if not hasattr(_mine, "sharing"):
-            _mine.sharing = Sharing()
-        sharing = _mine.sharing
+        if not hasattr(_mine, "prefix_runs"):
+            _mine.prefix_runs = PrefixRuns()
+        prefix_runs = _mine.prefix_runs
     collects = gc.isenabled()
     gc.disable()  # nothing that an execution makes refers to itself
     try:
         results = [
-            result_of(chunk.first + offset, scenario, _judge(scenario, chunk.manner, sharing), chunk.manner)
+            result_of(chunk.first + offset, scenario, _judge(scenario, chunk.manner, prefix_runs), chunk.manner)
             for offset, scenario in enumerate(chunk.source.scenarios(0, chunk.source.count))
         ]
     finally:
@@ -272,31 +272,31 @@ def _is_shareable(chunk: Chunk) -> bool:
     manner, source = chunk.manner, chunk.source
     if manner.delayed or manner.crypto != "symbolic":
         return False
-    return neighbourly(source.listed) if isinstance(source, Listed) else source.seed is None
+    return neighbourly(source.listed) if isinstance(source, ScenarioList) else source.seed is None
 
 
-def _judge(scenario: Scenario, manner: Manner, sharing: Sharing | None) -> Judgement:
-    if sharing is not None:
-        return sharing.run(scenario)
+def _judge(scenario: Scenario, manner: Manner, prefix_runs: PrefixRuns | None) -> Judgement:
+    if prefix_runs is not None:
+        return prefix_runs.run(scenario)
     delayed = manner.delayed and scenario.model == "timed"
     crypto = manner.crypto if scenario.model == "timed" else "symbolic"
     return run(scenario, delayed=delayed, crypto=crypto)
 
 
-def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Manner) -> Result:
+def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Manner) -> ScenarioResult:
     """What results say of a scenario."""
     violations = tuple(
         [Violation(finding.oracle, finding.detail, finding.round, finding.nodes) for finding in judgement.violations]
     )
     must_fail = manner.expect_violation or bool(scenario.bugs)
     unkept = judgement.breaks_promise and not violations
-    return Result(
+    return ScenarioResult(
         index=index,
         name=scenario.name,
         as_expected=bool(violations) if must_fail else not violations and not unkept,
         ending=judgement.ending.name.lower(),
         violations=violations,
-        undecided=tuple([f.oracle for f in judgement.findings if f.outcome is Outcome.UNDECIDED]),
+        undecided=tuple([f.oracle for f in judgement.findings if f.verdict is Verdict.UNDECIDED]),
         unkept=unkept,
         bugs=scenario.bugs,
     )
@@ -305,7 +305,7 @@ def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Mann
 # --- the campaign
 
 
-class Progress(Struct, frozen=True):
+class CampaignProgress(Struct, frozen=True):
     """How far a campaign is."""
 
     done: int
@@ -319,25 +319,27 @@ class Progress(Struct, frozen=True):
 
 
 MakeExecutor: TypeAlias = Callable[[], Executor]
-Watch: TypeAlias = Callable[[Progress], None]
+OnProgress: TypeAlias = Callable[[CampaignProgress], None]
 
 
 def run_campaign(
-    source: Listed | Ranged,
+    source: ScenarioList | ScenarioRange,
     manner: Manner,
     *,
     make_executor: MakeExecutor,
     workers: int,
     results: Path | None = None,
     chunk: int | None = None,
-    watch: Watch | None = None,
-) -> Summary:
+    watch: OnProgress | None = None,
+) -> CampaignSummary:
     """Execute and judge all scenarios of a source; go on with what `results` holds, if it is of this campaign.
 
     `make_executor` is called again if its workers break down. Raises InputError if the file is of another campaign, and
     ChildProcessError if a chunk kills every worker that takes it.
     """
-    size = chunk or (NEIGHBOURS if manner.share and isinstance(source, Ranged) and source.seed is None else CHUNK)
+    size = chunk or (
+        NEIGHBOURS if manner.share and isinstance(source, ScenarioRange) and source.seed is None else CHUNK
+    )
     book = _Book(results, _head(source, manner, size))
     size = book.chunk
     done_before = book.summary.scenarios
@@ -358,16 +360,16 @@ def run_campaign(
     return book.summary
 
 
-def _head(source: Listed | Ranged, manner: Manner, size: int) -> Started:
+def _head(source: ScenarioList | ScenarioRange, manner: Manner, size: int) -> CampaignHeader:
     judged = msgspec.structs.replace(manner, share=True)  # sharing changes no result
     digest = blake2b(f"{source.digest()} {judged!r}".encode(), digest_size=16).hexdigest()
-    return Started(source.count, size, digest)
+    return CampaignHeader(source.count, size, digest)
 
 
-def _progress(summary: Summary, total: int, before: int, seconds: float) -> Progress:
+def _progress(summary: CampaignSummary, total: int, before: int, seconds: float) -> CampaignProgress:
     rate = (summary.scenarios - before) / seconds if seconds > 0 else 0.0
     left = total - summary.scenarios
-    return Progress(
+    return CampaignProgress(
         summary.scenarios,
         total,
         summary.violated,
@@ -420,9 +422,9 @@ def _completed(
 class _Book:
     """The file of results: what is in it already, and what is added."""
 
-    def __init__(self, path: Path | None, head: Started) -> None:
+    def __init__(self, path: Path | None, head: CampaignHeader) -> None:
         self.done: set[int] = set()
-        self.summary = Summary()
+        self.summary = CampaignSummary()
         self.chunk = head.chunk
         """Scenarios in a chunk: as the file has them, if there is one."""
         self._file = None
@@ -438,10 +440,10 @@ class _Book:
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from error
 
-    def _read(self, path: Path, head: Started) -> int:
+    def _read(self, path: Path, head: CampaignHeader) -> int:
         """Take in the chunks that are done; returns where the last one ends."""
         end = at = 0
-        chunk: list[Result] = []
+        chunk: list[ScenarioResult] = []
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 at += len(line)
@@ -451,14 +453,14 @@ class _Book:
                     entry = _decoder.decode(line)
                 except msgspec.MsgspecError as error:
                     raise InputError(f"{path}: line {number}: no line of results: {error}") from None
-                if (number == 1) != isinstance(entry, Started):
+                if (number == 1) != isinstance(entry, CampaignHeader):
                     raise InputError(f"{path}: line {number}: the first line, and no other, tells of the campaign")
-                if isinstance(entry, Started):
+                if isinstance(entry, CampaignHeader):
                     if msgspec.structs.replace(entry, chunk=head.chunk) != head:
                         raise InputError(f"{path}: holds the results of another campaign")
                     self.chunk = entry.chunk
                     end = at
-                elif isinstance(entry, Result):
+                elif isinstance(entry, ScenarioResult):
                     chunk.append(entry)
                 else:
                     for result in chunk:
@@ -474,7 +476,7 @@ class _Book:
         self.done.add(number)
         for line in lines.splitlines():
             entry = _decoder.decode(line)
-            assert isinstance(entry, Result), "because workers give results"
+            assert isinstance(entry, ScenarioResult), "because workers give results"
             self.summary.add(entry)
         if self._file is not None:
             self._file.write(lines + _encoder.encode(ChunkDone(number)) + b"\n")
@@ -485,10 +487,10 @@ class _Book:
             self._file.close()
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: Path) -> list[ScenarioResult]:
     """The results in a file, by index; those of unfinished chunks are left out. Raises InputError."""
-    results: list[Result] = []
-    chunk: list[Result] = []
+    results: list[ScenarioResult] = []
+    chunk: list[ScenarioResult] = []
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -500,7 +502,7 @@ def read_results(path: Path) -> list[Result]:
             if number == len(lines):
                 break
             raise InputError(f"{path}: line {number}: no line of results: {error}") from None
-        if isinstance(entry, Result):
+        if isinstance(entry, ScenarioResult):
             chunk.append(entry)
         elif isinstance(entry, ChunkDone):
             results += chunk

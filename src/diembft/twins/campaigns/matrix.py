@@ -4,7 +4,7 @@ A *cell* asks one question: plant these bugs, search here, until this oracle is 
 answers are known, those that must find something and those that must not, each of the latter with its reason; so the
 matrix is a test of the testers too. Where one looks:
 
-- `regression`: the smallest known scenario (`twins.regressions`), executed;
+- `regression`: the smallest known scenario (`twins.scenarios.regressions`), executed;
 - `executor`, and with exceptions `executor, drops` or crashes `executor, crashes`: samples of all scenarios of seven
   rounds, executed in virtual time; what is found is made smaller, which says how many rounds it takes;
 - a network model: all scenarios, breadth first over states, so that what is found is the shortest there is;
@@ -24,7 +24,7 @@ from msgspec import Struct
 from diembft.faults.registry import plant
 from diembft.simulation.fuzz import run_index
 from diembft.twins.campaigns.shrink import shrink
-from diembft.twins.exhaustion.search import Ending, Limits, Question, explore
+from diembft.twins.exhaustion.search import Limits, Question, SearchEnding, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.models import MODELS
 from diembft.twins.runs.oracles.terms import Finding
@@ -77,7 +77,7 @@ QUICK: Final = Effort(seeds=3, scenarios=120, fuzzed=16, states=500, seconds=Non
 FULL: Final = Effort(seeds=5, scenarios=3000, fuzzed=60, states=20_000, seconds=120)
 
 
-class Row(Struct, frozen=True, omit_defaults=True):
+class MatrixRow(Struct, frozen=True, omit_defaults=True):
     """The answer to a cell. Numbers are medians over the seeds that found something."""
 
     bug: str
@@ -174,9 +174,9 @@ def cells(*, quick: bool) -> tuple[Cell, ...]:
     return tuple(sorted([*PLAN, *more], key=lambda cell: order.index(cell.bugs)))
 
 
-def matrix(asked: Iterable[Cell], effort: Effort, executor: Executor) -> Iterator[Row]:
+def matrix(asked: Iterable[Cell], effort: Effort, executor: Executor) -> Iterator[MatrixRow]:
     """The rows of cells, in their order, each as soon as it is known. An executor of any kind does the work."""
-    waiting: list[Future[Row]] = [executor.submit(answer, cell, effort) for cell in asked]
+    waiting: list[Future[MatrixRow]] = [executor.submit(answer, cell, effort) for cell in asked]
     try:
         for future in waiting:
             yield future.result()
@@ -185,7 +185,7 @@ def matrix(asked: Iterable[Cell], effort: Effort, executor: Executor) -> Iterato
             future.cancel()
 
 
-def answer(cell: Cell, effort: Effort) -> Row:
+def answer(cell: Cell, effort: Effort) -> MatrixRow:
     """Look, and say what was found."""
     match cell.where:
         case "regression":
@@ -200,18 +200,18 @@ def answer(cell: Cell, effort: Effort) -> Row:
     return msgspec.structs.replace(row, as_expected=as_expected)
 
 
-def _row(cell: Cell, found: bool, **figures: object) -> Row:
+def _row(cell: Cell, found: bool, **figures: object) -> MatrixRow:
     note = "" if found else cell.reason
-    return Row("+".join(cell.bugs), cell.where, cell.oracle if found else None, True, note=note, **figures)  # type: ignore[arg-type]  # each is a field of Row
+    return MatrixRow("+".join(cell.bugs), cell.where, cell.oracle if found else None, True, note=note, **figures)  # type: ignore[arg-type]  # each is a field of MatrixRow
 
 
-def _of_regression(cell: Cell) -> Row:
+def _of_regression(cell: Cell) -> MatrixRow:
     scenario = regression(cell.regression)
     found = _of_oracle(cell.oracle, scenario) is not None
     return _row(cell, found, rounds=len(scenario.rounds), scenarios=1)
 
 
-def _sampled(cell: Cell, effort: Effort) -> Row:
+def _sampled(cell: Cell, effort: Effort) -> MatrixRow:
     """One sample for each seed."""
     space = Space(
         replicas=4,
@@ -242,7 +242,7 @@ def _of_oracle(oracle: str, scenario: Scenario) -> Finding | None:
     return next((finding for finding in run(scenario).violations if finding.oracle == oracle), None)
 
 
-def _fuzzed(cell: Cell, effort: Effort) -> Row:
+def _fuzzed(cell: Cell, effort: Effort) -> MatrixRow:
     tried: list[int] = []
     for seed in range(1, effort.seeds + 1):
         for index in range(effort.fuzzed):
@@ -255,7 +255,7 @@ def _fuzzed(cell: Cell, effort: Effort) -> Row:
     return _row(cell, True, scenarios=median(tried), seeds=f"{len(tried)} of {effort.seeds}")
 
 
-def _explored(cell: Cell, effort: Effort) -> Row:
+def _explored(cell: Cell, effort: Effort) -> MatrixRow:
     question = Question(cell.where, quorum_filter=True, bugs=cell.bugs, crashes="forgets_on_restart" in cell.bugs)
     result = explore(question, limits=Limits(states=effort.states, seconds=effort.seconds))
     if result.found is not None:
@@ -263,7 +263,7 @@ def _explored(cell: Cell, effort: Effort) -> Row:
         oracle = cell.oracle if cell.oracle in oracles else ", ".join(oracles)
         row = _row(cell, True, rounds=len(result.found.path) - 1, states=result.visited)
         return msgspec.structs.replace(row, oracle=oracle)
-    if result.ending is Ending.FIXED_POINT:
+    if result.ending is SearchEnding.FIXED_POINT:
         row = _row(cell, False, states=result.visited)
         return msgspec.structs.replace(row, note=f"at no length; {row.note}" if row.note else "at no length")
     note = f"up to {result.decided_rounds} rounds are decided"

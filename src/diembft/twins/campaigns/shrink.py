@@ -16,9 +16,9 @@ from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.oracles.terms import Finding
-from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, Partition, Round, Scenario, replica_of
+from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, NodeSets, Round, Scenario, replica_of
 
-Watch: TypeAlias = Callable[[Scenario, int], None]
+OnSmaller: TypeAlias = Callable[[Scenario, int], None]
 """Called with each smaller scenario, and how many were executed so far."""
 
 
@@ -43,7 +43,7 @@ def shrink(
     *,
     delayed: bool = False,
     crypto: Crypto = "symbolic",
-    watch: Watch | None = None,
+    watch: OnSmaller | None = None,
 ) -> Shrunk:
     """Minimise a scenario as long as it violates this oracle, or else the first one that it violates.
 
@@ -69,7 +69,7 @@ class _Shrinking:
     judgement: Judgement
     finding: Finding
 
-    def __init__(self, delayed: bool, crypto: Crypto, watch: Watch | None) -> None:
+    def __init__(self, delayed: bool, crypto: Crypto, watch: OnSmaller | None) -> None:
         self.executions = 1
         self._delayed = delayed
         self._crypto: Crypto = crypto
@@ -176,7 +176,7 @@ def _round_without(round_: Round, gone: set[str], left: tuple[str, ...]) -> Roun
     )
 
 
-def _partition_without(partition: Partition, gone: set[str]) -> Partition:
+def _partition_without(partition: NodeSets, gone: set[str]) -> NodeSets:
     return tuple([tuple([name for name in group if name not in gone]) for group in partition])
 
 

@@ -20,11 +20,11 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from diembft.errors import InputError
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
-from diembft.protocols.registry import protocol_of
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import Ending, Limits, Question, Result, explore
+from diembft.twins.exhaustion.search import Decision, Limits, Question, SearchEnding, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import Scenario
@@ -45,7 +45,7 @@ def assert_safe(
     bugs: Collection[str] = (),
     max_states: int | None = None,
     seconds: float | None = None,
-) -> Result:
+) -> Decision:
     """Decide that no scenario of up to so many rounds, or of any length, violates a safety property.
 
     The arguments are the options of `diembft twins explore`. Fails with the shortest violating scenario, minimised, and
@@ -70,7 +70,7 @@ def assert_safe(
         except InputError:  # oracles of whole executions do not see what the exploration objects to
             raise AssertionError(told(scenario, result.found.details, result.statement())) from None
         raise AssertionError(told(small.scenario, [_detail(small.finding)], result.statement()))
-    if result.ending not in (Ending.FIXED_POINT, Ending.DEPTH):
+    if result.ending not in (SearchEnding.FIXED_POINT, SearchEnding.DEPTH):
         raise AssertionError(f"not decided: {result.statement()}")
     return result
 

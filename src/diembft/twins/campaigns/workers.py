@@ -11,6 +11,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from typing_extensions import override
+
 from diembft.errors import InputError
 
 P = ParamSpec("P")
@@ -34,8 +36,8 @@ def is_breakdown(error: Exception) -> bool:
 class Inline(Executor):
     """Works in this very process, as things are submitted."""
 
+    @override
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """See Executor."""
         future: Future[R] = Future()
         try:
             future.set_result(function(*args, **kwargs))
@@ -51,13 +53,13 @@ class Processes(ProcessPoolExecutor):
         self._others = frozenset([process.pid for process in multiprocessing.active_children()])
         super().__init__(jobs, multiprocessing.get_context("spawn"), _leave_quietly)
 
+    @override
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """See Executor."""
-        with _interrupt_held():  # this may start a process
+        with _interrupt_delayed():  # this may start a process
             return super().submit(function, *args, **kwargs)
 
+    @override
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See Executor."""
         if not wait:
             for process in multiprocessing.active_children():
                 if process.pid not in self._others:
@@ -66,7 +68,7 @@ class Processes(ProcessPoolExecutor):
 
 
 @contextmanager
-def _interrupt_held() -> Iterator[None]:
+def _interrupt_delayed() -> Iterator[None]:
     """Ctrl-C waits until the end of this, and a process that is started in here does not hear it until it is ready."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

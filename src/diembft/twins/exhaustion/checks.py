@@ -18,10 +18,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from itertools import permutations, zip_longest
 from typing import NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.states import NodeState, Summary
-from diembft.twins.exhaustion.engine import Engine, State, Successor, digest
-from diembft.twins.exhaustion.search import Path_, Question
-from diembft.twins.runs.models import Choice, Kind, Outcome, collector_of, renamed, run_phase
+from diembft.twins.exhaustion.engine import Engine, GlobalState, Successor, digest
+from diembft.twins.exhaustion.search import ChoicePath, Question
+from diembft.twins.runs.models import Choice, Kind, PhaseOutcome, collector_of, renamed, run_phase
 from diembft.twins.runs.world import World
 
 Coarsening: TypeAlias = Callable[[Summary], Summary]
@@ -71,14 +73,14 @@ class CoarseEngine(Engine):
         super().__init__(engine.world, model)
         self.coarsen = setting.coarsen
 
-    def key(self, state: State) -> Hashable:
-        """See Engine."""
+    @override
+    def key(self, state: GlobalState) -> Hashable:
         if self.coarsen is exact:
             return super().key(state)
         found = self.summary(state)
         return None if found is None else self.coarsen(found).key(self.world.cast)
 
-    def look(self, state: State) -> Hashable:
+    def look(self, state: GlobalState) -> Hashable:
         """What one sees of a state without knowing what matters: how many rounds ago everything was, node by node."""
         facts = [self._facts[number] for number in state.nodes]
         nodes = [
@@ -88,7 +90,7 @@ class CoarseEngine(Engine):
         correct = slice(self.world.faulty, self.world.n)
         return (tuple(sorted(nodes[correct])), tuple(nodes[: correct.start]), tuple(nodes[correct.stop :]))
 
-    def at(self, path: tuple[int, ...]) -> State:
+    def at(self, path: tuple[int, ...]) -> GlobalState:
         """The state that a path of choices leads to, from an initial state on."""
         state = self.initial()[path[0]]
         for choice in path[1:]:
@@ -117,7 +119,7 @@ def drawn(world: World, choices: tuple[Choice, ...], limit: int, rng: random.Ran
 class Unreduced(CoarseEngine):
     """Unreduced states. Only what is the very same in every detail is not computed again."""
 
-    def successors(self, state: State) -> Iterator[Successor]:
+    def successors(self, state: GlobalState) -> Iterator[Successor]:
         """What all choices lead to."""
         for choice in range(len(self.model.choices)):
             yield self.apply(state, choice)
@@ -127,8 +129,8 @@ class Unreduced(CoarseEngine):
         self._outcomes.clear()
 
     def _evaluate(
-        self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
-    ) -> tuple[tuple[int, ...], Outcome]:
+        self, state: GlobalState, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
+    ) -> tuple[tuple[int, ...], PhaseOutcome]:
         collector = collector_of(self.world, choice.leader, members)
         call = (state, members, before, kind, collector, choice.reverse)
         known = self._outcomes.get(call)
@@ -158,7 +160,7 @@ def objections(successor: Successor) -> tuple[str, ...]:
     return tuple(sorted({fault.oracle for fault in successor.faults}))
 
 
-class Keys(NamedTuple):
+class LevelKeys(NamedTuple):
     """What a breadth-first search comes to at one level."""
 
     round: int
@@ -169,12 +171,12 @@ class Keys(NamedTuple):
     """Of the transitions into this level."""
 
 
-def levels(system: CoarseEngine, rounds: int | None = None) -> Iterator[Keys]:
+def levels(system: CoarseEngine, rounds: int | None = None) -> Iterator[LevelKeys]:
     """Breadth first. Unreduced states are continued one by one, those of a search one for each key."""
     unreduced = isinstance(system, Unreduced)
     visited: set[bytes] = set()
-    known: set[State] = set()
-    frontier: list[State] = []
+    known: set[GlobalState] = set()
+    frontier: list[GlobalState] = []
     new: set[bytes] = set()
     for state in system.initial():
         key = digest(system.key(state))
@@ -182,11 +184,11 @@ def levels(system: CoarseEngine, rounds: int | None = None) -> Iterator[Keys]:
             frontier.append(state)
         visited.add(key)
         new.add(key)
-    yield Keys(1, len(frontier), frozenset(new), frozenset())
+    yield LevelKeys(1, len(frontier), frozenset(new), frozenset())
     round_ = 1
     while frontier and (rounds is None or round_ <= rounds):
         round_ += 1
-        following: list[State] = []
+        following: list[GlobalState] = []
         new, violations = set(), set()
         for state in frontier:
             for successor in system.successors(state):
@@ -204,7 +206,7 @@ def levels(system: CoarseEngine, rounds: int | None = None) -> Iterator[Keys]:
                     known.add(successor.state)
                     following.append(successor.state)
         frontier = following
-        yield Keys(round_, len(frontier), frozenset(new), frozenset(violations))
+        yield LevelKeys(round_, len(frontier), frozenset(new), frozenset(violations))
 
 
 class Difference(NamedTuple):
@@ -214,7 +216,7 @@ class Difference(NamedTuple):
     detail: str
 
 
-class Report(NamedTuple):
+class CheckReport(NamedTuple):
     """What a check compared, and what differed."""
 
     check: str
@@ -222,7 +224,7 @@ class Report(NamedTuple):
     differences: tuple[Difference, ...]
 
 
-def brute_force(setting: Setting, rounds: int) -> Report:
+def brute_force(setting: Setting, rounds: int) -> CheckReport:
     """Compare the search with all unreduced states of so many rounds."""
     found: list[Difference] = []
     states = keys = 0
@@ -242,7 +244,7 @@ def brute_force(setting: Setting, rounds: int) -> Report:
             found.append(Difference("brute force", detail))
     choices = len(search.model.choices)
     compared = f"{states} unreduced states of up to {rounds} rounds of {choices} choices, with {keys} keys"
-    return Report("brute force", compared, tuple(found))
+    return CheckReport("brute force", compared, tuple(found))
 
 
 def explored(setting: Setting, rounds: int | None = None) -> frozenset[bytes]:
@@ -250,10 +252,10 @@ def explored(setting: Setting, rounds: int | None = None) -> frozenset[bytes]:
     return frozenset().union(*[level.new for level in levels(setting.search(), rounds)])
 
 
-def walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[Path_, Successor]]:
+def walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[ChoicePath, Successor]]:
     """A random walk with its path so far, until a violation, or until nobody is left."""
     initial = system.initial()
-    path: Path_ = (rng.randrange(len(initial)),)
+    path: ChoicePath = (rng.randrange(len(initial)),)
     state = initial[path[0]]
     for _ in range(rounds):
         for _ in range(DRAWS):
@@ -269,7 +271,7 @@ def walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[P
         state = successor.state
 
 
-def walks(setting: Setting, visited: Set[bytes], *, count: int, rounds: int) -> Report:
+def walks(setting: Setting, visited: Set[bytes], *, count: int, rounds: int) -> CheckReport:
     """Random walks stay inside what was visited; `rounds` must be no more than the search decided."""
     rng = random.Random(setting.seed)
     system = setting.unreduced()
@@ -288,34 +290,34 @@ def walks(setting: Setting, visited: Set[bytes], *, count: int, rounds: int) -> 
                 found.append(Difference("walks", f"choices {path} lead to a key that was not visited: {successor.key}"))
                 break
     compared = f"{count} walks of up to {rounds} rounds, {steps} steps, {len(met)} of {len(visited)} visited keys met"
-    return Report("walks", compared, tuple(found))
+    return CheckReport("walks", compared, tuple(found))
 
 
-def behaviour(system: CoarseEngine, state: State) -> Behaviour:
+def behaviour(system: CoarseEngine, state: GlobalState) -> Behaviour:
     """What the choices of a state lead to."""
     return frozenset(
         [(None if successor.faults else successor.key, objections(successor)) for successor in system.successors(state)]
     )
 
 
-def pairs(setting: Setting, *, count: int, rounds: int) -> Report:
+def pairs(setting: Setting, *, count: int, rounds: int) -> CheckReport:
     """States of one key have the same successors, as has the state that the search takes for them.
 
     Most pairs are among what the search merges, others are met on random walks.
     """
     rng = random.Random(setting.seed)
     unreduced, search = setting.unreduced(), setting.search()
-    known: dict[Path_, Behaviour] = {}
+    known: dict[ChoicePath, Behaviour] = {}
     found: list[Difference] = []
 
-    def of(path: Path_) -> Behaviour:
+    def of(path: ChoicePath) -> Behaviour:
         if path not in known:
             known[path] = behaviour(unreduced, unreduced.at(path))
             unreduced.forget()
             compare(path, "the state of the search", known[path], behaviour(search, search.at(path)))
         return known[path]
 
-    def compare(path: Path_, other: str, mine: Behaviour, its: Behaviour) -> None:
+    def compare(path: ChoicePath, other: str, mine: Behaviour, its: Behaviour) -> None:
         if mine != its:
             found.append(Difference("pairs", f"choices {path} against {other}: {_difference(mine, its)}"))
 
@@ -323,22 +325,22 @@ def pairs(setting: Setting, *, count: int, rounds: int) -> Report:
     drawn_pairs += met(unreduced, rng, count - len(drawn_pairs), rounds)
     for one, other in drawn_pairs:
         compare(one, f"choices {other}", of(one), of(other))
-    return Report("pairs", f"{len(drawn_pairs)} pairs of {len(candidates)} and more", tuple(found))
+    return CheckReport("pairs", f"{len(drawn_pairs)} pairs of {len(candidates)} and more", tuple(found))
 
 
-def merged(search: CoarseEngine, rounds: int) -> list[tuple[Path_, Path_]]:
+def merged(search: CoarseEngine, rounds: int) -> list[tuple[ChoicePath, ChoicePath]]:
     """Paths to states of one key that differ, as a search meets them.
 
     One pair for each key and each `look` that its states have; they take turns by key, so that rare keys and rare
     looks come up among the first pairs.
     """
-    first: dict[Hashable, tuple[Path_, State]] = {}
-    frontier: list[tuple[Path_, State]] = []
+    first: dict[Hashable, tuple[ChoicePath, GlobalState]] = {}
+    frontier: list[tuple[ChoicePath, GlobalState]] = []
     for index, state in enumerate(search.initial()):
-        entry: tuple[Path_, State] = ((index,), state)
+        entry: tuple[ChoicePath, GlobalState] = ((index,), state)
         if first.setdefault(search.key(state), entry) is entry:
             frontier.append(entry)
-    found: dict[Hashable, dict[Hashable, tuple[Path_, Path_]]] = {}
+    found: dict[Hashable, dict[Hashable, tuple[ChoicePath, ChoicePath]]] = {}
     for _ in range(rounds):
         following = []
         for path, state in frontier:
@@ -358,10 +360,10 @@ def merged(search: CoarseEngine, rounds: int) -> list[tuple[Path_, Path_]]:
     return [pair for turn in turns for pair in turn if pair is not None]
 
 
-def met(system: Unreduced, rng: random.Random, count: int, rounds: int) -> list[tuple[Path_, Path_]]:
+def met(system: Unreduced, rng: random.Random, count: int, rounds: int) -> list[tuple[ChoicePath, ChoicePath]]:
     """Paths to states of one key that differ, as random walks meet them."""
-    first: dict[Hashable, tuple[Path_, State]] = {}
-    found: dict[State, tuple[Path_, Path_]] = {}
+    first: dict[Hashable, tuple[ChoicePath, GlobalState]] = {}
+    found: dict[GlobalState, tuple[ChoicePath, ChoicePath]] = {}
     for _ in range(WALKS_A_PAIR * count):
         system.forget()
         for path, successor in walk(system, rng, rounds):

@@ -20,7 +20,7 @@ from diembft.twins.runs.models import (
     Choice,
     Kind,
     Lazy,
-    Outcome,
+    PhaseOutcome,
     TwoPhase,
     collector_of,
     renamed,
@@ -31,11 +31,11 @@ from diembft.twins.runs.world import Fault, World
 MAX_OUTCOMES = 400_000
 """How many outcomes of groups are remembered: about 1 kB each."""
 
-IDLE = Outcome((), (), ())
+IDLE = PhaseOutcome((), (), ())
 """Nothing happened."""
 
 
-class State(NamedTuple):
+class GlobalState(NamedTuple):
     """A global state before step `round`: nodes by their number in the engine, who leads the round, and the partition
     of the last step in a model that remembers it."""
 
@@ -49,7 +49,7 @@ class Successor(NamedTuple):
     """What a choice leads to. `key` is None if nobody is left in the next round: then nothing can follow."""
 
     choice: int
-    state: State
+    state: GlobalState
     key: Hashable
     faults: tuple[Fault, ...]
 
@@ -66,10 +66,10 @@ class Engine:
         self._facts: list[Any] = []
         self._known: dict[Hashable, int] = {}
         self._keys = world.exploring.keys(world.system, world.bugs, crashes=world.crashes)
-        self._outcomes: dict[Hashable, tuple[tuple[int, ...], Outcome]] = {}
+        self._outcomes: dict[Hashable, tuple[tuple[int, ...], PhaseOutcome]] = {}
         self._index = {renamed(choice, {}): index for index, choice in enumerate(model.choices)}
         self._repeated: dict[tuple[tuple[int, ...], ...], frozenset[int]] = {}
-        self._states: dict[Summary, State | None] = {}
+        self._states: dict[Summary, GlobalState | None] = {}
         self._tables: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._proposers: dict[bytes, int] = {}
 
@@ -83,33 +83,33 @@ class Engine:
         if len(self._outcomes) > MAX_OUTCOMES:
             self._outcomes.clear()
 
-    def initial(self) -> list[State]:
+    def initial(self) -> list[GlobalState]:
         """The states before step 1, by the leader of round 1."""
         leaders = sorted({choice.leader for choice in self.model.choices})
-        return [State(1, leader, self._numbers(1, self.world.start(leader), settles=True)) for leader in leaders]
+        return [GlobalState(1, leader, self._numbers(1, self.world.start(leader), settles=True)) for leader in leaders]
 
     def node(self, number: int) -> NodeState:
         """The node with this number."""
         return self._nodes[number]
 
-    def key(self, state: State) -> Hashable:
+    def key(self, state: GlobalState) -> Hashable:
         """The canonical key of a state."""
         found = self.summary(state)
         return None if found is None else found.key(self.world.cast, rename=self.rename)
 
-    def summary(self, state: State) -> Summary | None:
+    def summary(self, state: GlobalState) -> Summary | None:
         """What of a state can still matter."""
         facts = [self._facts[number] for number in state.nodes]
         step = Step(state.round, state.leader, state.last, self.model.tells)
         return self._keys.summary(facts, step)
 
-    def apply(self, state: State, choice: int) -> Successor:
+    def apply(self, state: GlobalState, choice: int) -> Successor:
         """The state after one choice."""
         chosen = self.model.choices[choice]
         after, faults = self._step(state, chosen)
         return Successor(choice, after, self.key(after), (*faults, *self._disagreements(after.nodes)))
 
-    def successors(self, state: State) -> Iterator[Successor]:
+    def successors(self, state: GlobalState) -> Iterator[Successor]:
         """What the choices lead to; of choices that lead to the very same, or to the same but for names, one.
 
         They are computed from the state that the summary of this one is rebuilt to, where it can be, so that what
@@ -127,9 +127,11 @@ class Engine:
         else:
             yield from self._successors(rebuilt, self._repeated_choices(ordered), self._moved(places))
 
-    def _successors(self, state: State, skipped: frozenset[int], moved: tuple[int, ...] | None) -> Iterator[Successor]:
+    def _successors(
+        self, state: GlobalState, skipped: frozenset[int], moved: tuple[int, ...] | None
+    ) -> Iterator[Successor]:
         seen: set[Hashable] = set()
-        phases: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] = {}
+        phases: dict[Hashable, tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]] = {}
         for index, choice in enumerate(self.model.choices):
             if index in skipped:
                 continue
@@ -141,7 +143,7 @@ class Engine:
             faults = (*faults, *self._disagreements(after.nodes))
             yield Successor(index if moved is None else moved[index], after, self.key(after), faults)
 
-    def _rebuilt(self, ordered: Summary) -> State | None:
+    def _rebuilt(self, ordered: Summary) -> GlobalState | None:
         """The state that a summary is rebuilt to."""
         if ordered not in self._states:
             leader = next(self.world.identity(node) for node, entry in enumerate(ordered.entries) if entry.leads)
@@ -150,7 +152,7 @@ class Engine:
                 self._states[ordered] = None
             else:
                 numbers = self._numbers(rebuilt.round - 1, rebuilt.nodes, settles=True)
-                self._states[ordered] = State(rebuilt.round, leader, numbers, ordered.last)
+                self._states[ordered] = GlobalState(rebuilt.round, leader, numbers, ordered.last)
         return self._states[ordered]
 
     def _moved(self, places: tuple[int, ...]) -> tuple[int, ...]:
@@ -182,10 +184,10 @@ class Engine:
 
     def _step(
         self,
-        state: State,
+        state: GlobalState,
         choice: Choice,
-        known: dict[Hashable, tuple[tuple[int, ...], tuple[Outcome, ...]]] | None = None,
-    ) -> tuple[State, tuple[Fault, ...]]:
+        known: dict[Hashable, tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]] | None = None,
+    ) -> tuple[GlobalState, tuple[Fault, ...]]:
         """One step; `known` are phases of other choices in this state, which begin alike."""
         numbers = state.nodes
         faults: list[Fault] = []
@@ -202,11 +204,11 @@ class Engine:
                 voted.update(outcome.voted)
         faults.extend(self._certified_twice(voted, numbers))
         last = moved(choice.partition, {}) if self.model.remembers else ()
-        return State(state.round + 1, choice.leader, numbers, last), tuple(faults)
+        return GlobalState(state.round + 1, choice.leader, numbers, last), tuple(faults)
 
     def _phase(
-        self, state: State, numbers: tuple[int, ...], kind: Kind, sets: Sets, choice: Choice
-    ) -> tuple[tuple[int, ...], tuple[Outcome, ...]]:
+        self, state: GlobalState, numbers: tuple[int, ...], kind: Kind, sets: Sets, choice: Choice
+    ) -> tuple[tuple[int, ...], tuple[PhaseOutcome, ...]]:
         """The nodes after a phase, and the outcomes of sets in which there is something to tell."""
         nodes = list(numbers)
         outcomes = []
@@ -220,8 +222,8 @@ class Engine:
         return tuple(nodes), tuple(outcomes)
 
     def _evaluate(
-        self, state: State, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
-    ) -> tuple[tuple[int, ...], Outcome]:
+        self, state: GlobalState, members: tuple[int, ...], before: tuple[int, ...], kind: Kind, choice: Choice
+    ) -> tuple[tuple[int, ...], PhaseOutcome]:
         # Who leads matters while proposals pass; the order of what goes to added copies, where some are among others.
         world = self.world
         reverse = choice.reverse and len(members) > 1 and members[-1] >= world.n
@@ -260,7 +262,7 @@ class Engine:
             node = self._nodes[number]
             if timers and node.replica.current_round == round_:
                 return False
-            for _, message in node.held:
+            for _, message in node.kept:
                 if self.world.round_of(message) <= round_ and self.world.kinds[type(message)] not in kind.withhold:
                     return False
         return True
@@ -277,7 +279,7 @@ class Engine:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._keys.facts(state))
-            for _, message in state.held:
+            for _, message in state.kept:
                 # A leader's copies propose different blocks, so that a block tells which of them proposed it.
                 self._proposers.update(self.world.proposed(message))
         return number

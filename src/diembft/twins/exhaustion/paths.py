@@ -10,7 +10,7 @@ from diembft.twins.runs.models import Choice, renamed
 from diembft.twins.scenarios.scenario import (
     NO_EXTRAS,
     Extras,
-    Partition,
+    NodeSets,
     Round,
     Scenario,
     default_gst,
@@ -79,7 +79,7 @@ def _leaders(choices: tuple[Choice, ...]) -> list[int]:
 def _round(replicas: tuple[str, ...], twins: tuple[str, ...], leader: int, choice: Choice) -> Round:
     names = replicas + twins
 
-    def named(sets: Sets) -> Partition:
+    def named(sets: Sets) -> NodeSets:
         return tuple([tuple([names[node] for node in members]) for members in sets])
 
     timeouts = choice.timeout_partition

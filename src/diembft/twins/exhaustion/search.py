@@ -20,8 +20,8 @@ import msgspec
 
 from diembft.errors import InputError
 from diembft.files import replacing
-from diembft.protocols.registry import DEFAULT_PROTOCOL, protocol_of
-from diembft.twins.exhaustion.engine import Engine, State, digest
+from diembft.protocols.by_name import DEFAULT_PROTOCOL, protocol_of
+from diembft.twins.exhaustion.engine import Engine, GlobalState, digest
 from diembft.twins.runs.models import MODELS, make_model
 from diembft.twins.runs.world import world_of
 
@@ -76,11 +76,11 @@ class Question(msgspec.Struct, frozen=True):
         return Engine(world, model)
 
 
-Path_ = tuple[int, ...]
+ChoicePath = tuple[int, ...]
 """A frontier state: which initial state, then the choice of each step."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundViolation(msgspec.Struct, frozen=True):
     """A violation: the choices that lead to it, and what the oracles say."""
 
     path: tuple[int, ...]
@@ -94,21 +94,21 @@ class Expanded(NamedTuple):
     successors: list[list[tuple[int, bytes]]]
     distinct: int
     """Successors that are not the very same node for node."""
-    found: list[Found]
+    found: list[FoundViolation]
 
 
 _engines: dict[Question, Engine] = {}
 
 
-def expand(question: Question, paths: list[Path_]) -> Expanded:
+def expand(question: Question, paths: list[ChoicePath]) -> Expanded:
     """One task. States that occur in it before are left out; violations end their scenario."""
     engine = _engines.get(question)
     if engine is None or engine.size > MAX_NODES:
         engine = _engines[question] = question.engine()
     initial = engine.initial()
-    states: dict[Path_, State] = {}
+    states: dict[ChoicePath, GlobalState] = {}
 
-    def state_of(path: Path_) -> State:
+    def state_of(path: ChoicePath) -> GlobalState:
         if len(path) == 1:
             return initial[path[0]]
         known = states.get(path)
@@ -128,7 +128,7 @@ def expand(question: Question, paths: list[Path_]) -> Expanded:
                 faults = engine.apply(state_of(path), successor.choice).faults
                 assert faults, "because a rebuilt state behaves as the state that it was rebuilt from"
                 result.found.append(
-                    Found(
+                    FoundViolation(
                         (*path, successor.choice),
                         tuple(dict.fromkeys([fault.oracle for fault in faults])),
                         tuple(dict.fromkeys([fault.detail for fault in faults])),
@@ -145,7 +145,7 @@ def expand(question: Question, paths: list[Path_]) -> Expanded:
     return result._replace(distinct=distinct)
 
 
-class Level(msgspec.Struct, frozen=True):
+class SearchLevel(msgspec.Struct, frozen=True):
     """One level: the states before step `round`."""
 
     round: int
@@ -162,7 +162,7 @@ class Level(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Ending(Enum):
+class SearchEnding(Enum):
     """Why a search ended."""
 
     FIXED_POINT = "fixed point"
@@ -183,9 +183,9 @@ class Checkpoint(msgspec.Struct):
     """A search between two levels."""
 
     question: Question
-    levels: list[Level]
+    levels: list[SearchLevel]
     visited: bytes
-    frontier: list[Path_]
+    frontier: list[ChoicePath]
     transitions: int
     format: str = CHECKPOINT_FORMAT
     version: int = CHECKPOINT_VERSION
@@ -203,14 +203,14 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits()
 
 
-class Result(NamedTuple):
+class Decision(NamedTuple):
     """How a search ended, and what was decided."""
 
     question: Question
     choices: int
-    levels: list[Level]
-    ending: Ending
-    found: Found | None
+    levels: list[SearchLevel]
+    ending: SearchEnding
+    found: FoundViolation | None
     transitions: int
     visited: int
 
@@ -232,9 +232,9 @@ class Result(NamedTuple):
         )
         judged = "agreement, certified_uniqueness, honest_vote_once, commit_order and certificates of distinct signers"
         match self.ending:
-            case Ending.FIXED_POINT:
+            case SearchEnding.FIXED_POINT:
                 text = f"No scenario of any length violates {judged} in {space}."
-            case Ending.VIOLATION:
+            case SearchEnding.VIOLATION:
                 assert self.found is not None, "because the search ended with it"
                 text = (
                     f"A scenario of {_rounds(len(self.found.path) - 1)} violates {', '.join(self.found.oracles)}, "
@@ -255,7 +255,7 @@ def _rounds(number: int) -> str:
     return f"{number} round{'' if number == 1 else 's'}"
 
 
-class Progress(NamedTuple):
+class LevelProgress(NamedTuple):
     """How far a level is."""
 
     round: int
@@ -272,9 +272,9 @@ def explore(
     limits: Limits = NO_LIMITS,
     executor: Executor | None = None,
     checkpoint: Path | None = None,
-    on_level: Callable[[Level], None] = lambda level: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Result:
+    on_level: Callable[[SearchLevel], None] = lambda level: None,
+    on_progress: Callable[[LevelProgress], None] = lambda progress: None,
+) -> Decision:
     """Decide the question as far as the limits allow.
 
     With `checkpoint`, a search goes on from that file if it is there, and is saved to it after each level. Raises
@@ -286,14 +286,14 @@ def explore(
     saved = _load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
     if saved is None:
         visited: set[bytes] = set()
-        frontier: list[Path_] = []
+        frontier: list[ChoicePath] = []
         for index, state in enumerate(engine.initial()):
             key = digest(engine.key(state))
             if key not in visited:
                 visited.add(key)
                 frontier.append((index,))
         leaders = len(engine.initial())
-        levels = [Level(1, len(frontier), len(visited), 0, 0, str(leaders), 0.0)]
+        levels = [SearchLevel(1, len(frontier), len(visited), 0, 0, str(leaders), 0.0)]
         transitions = 0
         on_level(levels[0])
     else:
@@ -301,21 +301,21 @@ def explore(
         frontier, levels, transitions = saved.frontier, saved.levels, saved.transitions
     earlier = levels[-1].seconds
 
-    def ended(ending: Ending, found: Found | None = None) -> Result:
-        return Result(question, choices, levels, ending, found, transitions, len(visited))
+    def ended(ending: SearchEnding, found: FoundViolation | None = None) -> Decision:
+        return Decision(question, choices, levels, ending, found, transitions, len(visited))
 
     while frontier:
         last = levels[-1]
         if limits.rounds is not None and last.round > limits.rounds:
-            return ended(Ending.DEPTH)
-        new: list[Path_] = []
+            return ended(SearchEnding.DEPTH)
+        new: list[ChoicePath] = []
         distinct = done = 0
         added: list[bytes] = []
         chunks = [frontier[at : at + CHUNK] for at in range(0, len(frontier), CHUNK)]
         for paths, expanded in _mapped(executor, question, chunks):
             if expanded.found:
                 transitions += done * choices
-                return ended(Ending.VIOLATION, expanded.found[0])
+                return ended(SearchEnding.VIOLATION, expanded.found[0])
             distinct += expanded.distinct
             done += len(paths)
             for path, successors in zip(paths, expanded.successors, strict=True):
@@ -326,22 +326,22 @@ def explore(
                         new.append((*path, choice))
             seconds = earlier + time.monotonic() - begun
             on_progress(
-                Progress(last.round, done, len(frontier), len(visited), done / max(seconds - last.seconds, 1e-9))
+                LevelProgress(last.round, done, len(frontier), len(visited), done / max(seconds - last.seconds, 1e-9))
             )
             limit = None
             if limits.seconds is not None and seconds > limits.seconds:
-                limit = Ending.TIME
+                limit = SearchEnding.TIME
             elif limits.states is not None and len(visited) > limits.states:
-                limit = Ending.STATES
+                limit = SearchEnding.STATES
             elif limits.memory_bytes is not None and len(visited) * BYTES_A_STATE > limits.memory_bytes:
-                limit = Ending.MEMORY
+                limit = SearchEnding.MEMORY
             if limit is not None:
                 visited.difference_update(added)  # this level is not decided
                 return ended(limit)
         transitions += len(frontier) * choices
         scenarios = str(int(last.scenarios) * choices)
         levels.append(
-            Level(
+            SearchLevel(
                 last.round + 1,
                 len(new),
                 len(visited),
@@ -355,19 +355,19 @@ def explore(
         frontier = new
         if checkpoint is not None:
             _save(checkpoint, Checkpoint(question, levels, b"".join(sorted(visited)), frontier, transitions))
-    return ended(Ending.FIXED_POINT)
+    return ended(SearchEnding.FIXED_POINT)
 
 
 def _mapped(
-    executor: Executor | None, question: Question, chunks: list[list[Path_]]
-) -> Iterator[tuple[list[Path_], Expanded]]:
+    executor: Executor | None, question: Question, chunks: list[list[ChoicePath]]
+) -> Iterator[tuple[list[ChoicePath], Expanded]]:
     """The outcome of each chunk, in order, with a bounded number of tasks under way."""
     if executor is None:
         for chunk in chunks:
             yield chunk, expand(question, chunk)
         return
     waiting = iter(chunks)
-    under_way: deque[tuple[list[Path_], Future[Expanded]]] = deque()
+    under_way: deque[tuple[list[ChoicePath], Future[Expanded]]] = deque()
     try:
         while True:
             for chunk in islice(waiting, TASKS_AHEAD - len(under_way)):

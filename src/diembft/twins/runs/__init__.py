@@ -1,1 +1,1 @@
-"""One scenario executed, in virtual time or by a network model, and judged."""
+"""Executing one scenario: in virtual time or by a network model, judged by the oracles, traced."""

@@ -11,17 +11,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from typing_extensions import override
+
 from diembft.errors import InputError
 from diembft.machine.effects import Commit
 from diembft.machine.events import Started, Timer, TimerFired
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
-from diembft.protocols.registry import protocol_of
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
 from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
-from diembft.twins.runs.record import Cast, Committed, Ending, Entered, Record, Restarted, Sent, cast_of
-from diembft.twins.runs.timed import Observer
+from diembft.twins.runs.record import (
+    BlockCommitted,
+    Cast,
+    Ending,
+    MessageSent,
+    NodeRestarted,
+    RoundEntered,
+    RunRecord,
+    cast_of,
+)
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
-from diembft.twins.scenarios.scenario import Partition, Round, Scenario
+from diembft.twins.scenarios.scenario import NodeSets, Round, Scenario
 
 STEPS_AFTER_THE_LAST = 7
 """How many whole steps follow the scripted ones at most."""
@@ -104,7 +115,7 @@ def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, in
     if crash is not None and scenario.nodes[crash] not in scenario.correct:
         raise InputError(f"crash: {extras.crash[0]!r} has a twin, and in the model {model} only correct replicas crash")
 
-    def sets(partition: Partition) -> Sets:
+    def sets(partition: NodeSets) -> Sets:
         return tuple(sorted([tuple(sorted([number[name] for name in group])) for group in partition]))
 
     return Choice(
@@ -120,8 +131,8 @@ def _choice(scenario: Scenario, round_: Round, leader: int, number: dict[str, in
 class Recorder:
     """Writes down what happens, with the ticks of sets that talk at the same time side by side."""
 
-    def __init__(self, world: World, leaders: Sequence[int], observer: Observer | None) -> None:
-        self.record = Record([], [], [], [], Ending.STUCK, 0)
+    def __init__(self, world: World, leaders: Sequence[int], observer: RunObserver | None) -> None:
+        self.record = RunRecord([], [], [], [], Ending.STUCK, 0)
         self.observer = observer
         self.begun = 0
         """The tick at which the phase began."""
@@ -149,7 +160,7 @@ class Recorder:
     def sent(self, node: int, to: int, message: Message) -> None:
         """A node sends a message; who collects a vote may show only later."""
         number = len(self.record.sent)
-        self.record.sent.append(Sent(self.tick, node, message))
+        self.record.sent.append(MessageSent(self.tick, node, message))
         self._numbers[node, message] = number
         if to == NOBODY:
             to = self._leaders[min(self._round_of(message), len(self._leaders) - 1)]
@@ -183,10 +194,10 @@ class Recorder:
             observer.stepped(self.tick, node, replica, effects)
         if replica.current_round != self._rounds[node]:
             self._rounds[node] = replica.current_round
-            self.record.entered.append(Entered(self.tick, node, replica.current_round))
+            self.record.entered.append(RoundEntered(self.tick, node, replica.current_round))
         for effect in effects:
             if isinstance(effect, Commit):
-                self.record.committed.append(Committed(self.tick, node, effect.block, effect.certificate))
+                self.record.committed.append(BlockCommitted(self.tick, node, effect.block, effect.certificate))
 
     def fired(self, node: int, timer: Timer, round_: int) -> None:
         """A timer is about to fire."""
@@ -196,12 +207,12 @@ class Recorder:
     def crashed(self, node: int) -> None:
         """A node crashes, and runs again."""
         self._rounds[node] = 0
-        self.record.restarted.append(Restarted(self.tick, node, len(self.record.sent)))
+        self.record.restarted.append(NodeRestarted(self.tick, node, len(self.record.sent)))
         if self.observer is not None:
             self.observer.crashed(self.tick, node)
             self.observer.restarted(self.tick, node)
 
-    def finished(self, ending: Ending) -> Record:
+    def finished(self, ending: Ending) -> RunRecord:
         """The record in order of time."""
         record = self.record
         for entries in (record.sent, record.committed, record.entered):
@@ -209,7 +220,7 @@ class Recorder:
         return record._replace(ending=ending, end=self.latest)
 
 
-def _tick_of(entry: Sent | Committed | Entered) -> int:
+def _tick_of(entry: MessageSent | BlockCommitted | RoundEntered) -> int:
     return entry.tick
 
 
@@ -227,11 +238,11 @@ class RecordedGroup(Group):
         self.recorder.sent(sender, to, message)
         super()._emit(sender, to, message)
 
-    def send(self, sender: int, to: int, message: Message) -> None:
-        """See Group."""
-        waiting, begun = len(self.held[sender]), len(self.layer)
-        super().send(sender, to, message)
-        if len(self.held[sender]) > waiting:
+    @override
+    def put(self, sender: int, to: int, message: Message) -> None:
+        waiting, begun = len(self.kept[sender]), len(self.layer)
+        super().put(sender, to, message)
+        if len(self.kept[sender]) > waiting:
             return
         reached = 0
         kind = self.world.kinds[type(message)]
@@ -247,34 +258,34 @@ class RecordedGroup(Group):
         else:
             self.recorder.dropped(sender, message, reached, "partition")
 
+    @override
     def hand_over(self, sender: int, node: int, message: Message) -> Effects:
-        """See Group."""
         self.recorder.layer(self.layers)
         self._delivery = (sender, message)
         return super().hand_over(sender, node, message)
 
+    @override
     def crash(self) -> None:
-        """See Group."""
         for node in self.replicas:
             self.recorder.crashed(node)
         super().crash()
 
+    @override
     def step(self, node: int, event: Event) -> Effects:
-        """See Group."""
         if isinstance(event, TimerFired):
             self.recorder.layer(self.layers)
             self._delivery = None
             self.recorder.fired(node, event.timer, event.round)
         return super().step(node, event)
 
+    @override
     def carry_out(self, node: int, effects: Effects) -> None:
-        """See Group."""
         sender, message = self._delivery or (None, None)
         self.recorder.stepped(node, self.replicas[node], effects, sender, message)
         super().carry_out(node, effects)
 
 
-def execute(scenario: Scenario, *, observer: Observer | None = None) -> Record:
+def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRecord:
     """Execute a scenario whose twins are of its first replicas (see `in_order`) under its own model.
 
     Raises InputError if the model does not have what the scenario asks for.
@@ -330,12 +341,12 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
     """The node after its first event, with a replica of its own."""
     effects = state.replica.step(Started())
     recorder.stepped(node, state.replica, effects)
-    held, durable = sent_and_kept(world, effects, state.replica, state.durable)
+    kept, durable = sent_and_kept(world, node, effects, state.replica, state.durable)
     signed = state.signed
-    for to, message in held:
+    for to, message in kept:
         recorder.sent(node, to, message)
         signed, _ = judged(world, node, signed, message)
-    return NodeState(state.replica, (*state.held, *held), durable, signed)
+    return NodeState(state.replica, (*state.kept, *kept), durable, signed)
 
 
 def _step(
@@ -353,7 +364,7 @@ def _step(
     for kind, sets in model.phases(choice, last):
         recorder.next_phase()
         recorder.proposers.update(
-            [entry for state in states for held in state.held for entry in world.proposed(held.message)]
+            [entry for state in states for kept in state.kept for entry in world.proposed(kept.message)]
         )
         for members in sets:
             outcome = run_phase(

@@ -10,9 +10,10 @@ from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, terms_of
-from diembft.twins.runs.record import Ending, Record
-from diembft.twins.runs.timed import Observer, execute
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, terms_of
+from diembft.twins.runs.record import Ending, RunRecord
+from diembft.twins.runs.timed import execute
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.scenarios.scenario import Scenario
 
 
@@ -30,12 +31,12 @@ class Judgement(NamedTuple):
     @property
     def violations(self) -> tuple[Finding, ...]:
         """The findings of violated oracles."""
-        return tuple([finding for finding in self.findings if finding.outcome is Outcome.VIOLATED])
+        return tuple([finding for finding in self.findings if finding.verdict is Verdict.VIOLATED])
 
     @property
     def undecided(self) -> tuple[str, ...]:
         """The names of the oracles that could not tell."""
-        return tuple([finding.oracle for finding in self.findings if finding.outcome is Outcome.UNDECIDED])
+        return tuple([finding.oracle for finding in self.findings if finding.verdict is Verdict.UNDECIDED])
 
     @property
     def breaks_promise(self) -> bool:
@@ -44,7 +45,7 @@ class Judgement(NamedTuple):
 
 
 def run(
-    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: Observer | None = None
+    scenario: Scenario, *, delayed: bool = False, crypto: Crypto = "symbolic", observer: RunObserver | None = None
 ) -> Judgement:
     """Execute a scenario and judge it: under the network model that it names, or in virtual time.
 
@@ -59,7 +60,7 @@ def run(
     return judge(record, terms(scenario, delayed=delayed, crypto=crypto))
 
 
-def judge(record: Record, terms: Terms) -> Judgement:
+def judge(record: RunRecord, terms: Terms) -> Judgement:
     """Judge a record."""
     findings = judge_all(facts_of(record, terms.protocol.reading), terms)
     return Judgement(findings, record.ending, record.end, terms.promises_liveness)

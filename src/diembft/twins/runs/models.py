@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, TIMEOUT, VOTE
 from diembft.protocols.states import NodeState, Sets, moved
 from diembft.twins.runs.world import Fault, Group, World
@@ -43,7 +45,7 @@ class Choice(NamedTuple):
     """A correct node that crashes in the step, and comes up at once."""
 
 
-class Outcome(NamedTuple):
+class PhaseOutcome(NamedTuple):
     """What one set of nodes comes to in one phase."""
 
     states: tuple[NodeState, ...]
@@ -55,7 +57,7 @@ class Outcome(NamedTuple):
     """Whether it may depend on who leads the next round."""
 
 
-Action: TypeAlias = Literal["deliver", "timers", "crash"]
+PhaseAction: TypeAlias = Literal["deliver", "timers", "crash"]
 """Deliver until nothing is under way; fire the timers of all that are in the round; crash and come up again."""
 
 
@@ -67,7 +69,7 @@ class Kind(NamedTuple):
     """What happens in a phase, whoever talks in it. Kinds of one name are one kind."""
 
     name: str
-    actions: tuple[Action, ...]
+    actions: tuple[PhaseAction, ...]
     leads: bool = True
     """Whether the leader of the step's round is known; otherwise nobody proposes in it any more."""
     collects: bool = True
@@ -98,7 +100,7 @@ class Phase(NamedTuple):
     sets: Sets
 
 
-class Model(Protocol):
+class NetworkModel(Protocol):
     """A network model."""
 
     name: str
@@ -117,7 +119,7 @@ def _crash(choice: Choice) -> tuple[Phase, ...]:
     return () if choice.crash is None else (Phase(CRASH, ((choice.crash,),)),)
 
 
-class Barrier:
+class Barrier(NetworkModel):
     """One partition a round (see the module)."""
 
     name = "barrier"
@@ -127,12 +129,12 @@ class Barrier:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         return (*_crash(choice), Phase(WHOLE, choice.partition))
 
 
-class TwoPhase:
+class TwoPhase(NetworkModel):
     """One partition for proposals and votes, one for timeouts (see the module)."""
 
     name = "two-phase"
@@ -142,8 +144,8 @@ class TwoPhase:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         timeouts = choice.timeout_partition
         assert timeouts is not None, "because every choice of this model has two partitions"
         if not choice.early:
@@ -161,7 +163,7 @@ class TwoPhase:
         )
 
 
-class Lazy:
+class Lazy(NetworkModel):
     """No barrier between rounds (see the module)."""
 
     name = "lazy"
@@ -171,8 +173,8 @@ class Lazy:
     def __init__(self, choices: tuple[Choice, ...]) -> None:
         self.choices = choices
 
+    @override
     def phases(self, choice: Choice, last: Sets) -> tuple[Phase, ...]:
-        """See Model."""
         return (
             *_crash(choice),
             Phase(NEW_PROPOSALS, choice.partition),
@@ -200,7 +202,7 @@ def run_phase(
     *,
     reverse: bool,
     make_group: Callable[..., Group] = Group,
-) -> Outcome:
+) -> PhaseOutcome:
     """Let the nodes of one set go through one phase of step `round_`, which `leader` leads.
 
     `collector`: see `collector_of`.
@@ -234,7 +236,7 @@ def run_phase(
     collected = kind.collects and (
         group.votes or any(replica.current_round > round_ for replica in group.replicas.values())
     )
-    return Outcome(
+    return PhaseOutcome(
         tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults), group.orders, collected
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from diembft.errors import InputError
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.cast import Cast, cast_of
 from diembft.protocols.interface import Crypto, System
-from diembft.protocols.registry import protocol_of
 from diembft.twins.scenarios.scenario import Scenario
 
 

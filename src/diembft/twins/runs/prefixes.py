@@ -16,15 +16,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import AFTER_THE_LAST
-from diembft.protocols.registry import protocol_of
 from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import violated_already
 from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Finding, Terms, judged_rounds
 from diembft.twins.runs.record import Ending, cast_of
 from diembft.twins.runs.routes import Routes, routes_of, whole
-from diembft.twins.runs.shared import Answer, Ask, SharedExecution, answer_of
+from diembft.twins.runs.shared import Lookup, LookupAnswer, SharedRun, answer_of
 from diembft.twins.runs.state_key import forget_the_past, state_key
 from diembft.twins.runs.timed import time_limit
 from diembft.twins.scenarios.scenario import NO_EXTRAS, Round, Scenario
@@ -36,7 +36,7 @@ KEPT_STEPS = 60_000
 """How many steps of replicas a graph remembers before it begins anew: about 200 MB."""
 
 QUORUM = -2
-"""As the kind of an Ask: whether some set of the round holds a quorum."""
+"""As the kind of a Lookup: whether some set of the round holds a quorum."""
 
 
 class Shape(NamedTuple):
@@ -85,8 +85,8 @@ class _State:
 
     __slots__ = ("execution", "first")
 
-    def __init__(self, execution: SharedExecution) -> None:
-        self.execution: SharedExecution | None = execution
+    def __init__(self, execution: SharedRun) -> None:
+        self.execution: SharedRun | None = execution
         """Paused here; None if it is to be executed again."""
         self.first: _Way = None
         """What is asked first on the way to the next state."""
@@ -95,14 +95,14 @@ class _State:
 class _Question:
     """What an execution looks up next in its script, and where each answer leads."""
 
-    __slots__ = ("answers", "ask")
+    __slots__ = ("answers", "lookup")
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
-        self.answers: dict[Answer, _Way] = {}
+    def __init__(self, lookup: Lookup) -> None:
+        self.lookup = lookup
+        self.answers: dict[LookupAnswer, _Way] = {}
 
 
-class _Step(NamedTuple):
+class _Next(NamedTuple):
     """The way leads to this state."""
 
     state: _State
@@ -122,7 +122,7 @@ class _End(NamedTuple):
     """From the last state on."""
 
 
-_Way = _Question | _Step | _End | None
+_Way = _Question | _Next | _End | None
 """None: nothing was executed here yet."""
 
 
@@ -156,7 +156,7 @@ class Graph:
         self._root = self._begin()
         self._path: Sequence[int] = ()
         """Of the scenario before this one."""
-        self._walk: list[_Step] = []
+        self._walk: list[_Next] = []
         """The way that it went."""
 
     def number(self, round_: Round) -> int:
@@ -193,7 +193,7 @@ class Graph:
         promises = self._lively and all(promising[number] for number in path)
         return Judgement(way.findings, way.ending, ticks, promises)
 
-    def _common_walk(self, path: Sequence[int]) -> list[_Step]:
+    def _common_walk(self, path: Sequence[int]) -> list[_Next]:
         """The beginning of the walk before this one that this one shares for sure."""
         common = 0
         for new, old in zip(path, self._path, strict=False):
@@ -215,11 +215,11 @@ class Graph:
         """Forget all, and start from the first event."""
         self._known.clear()
         self._recent.clear()
-        execution = SharedExecution(self._protocol, self._system, self._script, self._last, after=self._after)
+        execution = SharedRun(self._protocol, self._system, self._script, self._last, after=self._after)
         self._tally = execution.tally
         return _State(execution)
 
-    def _execute(self, walked: list[_State], routes: list[Routes]) -> _Step | _End:
+    def _execute(self, walked: list[_State], routes: list[Routes]) -> _Next | _End:
         """Execute the way from the last state on, and note it."""
         self.executed += 1
         self._set_script(routes)
@@ -227,17 +227,19 @@ class Graph:
         began, highest = execution.now, execution.highest
         paused = execution.go_on()
         # What follows gst is the same for all scenarios of this shape.
-        asked: dict[Ask, Answer] = {ask: answer for ask, answer in execution.asked if ask.round <= self._gst}
-        way: _Step | _End
+        asked: dict[Lookup, LookupAnswer] = {
+            lookup: answer for lookup, answer in execution.asked if lookup.round <= self._gst
+        }
+        way: _Next | _End
         if paused:
             entered = execution.pending_round
             for round_ in range(max(1, highest), min(entered, self._gst + 1)):
-                asked[Ask(round_, QUORUM, 0, 0)] = self._script[round_].has_quorum
+                asked[Lookup(round_, QUORUM, 0, 0)] = self._script[round_].has_quorum
             if violated_already(facts_of(execution.record), self._terms_of(routes[1:entered])):
                 way = _End(None, Ending.COMPLETE, 0)
             else:
-                rounds = max([ask.round for ask in asked], default=0)
-                way = _Step(self._joined(execution), execution.now - began, rounds)
+                rounds = max([lookup.round for lookup in asked], default=0)
+                way = _Next(self._joined(execution), execution.now - began, rounds)
         else:
             judgement = judge(execution.record, self._terms_of(routes[1:]))
             findings = None if judgement.violations else judgement.findings
@@ -245,7 +247,7 @@ class Graph:
         _note(walked[-1], asked, way)
         return way
 
-    def _joined(self, execution: SharedExecution) -> _State:
+    def _joined(self, execution: SharedRun) -> _State:
         """The state of the graph that this one equals: an old one, or a new one."""
         forget_the_past(execution, self._gst)
         key = state_key(execution, self._terms)
@@ -262,7 +264,7 @@ class Graph:
             oldest, _ = self._recent.popitem(last=False)
             oldest.execution = None
 
-    def _resumed(self, walked: list[_State]) -> SharedExecution:
+    def _resumed(self, walked: list[_State]) -> SharedRun:
         """The execution that is paused in the last state; if it was forgotten, the way to it is executed again."""
         at = len(walked) - 1
         while walked[at].execution is None:
@@ -294,29 +296,29 @@ class Graph:
         return self._terms._replace(last=len(routes), leaders=leaders, quorumless=quorumless)
 
 
-def _follow(way: _Way, routes: list[Routes]) -> _Step | _End | None:
+def _follow(way: _Way, routes: list[Routes]) -> _Next | _End | None:
     """Where a script leads."""
     while isinstance(way, _Question):
-        ask = way.ask
-        table = routes[ask.round]
-        way = way.answers.get(table.has_quorum if ask.kind == QUORUM else answer_of(ask, table))
+        lookup = way.lookup
+        table = routes[lookup.round]
+        way = way.answers.get(table.has_quorum if lookup.kind == QUORUM else answer_of(lookup, table))
     return way
 
 
-def _note(state: _State, asked: dict[Ask, Answer], way: _Step | _End) -> None:
+def _note(state: _State, asked: dict[Lookup, LookupAnswer], way: _Next | _End) -> None:
     """Add a way to the tree of questions of a state."""
     question: _Question | None = None
-    answer: Answer = 0
-    for ask, next_answer in asked.items():
+    answer: LookupAnswer = 0
+    for lookup, next_answer in asked.items():
         node = state.first if question is None else question.answers.get(answer)
         if node is None:
-            node = _Question(ask)
+            node = _Question(lookup)
             if question is None:
                 state.first = node
             else:
                 question.answers[answer] = node
         assert isinstance(node, _Question), "because an execution that goes on is not at its end"
-        assert node.ask == ask, "because the same answers lead to the same question"
+        assert node.lookup == lookup, "because the same answers lead to the same question"
         question, answer = node, next_answer
     if question is None:
         state.first = way
@@ -324,14 +326,14 @@ def _note(state: _State, asked: dict[Ask, Answer], way: _Step | _End) -> None:
         question.answers[answer] = way
 
 
-class Sharing:
+class PrefixRuns:
     """Runs scenarios of any shapes, each with what it shares with those before it. Neighbours share most."""
 
     def __init__(self) -> None:
         self.graphs: dict[Shape, Graph] = {}
 
     def run(self, scenario: Scenario) -> Judgement:
-        """Execute and judge a scenario: the same answer as `verdict.run` gives."""
+        """Execute and judge a scenario: the same answer as `judging.run` gives."""
         shape = shape_of(scenario)
         if shape is None:
             return run(scenario)

@@ -19,7 +19,7 @@ TICKS_PER_BOUND = 4
 """How many ticks the delay bound has: messages take a quarter of it."""
 
 
-class Sent(NamedTuple):
+class MessageSent(NamedTuple):
     """A node sent a message to others."""
 
     tick: int
@@ -27,7 +27,7 @@ class Sent(NamedTuple):
     message: Any
 
 
-class Committed(NamedTuple):
+class BlockCommitted(NamedTuple):
     """A node delivered a committed block. `certificate` is how it learnt of it."""
 
     tick: int
@@ -36,7 +36,7 @@ class Committed(NamedTuple):
     certificate: Any
 
 
-class Entered(NamedTuple):
+class RoundEntered(NamedTuple):
     """A node is in this round from now on."""
 
     tick: int
@@ -44,7 +44,7 @@ class Entered(NamedTuple):
     round: int
 
 
-class Restarted(NamedTuple):
+class NodeRestarted(NamedTuple):
     """A node runs again after a crash; `sent` is how much had been sent by all until then."""
 
     tick: int
@@ -60,41 +60,41 @@ class Ending(Enum):
     TIMED_OUT = "timed out"
 
 
-class Record(NamedTuple):
+class RunRecord(NamedTuple):
     """What one execution left. Each list is in order of time."""
 
-    sent: list[Sent]
-    committed: list[Committed]
-    entered: list[Entered]
-    restarted: list[Restarted]
+    sent: list[MessageSent]
+    committed: list[BlockCommitted]
+    entered: list[RoundEntered]
+    restarted: list[NodeRestarted]
     ending: Ending
     end: int
     """The tick at which it ended."""
 
 
-def from_trace(records: Iterable[trace.Record], cast: Cast, tick_s: float) -> Record:
+def from_trace(records: Iterable[trace.Record], cast: Cast, tick_s: float) -> RunRecord:
     """The lean record that a trace contains; `tick_s` are the seconds of a tick. The ending is taken from its last
     record."""
     number = {name: index for index, name in enumerate(cast.names)}
-    lean = Record([], [], [], [], Ending.TIMED_OUT, 0)
+    lean = RunRecord([], [], [], [], Ending.TIMED_OUT, 0)
     rounds = [0] * len(cast.names)
     for record in records:
         match record:
             case trace.Sent():
-                lean.sent.append(Sent(round(record.at / tick_s), number[record.node], record.message))
+                lean.sent.append(MessageSent(round(record.at / tick_s), number[record.node], record.message))
             case trace.Committed():
                 lean.committed.append(
-                    Committed(round(record.at / tick_s), number[record.node], record.block, record.certificate)
+                    BlockCommitted(round(record.at / tick_s), number[record.node], record.block, record.certificate)
                 )
             case trace.State():
                 node = number[record.node]
                 if record.current_round != rounds[node]:
                     rounds[node] = record.current_round
-                    lean.entered.append(Entered(round(record.at / tick_s), node, record.current_round))
+                    lean.entered.append(RoundEntered(round(record.at / tick_s), node, record.current_round))
             case trace.Restarted():
                 node = number[record.node]
                 rounds[node] = 0
-                lean.restarted.append(Restarted(round(record.at / tick_s), node, len(lean.sent)))
+                lean.restarted.append(NodeRestarted(round(record.at / tick_s), node, len(lean.sent)))
             case trace.Ended():
                 lean = lean._replace(ending=Ending(record.figures["ending"]), end=round(record.at / tick_s))
             case _:

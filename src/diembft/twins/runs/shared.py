@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
-from diembft.twins.runs.record import Record
+from diembft.twins.runs.record import RunRecord
 from diembft.twins.runs.routes import LEADER, Routes
-from diembft.twins.runs.timed import Effects, Event, Execution, Paused
+from diembft.twins.runs.timed import PausedAtRound, TimedRun
+from diembft.twins.runs.timed_nodes import Effects, Event
 
 
-class Ask(NamedTuple):
+class Lookup(NamedTuple):
     """What an execution looked up in its script."""
 
     round: int
@@ -27,17 +30,17 @@ class Ask(NamedTuple):
     """Mask of those that it is sent to."""
 
 
-Answer: TypeAlias = int | tuple[int, int]
-"""To an Ask: the leader; or the mask of those that are reached, with the mask of those in other sets if it matters."""
+LookupAnswer: TypeAlias = int | tuple[int, int]
+"""To a Lookup: the leader; or whom a message reaches, with those in other sets if that matters (masks)."""
 
 
-def answer_of(ask: Ask, routes: Routes) -> Answer:
-    """What a round says to an Ask."""
-    if ask.kind == LEADER:
+def answer_of(lookup: Lookup, routes: Routes) -> LookupAnswer:
+    """What a round says to a Lookup."""
+    if lookup.kind == LEADER:
         return routes.leader
-    reached = routes.reach[ask.kind][ask.node] & ask.receivers
-    if ask.kind == TIMEOUT and routes.timeouts_excepted:
-        return reached, routes.apart[TIMEOUT][ask.node] & ask.receivers
+    reached = routes.reach[lookup.kind][lookup.node] & lookup.receivers
+    if lookup.kind == TIMEOUT and routes.timeouts_excepted:
+        return reached, routes.apart[TIMEOUT][lookup.node] & lookup.receivers
     return reached
 
 
@@ -67,8 +70,8 @@ class Tally:
     """How many steps were made, and are remembered."""
 
 
-class SharedExecution(Execution):
-    """See the module. The system must be of its graph alone."""
+class SharedRun(TimedRun):
+    """An execution that can be paused and forked. The system must be of its graph alone."""
 
     pauses = True
 
@@ -76,7 +79,7 @@ class SharedExecution(Execution):
         self, protocol: UnderTest, system: System, script: dict[int, Routes], last: int, *, after: Routes
     ) -> None:
         super().__init__(protocol, system, script, last, after=after)
-        self.asked: list[tuple[Ask, Answer]] = []
+        self.asked: list[tuple[Lookup, LookupAnswer]] = []
         """What was looked up since the last fork, with the answers."""
         self._locals = [_Local(replica) for replica in self.replicas if replica is not None]
         self.tally = Tally()
@@ -85,7 +88,7 @@ class SharedExecution(Execution):
         """Execute to the next pause or to the end; whether it is a pause."""
         try:
             self.run()
-        except Paused:
+        except PausedAtRound:
             return True
         return False
 
@@ -99,16 +102,16 @@ class SharedExecution(Execution):
         """What was sent and is not delivered, in the order of delivery."""
         return self._arrivals[self._handled :] + self._queue
 
-    def fork(self) -> SharedExecution:
+    def fork(self) -> SharedRun:
         """An independent copy, on the same script."""
-        copy = object.__new__(SharedExecution)
+        copy = object.__new__(SharedRun)
         copy.__dict__.update(self.__dict__)
         copy.asked = []
         copy._locals = self._locals.copy()
         copy.replicas = self.replicas.copy()
         copy.rounds = self.rounds.copy()
         record = self.record
-        copy.record = Record(
+        copy.record = RunRecord(
             record.sent.copy(),
             record.committed.copy(),
             record.entered.copy(),
@@ -127,8 +130,8 @@ class SharedExecution(Execution):
         copy.sendings = self.sendings.copy()
         return copy
 
+    @override
     def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
-        """See Execution."""
         local = self._locals[node]
         variants = local.steps.get(event)
         if variants is None:
@@ -141,7 +144,7 @@ class SharedExecution(Execution):
             step = self._step_of(local, event)
             variants.append(step)
         for round_, answer in step.asked:
-            self.asked.append((Ask(round_, LEADER, 0, 0), answer))
+            self.asked.append((Lookup(round_, LEADER, 0, 0), answer))
         self._locals[node] = step.local
         replica = self.replicas[node] = step.local.replica
         return replica, step.effects
@@ -155,10 +158,10 @@ class SharedExecution(Execution):
         self.tally.steps += 1
         return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
 
+    @override
     def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
-        """See Execution."""
         if not receivers:
             return 0
-        ask = Ask(round_, kind, node, receivers)
-        self.asked.append((ask, answer_of(ask, routes)))
+        lookup = Lookup(round_, kind, node, receivers)
+        self.asked.append((lookup, answer_of(lookup, routes)))
         return receivers & routes.reach[kind][node]

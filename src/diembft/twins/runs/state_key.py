@@ -14,23 +14,21 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
-from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
+from diembft.protocols.interface import BELOW_BASE, PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
 from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
-from diembft.twins.runs.shared import SharedExecution
-from diembft.twins.runs.timed import PASSES_ON_SENDING
+from diembft.twins.runs.shared import SharedRun
+from diembft.twins.runs.timed_nodes import PASSES_ON_SENDING
 
 _encode = msgspec.msgpack.Encoder().encode
 
-OLD = -1
-"""In place of a block that every node is past."""
 
-
-def state_key(execution: SharedExecution, terms: Terms) -> bytes:
+def state_key(execution: SharedRun, terms: Terms) -> bytes:
     """The key of a paused execution whose nodes all run. Forget the past first."""
     keeper = _Keeper(execution, terms)
     digest = keeper.digest()
@@ -41,7 +39,7 @@ def state_key(execution: SharedExecution, terms: Terms) -> bytes:
 class _Keeper(Numbering):
     """Writes one state down."""
 
-    def __init__(self, execution: SharedExecution, terms: Terms) -> None:
+    def __init__(self, execution: SharedRun, terms: Terms) -> None:
         self.execution = execution
         self.terms = terms
         self.kinds = execution.protocol.kinds
@@ -93,26 +91,27 @@ class _Keeper(Numbering):
 
     # --- blocks
 
+    @override
     def number(self, block: bytes, round_: int) -> int:
-        """See Numbering; new ones get theirs, and their ancestors before them."""
+        """New blocks get their numbers, and their ancestors before them."""
         known = self.numbers.get(block)
         if known is not None:
             return known
         if round_ <= self.base_round:
-            return OLD
+            return BELOW_BASE
         link = self.blocks[block]
         above = self.number(link.parent, link.parent_round)
         self.rows.append((round_, above))
         number = self.numbers[block] = len(self.rows)
         return number
 
+    @override
     def named(self, block: bytes) -> int:
-        """See Numbering."""
         known = self.blocks.get(block)
         return self.number(block, 0 if known is None else known.round)
 
+    @override
     def known(self) -> Mapping[bytes, int]:
-        """See Numbering."""
         return self.numbers
 
     # --- messages
@@ -207,7 +206,7 @@ class _Keeper(Numbering):
         return open_rounds, decided, sorted({commit.node for commit in since})
 
 
-def forget_the_past(execution: SharedExecution, gst: int) -> None:
+def forget_the_past(execution: SharedRun, gst: int) -> None:
     """Drop from a record what no oracle can hold against anything that is still to come, as nothing is violated yet.
 
     Proposals hold the chain together and stay. Of the rounds that every correct replica is past, votes stay only
@@ -249,7 +248,7 @@ def forget_the_past(execution: SharedExecution, gst: int) -> None:
     entered[:] = [entry for entry in entered if entry.round > gst or entry.round >= execution.highest]
 
 
-def proposed(execution: SharedExecution) -> dict[bytes, Link]:
+def proposed(execution: SharedRun) -> dict[bytes, Link]:
     """All blocks that were proposed, by their ids."""
     kinds, reading = execution.protocol.kinds, execution.protocol.reading
     return {
@@ -260,7 +259,7 @@ def proposed(execution: SharedExecution) -> dict[bytes, Link]:
     }
 
 
-def sharing_of(execution: SharedExecution) -> Sharing:
+def sharing_of(execution: SharedRun) -> Sharing:
     """What the protocol supplies for this."""
     sharing = execution.protocol.sharing
     assert sharing is not None, "because scenarios of other protocols are executed alone"

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
+from typing_extensions import override
 
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
 from diembft.messages.types import QC, VoteMsg
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.cast import Cast
+from diembft.protocols.default_showing import Shown
 from diembft.protocols.interface import Crypto, Replica, Showing, System
-from diembft.protocols.registry import protocol_of
-from diembft.protocols.showing import Shown
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.twins.runs.by_model import check_options, in_order
@@ -21,16 +22,16 @@ from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles.terms import Finding
-from diembft.twins.runs.record import TICKS_PER_BOUND
-from diembft.twins.runs.record import Record as Executed
-from diembft.twins.runs.timed import Observer, execute
+from diembft.twins.runs.record import TICKS_PER_BOUND, RunRecord
+from diembft.twins.runs.timed import execute
+from diembft.twins.runs.timed_nodes import RunObserver
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
 
 RUNTIME = "twins"
 
 
-class TraceObserver(Observer):
+class TraceObserver(RunObserver):
     """Writes down all that happens; times become seconds."""
 
     def __init__(self, scenario: Scenario, system: System, showing: Showing) -> None:
@@ -47,27 +48,27 @@ class TraceObserver(Observer):
     def _members(self, mask: int) -> tuple[str, ...]:
         return tuple([name for node, name in enumerate(self._names) if mask >> node & 1])
 
+    @override
     def sent(self, tick: int, node: int, number: int, to: int, message: Any) -> None:
-        """See Observer."""
         shown = self._showing.message(message, self._identity[node])
         self.records.append(records.Sent(self._at(tick), self._names[node], number, self._members(to), shown))
 
+    @override
     def dropped(self, tick: int, number: int, receivers: int, reason: str) -> None:
-        """See Observer."""
         for name in self._members(receivers):
             self.records.append(records.Dropped(self._at(tick), number, name, reason))
 
+    @override
     def delivered(self, tick: int, node: int, number: int, effects: Sequence[Any]) -> None:
-        """See Observer."""
         rejected, ignored = self._showing.refusals(effects)
         self.records.append(records.Delivered(self._at(tick), self._names[node], number, rejected, ignored))
 
+    @override
     def fired(self, tick: int, node: int, timer: Timer, round_: int) -> None:
-        """See Observer."""
         self.records.append(records.Fired(self._at(tick), self._names[node], timer.value, round_))
 
+    @override
     def stepped(self, tick: int, node: int, replica: Replica, effects: Sequence[Any]) -> None:
-        """See Observer."""
         at, name = self._at(tick), self._names[node]
         for effect in effects:
             record = self._effect(at, name, effect)
@@ -78,13 +79,13 @@ class TraceObserver(Observer):
             self._states[node] = state
             self.records.append(records.State(at, name, *state))
 
+    @override
     def crashed(self, tick: int, node: int) -> None:
-        """See Observer."""
         self._states[node] = ()
         self.records.append(records.Crashed(self._at(tick), self._names[node]))
 
+    @override
     def restarted(self, tick: int, node: int) -> None:
-        """See Observer."""
         self.records.append(records.Restarted(self._at(tick), self._names[node]))
 
     def _effect(self, at: float, name: str, effect: Any) -> Record | None:
@@ -110,7 +111,7 @@ def _at(record: Record) -> float:
     return record.at
 
 
-def _shown(judgement: Judgement, record: Executed, cast: Cast, showing: Showing) -> Judgement:
+def _shown(judgement: Judgement, record: RunRecord, cast: Cast, showing: Showing) -> Judgement:
     """The findings in the terms of a trace."""
 
     def signer(message: Any) -> int:

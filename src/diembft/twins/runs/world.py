@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from typing_extensions import override
+
 from diembft.errors import InputError
-from diembft.machine.effects import EFFECTS, Broadcast, Commit, Persist, Send
+from diembft.host.outlet import Outlet, carry_out
+from diembft.machine.effects import Broadcast, CancelTimer, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols.cast import Cast, cast_of
 from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, UnderTest
-from diembft.protocols.states import ALL, NOTHING_SIGNED, Held, NodeState, Signed
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Signed
 from diembft.twins.scenarios.scenario import replica_names
 
 Message: TypeAlias = Any
@@ -93,11 +96,11 @@ class World:
         states = []
         for node in range(self.nodes):
             replica = self.system.node(node)
-            held, durable = sent_and_kept(self, replica.step(Started()), replica, None)
+            kept, durable = sent_and_kept(self, node, replica.step(Started()), replica, None)
             signed = NOTHING_SIGNED
-            for _, message in held:
+            for _, message in kept:
                 signed, _ = judged(self, node, signed, message)
-            states.append(NodeState(replica, held, durable, signed))
+            states.append(NodeState(replica, kept, durable, signed))
         return tuple(states)
 
     def recovered(self, node: int, durable: Any) -> Replica:
@@ -112,18 +115,49 @@ def world_of(protocol: UnderTest, n: int, faulty: int, bugs: tuple[str, ...], *,
     return World(protocol, cast_of(replicas, twins), bugs, crashes=crashes)
 
 
-def sent_and_kept(world: World, effects: Effects, replica: Replica, durable: Any) -> tuple[tuple[Held, ...], Any]:
+class _First(Outlet):
+    """Collects what a replica sends by the effects of its first event, and what is durable then. Nothing passes before
+    the first step of the model, and timers are the model's."""
+
+    def __init__(self, world: World, replica: Replica, durable: Any) -> None:
+        self._world = world
+        self._replica = replica
+        self.kept: list[Kept] = []
+        self.durable = durable
+
+    @override
+    def persist(self, node: int, effect: Any) -> None:
+        if self._world.crashes:
+            self.durable = self._world.exploring.persisted(self.durable, effect, self._replica)
+
+    @override
+    def commit(self, node: int, effect: Any) -> None:
+        pass
+
+    @override
+    def send(self, node: int, effect: Send[Message]) -> None:
+        self.kept.append(Kept(effect.to, effect.message))
+
+    @override
+    def broadcast(self, node: int, effect: Broadcast[Message]) -> None:
+        self.kept.append(Kept(ALL, effect.message))
+
+    @override
+    def set_timer(self, node: int, effect: SetTimer) -> None:
+        pass
+
+    @override
+    def cancel_timer(self, node: int, effect: CancelTimer) -> None:
+        pass
+
+
+def sent_and_kept(
+    world: World, node: int, effects: Effects, replica: Replica, durable: Any
+) -> tuple[tuple[Kept, ...], Any]:
     """What a replica sends by the effects of its first event, and what is durable then."""
-    held: list[Held] = []
-    for effect in effects:
-        kind = EFFECTS[type(effect)]
-        if kind is Send:
-            held.append(Held(effect.to, effect.message))
-        elif kind is Broadcast:
-            held.append(Held(ALL, effect.message))
-        elif kind is Persist and world.crashes:
-            durable = world.exploring.persisted(durable, effect, replica)
-    return tuple(held), durable
+    first = _First(world, replica, durable)
+    carry_out(first, node, effects)
+    return tuple(first.kept), first.durable
 
 
 def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
@@ -156,7 +190,7 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     return signed, faults
 
 
-class Group:
+class Group(Outlet):
     """Nodes of one set in step t: live copies, and the messages among them.
 
     Deliveries go in layers, a layer in the order that the protocol gives, and of the sender; with `reverse`, what goes
@@ -190,7 +224,7 @@ class Group:
         self.durable = {node: state.durable for node, state in members.items()}
         self.signed = {node: state.signed for node, state in members.items()}
         self.last_commit = {node: self.exploring.root(state.replica).id for node, state in members.items()}
-        self.held: dict[int, list[Held]] = {node: [] for node in members}
+        self.kept: dict[int, list[Kept]] = {node: [] for node in members}
         self.layer: list[tuple[tuple[int, ...], int, int, Message]] = []
         self.requests: list[tuple[int, int, Message]] = []
         self.answers: list[tuple[int, int, Message]] = []
@@ -205,17 +239,17 @@ class Group:
         self.layers = 0
         """How many were delivered."""
         for node, state in members.items():
-            for held in state.held:
-                self.send(node, held.to, held.message)
+            for kept in state.kept:
+                self.put(node, kept.to, kept.message)
 
     def states(self) -> dict[int, NodeState]:
         """The nodes after this."""
         return {
-            node: NodeState(replica, tuple(self.held[node]), self.durable[node], self.signed[node])
+            node: NodeState(replica, tuple(self.kept[node]), self.durable[node], self.signed[node])
             for node, replica in self.replicas.items()
         }
 
-    def send(self, sender: int, to: int, message: Message) -> None:
+    def put(self, sender: int, to: int, message: Message) -> None:
         """Put a message of this round into the next layer; keep one of the next round; an older one is lost."""
         world = self.world
         round_ = world.round_of(message)
@@ -228,7 +262,7 @@ class Group:
             return
         if round_ != self.round or kind in self.withhold:
             if round_ >= self.round:
-                self.held[sender].append(Held(to, message))
+                self.kept[sender].append(Kept(to, message))
             return
         if kind in self.lose:
             return
@@ -255,7 +289,7 @@ class Group:
         if self.world.is_correct(sender):
             self.signed[sender], faults = judged(self.world, sender, self.signed[sender], message)
             self.faults.extend(faults)
-        self.send(sender, to, message)
+        self.put(sender, to, message)
 
     def hand_over(self, sender: int, node: int, message: Message) -> Effects:
         """A message reaches a node; what came of it, carried out."""
@@ -269,22 +303,35 @@ class Group:
 
     def carry_out(self, node: int, effects: Effects) -> None:
         """Do what a replica wants done."""
-        for effect in effects:
-            kind = EFFECTS[type(effect)]
-            if kind is Send:
-                self._emit(node, effect.to, effect.message)
-            elif kind is Broadcast:
-                self._emit(node, ALL, effect.message)
-            elif kind is Commit:
-                self._commit(node, effect)
-            elif kind is Persist and self.world.crashes:
-                self.durable[node] = self.exploring.persisted(self.durable[node], effect, self.replicas[node])
+        carry_out(self, node, effects)
 
-    def _commit(self, node: int, commit: Commit) -> None:
+    @override
+    def persist(self, node: int, effect: Any) -> None:
+        if self.world.crashes:
+            self.durable[node] = self.exploring.persisted(self.durable[node], effect, self.replicas[node])
+
+    @override
+    def send(self, node: int, effect: Send[Message]) -> None:
+        self._emit(node, effect.to, effect.message)
+
+    @override
+    def broadcast(self, node: int, effect: Broadcast[Message]) -> None:
+        self._emit(node, ALL, effect.message)
+
+    @override
+    def set_timer(self, node: int, effect: SetTimer) -> None:
+        """The model says when timers fire."""
+
+    @override
+    def cancel_timer(self, node: int, effect: CancelTimer) -> None:
+        """The model says when timers fire."""
+
+    @override
+    def commit(self, node: int, effect: Any) -> None:
         """A block is delivered: once, and after its parent."""
         if not self.world.is_correct(node):
             return
-        block = commit.block
+        block = effect.block
         if self.world.reading.link(block).parent != self.last_commit[node]:
             detail = f"{self.world.name(node)} delivered the block of round {block.round} twice or without its parent"
             self.faults.append(Fault("commit_order", detail))

@@ -18,7 +18,7 @@ from diembft.errors import InputError
 from diembft.testcase.user_file import execute
 from diembft.testcase.wording import shown
 from diembft.twins.scenarios import testconfig
-from diembft.twins.scenarios.scenario import Drop, Extras, Partition, Round, Scenario, default_gst
+from diembft.twins.scenarios.scenario import Drop, Extras, NodeSets, Round, Scenario, default_gst
 
 _TESTCONFIG_NAMES = ("testconfig", "src.testconfig")
 
@@ -109,7 +109,7 @@ def _extras(field: str, value: object) -> Extras:
     return Extras(**given)
 
 
-def _partition(field: str, value: object) -> Partition:
+def _partition(field: str, value: object) -> NodeSets:
     return tuple(_names(f"{field}[{index}]", group) for index, group in enumerate(_list(field, value)))
 
 

@@ -20,10 +20,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 
 from diembft.errors import InputError
+from diembft.protocols.by_name import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 from diembft.protocols.cast import replica_of as replica_of
-from diembft.protocols.registry import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 
-Partition: TypeAlias = tuple[tuple[str, ...], ...]
+NodeSets: TypeAlias = tuple[tuple[str, ...], ...]
 """Sets of node names; a message passes only inside a set."""
 
 MessageType: TypeAlias = Literal["proposal", "timeout", "vote", "*"]
@@ -36,6 +36,8 @@ MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 MODELS: Final[tuple[Model, ...]] = get_args(Model)
 
 ANY: Final = "_"
+_ANY_FIRST: Final = -1
+"""Where ANY stands among the numbers of nodes when exceptions are sorted."""
 DEFAULT_DELAY_BOUND_S: Final = 0.8
 DEFAULT_TIMEOUT_S: Final = 30.0
 SUFFIX_ROUNDS: Final = 7
@@ -66,7 +68,7 @@ class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
       persisted. A node in both stops and starts at once, and stays stopped otherwise until it is restarted.
     """
 
-    timeout_partition: Partition | None = None
+    timeout_partition: NodeSets | None = None
     timers: Literal["early", "late"] | None = None
     order: Literal["reversed"] | None = None
     undelivered: Literal["drop", "delay"] | None = None
@@ -81,7 +83,7 @@ class Round(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """One round: the replica that leads (all its copies do), the partition of the nodes, the exceptions."""
 
     leader: str
-    partition: Partition
+    partition: NodeSets
     exceptions: tuple[Drop, ...] = ()
     extras: Extras = NO_EXTRAS
 
@@ -104,7 +106,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | float = 0
     model: Model = "timed"
     protocol: str = DEFAULT_PROTOCOL
-    """By its name in `diembft.protocols.registry`."""
+    """By its name in `diembft.protocols.by_name`."""
 
     def __post_init__(self) -> None:
         _check_cast(self.replicas, self.twins)
@@ -208,7 +210,7 @@ def plan(replicas: tuple[str, ...], twins: tuple[str, ...], round_: Round) -> Ro
     def mask(names: Iterable[str]) -> int:
         return sum(1 << number[name] for name in names)
 
-    def within(partition: Partition) -> tuple[int, ...]:
+    def within(partition: NodeSets) -> tuple[int, ...]:
         masks = {name: mask(group) for group in partition for name in group}
         return tuple(masks[name] for name in nodes)
 
@@ -234,7 +236,7 @@ def plan(replicas: tuple[str, ...], twins: tuple[str, ...], round_: Round) -> Ro
     )
 
 
-def holds_quorum(partition: Partition, quorum: int) -> bool:
+def holds_quorum(partition: NodeSets, quorum: int) -> bool:
     """Whether some set holds ``quorum`` distinct replicas; a replica and its twin count once."""
     return any(len({replica_of(name) for name in group}) >= quorum for group in partition)
 
@@ -350,14 +352,18 @@ def _normal_round(cast: tuple[tuple[str, ...], tuple[str, ...]], round_: Round) 
         tuple(
             sorted(
                 set(round_.exceptions),
-                key=lambda d: (number.get(d.src, -1), number.get(d.dst, -1), MESSAGE_TYPES.index(d.msg_type)),
+                key=lambda d: (
+                    number.get(d.src, _ANY_FIRST),
+                    number.get(d.dst, _ANY_FIRST),
+                    MESSAGE_TYPES.index(d.msg_type),
+                ),
             )
         ),
         _normal_extras(number, partition, round_.extras),
     )
 
 
-def _normal_partition(field: str, number: Mapping[str, int], partition: Partition) -> Partition:
+def _normal_partition(field: str, number: Mapping[str, int], partition: NodeSets) -> NodeSets:
     named = [name for group in partition for name in group]
     for name in named:
         if name not in number:
@@ -370,7 +376,7 @@ def _normal_partition(field: str, number: Mapping[str, int], partition: Partitio
     return tuple(sorted(groups, key=lambda group: number[group[0]]))
 
 
-def _normal_extras(number: Mapping[str, int], partition: Partition, extras: Extras) -> Extras:
+def _normal_extras(number: Mapping[str, int], partition: NodeSets, extras: Extras) -> Extras:
     if extras == NO_EXTRAS:
         return NO_EXTRAS
     timeouts = extras.timeout_partition

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 from diembft.errors import InputError
 from diembft.testcase.wording import shown
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.partitions import Partitions, subset_count, unrank_subset
 from diembft.twins.scenarios.python_files import run_file
 from diembft.twins.scenarios.scenario import (
@@ -34,7 +34,7 @@ from diembft.twins.scenarios.scenario import (
     MESSAGE_TYPES,
     SUFFIX_ROUNDS,
     Drop,
-    Partition,
+    NodeSets,
     Round,
     replica_names,
     whole_round,
@@ -60,7 +60,7 @@ def generate_file(config_path: Path, folder: Path = GENERATED) -> Generated:
     try:
         config = check_config(test_case)
         path = folder / config.out_file
-        with formats.output(path) as file:
+        with scenario_files.output(path) as file:
             counts = _write(config, file)
     except InputError as error:
         raise InputError(f"{config_path}: {error}") from None
@@ -124,13 +124,13 @@ def scenario_numbers(config: GenConfig, choices: int) -> Iterator[int]:
     return _take(choices**config.R, config.tests, config.random_configurations, f"{config.seed}/scenarios")
 
 
-def _write(config: GenConfig, file: formats.Output) -> tuple[int, int]:
+def _write(config: GenConfig, file: scenario_files.Output) -> tuple[int, int]:
     """Write the whole file; how many scenarios were written, and how many are possible."""
     replicas = replica_names(config.N)
     twins = tuple(f"{name}'" for name in replicas[: config.F])
-    rounds = [formats.encode_round(round_) for round_ in configurations(config)]
-    end = b",".join([formats.encode_round(whole_round(replicas, twins, replicas[-1]))] * SUFFIX_ROUNDS)
-    file.write(formats.encode_seed_header(replicas, twins))
+    rounds = [scenario_files.encode_round(round_) for round_ in configurations(config)]
+    end = b",".join([scenario_files.encode_round(whole_round(replicas, twins, replicas[-1]))] * SUFFIX_ROUNDS)
+    file.write(scenario_files.encode_seed_header(replicas, twins))
     written = 0
     for number in scenario_numbers(config, len(rounds)):
         digits = []
@@ -148,7 +148,7 @@ def _take(total: int, wanted: int, at_random: bool, seed: str) -> Iterator[int]:
     return map(Shuffle(total, seed).__getitem__, numbers) if at_random else iter(numbers)
 
 
-def _drop_sets(config: GenConfig, partition: Partition, seed: str) -> list[tuple[Drop, ...]]:
+def _drop_sets(config: GenConfig, partition: NodeSets, seed: str) -> list[tuple[Drop, ...]]:
     """``E`` sets of drops within the sets of a partition, the first of them empty."""
     possible = list(_drops_within(partition))
     if not config.random_configurations:

@@ -23,7 +23,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from diembft.errors import InputError
-from diembft.twins.scenarios import files as formats
+from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.partitions import Partitions, rank_subset, subset_count, unrank_subset
 from diembft.twins.scenarios.scenario import (
     DEFAULT_PROTOCOL,
@@ -34,7 +34,7 @@ from diembft.twins.scenarios.scenario import (
     Extras,
     MessageType,
     Model,
-    Partition,
+    NodeSets,
     Round,
     Scenario,
     rename_round,
@@ -254,7 +254,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             raise InputError(f"extras: {extras!r} is not in this space")
         return number
 
-    def _possible_drops(self, partition: Partition) -> list[Drop]:
+    def _possible_drops(self, partition: NodeSets) -> list[Drop]:
         """Exceptions that say something in a partition: from one node to another of its set."""
         if self.drops == 0:
             return []
@@ -268,11 +268,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     def _ordered_types(self) -> tuple[MessageType, ...]:
         return tuple(kind for kind in MESSAGE_TYPES if kind in self.drop_types)
 
-    def _named(self, groups: Sequence[Sequence[int]]) -> Partition:
+    def _named(self, groups: Sequence[Sequence[int]]) -> NodeSets:
         names = self.replica_names + self.twin_names
         return tuple(tuple(names[node] for node in group) for group in groups)
 
-    def _numbered(self, partition: Partition) -> tuple[tuple[int, ...], ...]:
+    def _numbered(self, partition: NodeSets) -> tuple[tuple[int, ...], ...]:
         number = {name: i for i, name in enumerate(self.replica_names + self.twin_names)}
         try:
             groups = tuple(tuple(number[name] for name in group) for group in partition)
@@ -388,11 +388,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
 
     # --- writing ---
 
-    def header(self) -> formats.Header:
+    def header(self) -> scenario_files.FileHeader:
         """The first line of a file of these scenarios."""
-        return formats.Header(
-            format=formats.FORMAT,
-            version=formats.VERSION,
+        return scenario_files.FileHeader(
+            format=scenario_files.FORMAT,
+            version=scenario_files.VERSION,
             replicas=self.replica_names,
             twins=self.twin_names,
             bugs=self.bugs,
@@ -422,14 +422,14 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
     @cached_property
     def _encoded_suffix(self) -> tuple[bytes, ...]:
         """The suffix as one piece, or nothing."""
-        return (b",".join(map(formats.encode_round, self.suffix_rounds)),) if self.suffix else ()
+        return (b",".join(map(scenario_files.encode_round, self.suffix_rounds)),) if self.suffix else ()
 
     def _encoded(self, number: int) -> bytes:
         known = self._encodings.get(number)
         if known is None:
             if len(self._encodings) > 4 * _TABLE:
                 self._encodings.clear()
-            known = self._encodings[number] = formats.encode_round(self.choice(number))
+            known = self._encodings[number] = scenario_files.encode_round(self.choice(number))
         return known
 
     @cached_property
@@ -437,10 +437,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
         return {}
 
     def write(
-        self, file: formats.Output, start: int, count: int, *, seed: int | None = None, canonical: bool = False
+        self, file: scenario_files.Output, start: int, count: int, *, seed: int | None = None, canonical: bool = False
     ) -> None:
         """Write a file of our kind with ``ranks`` of the same arguments."""
-        file.write(formats.encode_header(self.header()))
+        file.write(scenario_files.encode_header(self.header()))
         for piece in self.lines(start, count, seed=seed, canonical=canonical):
             file.write(piece)
 

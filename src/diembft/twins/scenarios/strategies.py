@@ -22,7 +22,7 @@ from diembft.twins.scenarios.scenario import (
     Extras,
     MessageType,
     Model,
-    Partition,
+    NodeSets,
     Round,
     Scenario,
     replica_names,
@@ -105,7 +105,7 @@ def rounds(
     nodes = names + tuple(f"{name}'" for name in names[:twins])
     possible = [Drop(src, dst, kind) for src, dst in permutations(nodes, 2) for kind in drop_types]
 
-    def round_(leader: str, groups: Partition, exceptions: Sequence[Drop], extras: Extras) -> Round:
+    def round_(leader: str, groups: NodeSets, exceptions: Sequence[Drop], extras: Extras) -> Round:
         group_of = {name: group for group in groups for name in group}
         inside = tuple(drop for drop in exceptions if drop.dst in group_of[drop.src])  # others would say nothing
         return Round(leader, groups, inside, extras)
@@ -121,14 +121,14 @@ def rounds(
 
 def partitions(
     *, replicas: int = 4, twins: int = 1, sets: int = 2, quorum: bool = False
-) -> st.SearchStrategy[Partition]:
+) -> st.SearchStrategy[NodeSets]:
     """Partitions of the nodes into up to ``sets`` sets, by default any; they shrink towards one set."""
     names = replica_names(replicas)
     nodes = names + tuple(f"{name}'" for name in names[:twins])
     needed = replicas - (replicas - 1) // 3 if quorum else 0
     by_sets = [Partitions(replicas, twins, min_sets=k, max_sets=k, quorum=needed) for k in range(1, sets + 1)]
 
-    def of(ways: Partitions) -> st.SearchStrategy[Partition]:
+    def of(ways: Partitions) -> st.SearchStrategy[NodeSets]:
         return st.integers(0, ways.count - 1).map(
             lambda rank: tuple(tuple(nodes[node] for node in group) for group in ways.groups(ways.unrank(rank)[0]))
         )
@@ -136,7 +136,7 @@ def partitions(
     return st.one_of([of(ways) for ways in by_sets if ways.count])
 
 
-def _extras(partition: st.SearchStrategy[Partition] | None, may_crash: Sequence[str]) -> st.SearchStrategy[Extras]:
+def _extras(partition: st.SearchStrategy[NodeSets] | None, may_crash: Sequence[str]) -> st.SearchStrategy[Extras]:
     """What a richer model decides: nothing without a partition for timeouts and replicas that may crash."""
     if partition is None and not may_crash:
         return st.just(Extras())

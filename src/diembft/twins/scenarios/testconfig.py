@@ -1,8 +1,9 @@
 """The types that the seed's generator and executor files are written in.
 
 Such a file begins with ``from testconfig import *`` or ``from src.testconfig import *``; both names mean
-this module. The values are as loose as the files are: ``diembft.twins.scenarios.files`` checks them and makes
-``diembft.twins.scenarios.scenario.Scenario`` values of them.
+this module. The values are as loose as the files are: ``diembft.twins.scenarios.scenario_files`` checks them and makes
+``diembft.twins.scenarios.scenario.Scenario`` values of them. The names are the seed's, so they stay, also where another
+module has the same.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import NamedTuple
 __all__ = ["Except", "GenConfig", "MsgType", "Round", "TestConfig"]
 
 
-class MsgType(StrEnum):
+class MsgType(StrEnum):  # the seed's name; testcase/types.py has another of this name, for configs/
     """The type of message that an exception drops; ``Wildcard`` covers every type, sync included."""
 
     Proposal = "proposal"
@@ -29,7 +30,7 @@ class Except(NamedTuple):
     msg_type: MsgType | str
 
 
-class Round(NamedTuple):
+class Round(NamedTuple):  # the seed's name; scenario.Round is what becomes of it
     """What happens in one round: who leads, who can talk to whom, and what is dropped all the same.
 
     ``extras`` is an extension: the keys of ``diembft.twins.scenarios.scenario.Extras``, for richer network models.

@@ -25,7 +25,7 @@ from diembft.twins.scenarios.scenario import (
     DEFAULT_TIMEOUT_S,
     Drop,
     Extras,
-    Partition,
+    NodeSets,
     Round,
     Scenario,
     default_gst,
@@ -90,7 +90,7 @@ def format_round(round_: Round) -> str:
     return " ".join(parts)
 
 
-def _format_partition(partition: Partition) -> str:
+def _format_partition(partition: NodeSets) -> str:
     return "|".join(",".join(group) for group in partition)
 
 
@@ -203,7 +203,7 @@ def _parse_drop(where: str, word: str) -> Drop:
     return Drop(found[1], found[2], found[3])  # type: ignore[arg-type]  # the scenario's check judges the type
 
 
-def _parse_partition(text: str) -> Partition:
+def _parse_partition(text: str) -> NodeSets:
     return tuple(_names(group) for group in text.split("|"))
 
 

@@ -19,7 +19,7 @@ from diembft.twins.runs.oracles import (
     quorum_progress,
 )
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Oracle, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Oracle, Terms, Verdict
 
 ORACLES: dict[str, Oracle] = {
     agreement.NAME: agreement.judge,
@@ -52,7 +52,7 @@ SAFETY = (
 
 def violated_already(facts: Facts, terms: Terms) -> bool:
     """Whether something is violated that stays so, in an execution that is not at its end."""
-    return any(ORACLES[name](facts, terms).outcome is Outcome.VIOLATED for name in SAFETY)
+    return any(ORACLES[name](facts, terms).verdict is Verdict.VIOLATED for name in SAFETY)
 
 
 def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from diembft.twins.runs.oracles import agreement
-from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.facts import Facts, SentTimeout, SentVote
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "accountability"
-NO_RULE = Finding(NAME, Outcome.UNDECIDED, "not judged for this protocol")
-BUGS = Finding(NAME, Outcome.UNDECIDED, "not judged with planted bugs")
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "agreement was not violated")
+NO_RULE = Finding(NAME, Verdict.UNDECIDED, "not judged for this protocol")
+BUGS = Finding(NAME, Verdict.UNDECIDED, "not judged with planted bugs")
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "agreement was not violated")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -25,16 +25,16 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     if terms.bugs:
         return BUGS
     broken = agreement.judge(facts, terms)
-    if broken.outcome is not Outcome.VIOLATED:
+    if broken.verdict is not Verdict.VIOLATED:
         return UNDECIDED
     culprits = culprits_of(facts, terms)
     names = ", ".join(terms.cast.names_of(sorted(culprits))) or "nobody"
     signed = tuple([message for pair in culprits.values() for message in pair])
-    outcome = Outcome.HELD if len(culprits) > terms.cast.f else Outcome.VIOLATED
+    verdict = Verdict.HELD if len(culprits) > terms.cast.f else Verdict.VIOLATED
     return Finding(
         NAME,
-        outcome,
-        f"the signatures convict {names}, which is {'' if outcome is Outcome.HELD else 'not '}f + 1",
+        verdict,
+        f"the signatures convict {names}, which is {'' if verdict is Verdict.HELD else 'not '}f + 1",
         broken.round,
         terms.cast.names_of(sorted(culprits)),
         (),
@@ -45,15 +45,15 @@ def judge(facts: Facts, terms: Terms) -> Finding:
 def culprits_of(facts: Facts, terms: Terms) -> dict[int, tuple[Any, Any]]:
     """The replicas that signed what no correct one signs, each with two messages that show it."""
     identity = terms.cast.identity
-    votes: dict[int, list[Vote]] = {}
-    timeouts: dict[int, list[Timeout]] = {}
+    votes: dict[int, list[SentVote]] = {}
+    timeouts: dict[int, list[SentTimeout]] = {}
     for vote in facts.votes:
         votes.setdefault(identity[vote.node], []).append(vote)
     for timeout in facts.timeouts:
         timeouts.setdefault(identity[timeout.node], []).append(timeout)
     culprits: dict[int, tuple[Any, Any]] = {}
     for replica, own in votes.items():
-        by_round: dict[int, Vote] = {}
+        by_round: dict[int, SentVote] = {}
         for vote in own:
             other = by_round.setdefault(vote.round, vote)
             if other.content != vote.content:

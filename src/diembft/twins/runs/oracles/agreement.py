@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
-from diembft.twins.runs.record import Committed
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
+from diembft.twins.runs.record import BlockCommitted
 
 NAME = "agreement"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -25,7 +25,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         first, second = terms.cast.names_of((node, longest_node))
         return Finding(
             NAME,
-            Outcome.VIOLATED,
+            Verdict.VIOLATED,
             f"{first} committed the block of round {one.block.round} at height {height + 1}, "
             f"{second} that of round {other.block.round}"
             + (", another one" if one.block.round == other.block.round else ""),
@@ -36,10 +36,10 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     return HELD
 
 
-def _chain(commits: list[Committed]) -> list[bytes]:
+def _chain(commits: list[BlockCommitted]) -> list[bytes]:
     """The committed blocks; one that comes again is for `commit_order` to judge."""
     return list(dict.fromkeys([committed.block.id for committed in commits]))
 
 
-def _commit(facts: Facts, node: int, block: bytes) -> Committed:
+def _commit(facts: Facts, node: int, block: bytes) -> BlockCommitted:
     return next(committed for committed in facts.commits[node] if committed.block.id == block)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from diembft.twins.runs.oracles.facts import Facts, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, listed, names
+from diembft.twins.runs.oracles.facts import Facts, SentVote
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, listed, names
 
 NAME = "certified_uniqueness"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -20,7 +20,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         if block is not None:
             certified.setdefault(round_, {}).setdefault(block, qc)
     correct = terms.cast.correct
-    votes: dict[int, dict[bytes, dict[int, Vote]]] = {}
+    votes: dict[int, dict[bytes, dict[int, SentVote]]] = {}
     for vote in facts.votes:
         if vote.node in correct:
             votes.setdefault(vote.round, {}).setdefault(vote.block, {}).setdefault(vote.node, vote)
@@ -29,7 +29,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             first, second = list(blocks.values())[:2]
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"two blocks of round {round_} are certified",
                 round_,
                 names(terms, {facts.qcs[first], facts.qcs[second]}),
@@ -40,7 +40,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
                 qc = next(iter(blocks.values()))
                 return Finding(
                     NAME,
-                    Outcome.VIOLATED,
+                    Verdict.VIOLATED,
                     f"a block of round {round_} is certified, and {listed(names(terms, voters))} voted for another",
                     round_,
                     names(terms, voters),

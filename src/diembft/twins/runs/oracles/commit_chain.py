@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diembft.protocols.interface import Link
-from diembft.protocols.interface import Vote as VoteTold
-from diembft.twins.runs.oracles.facts import Facts, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, names
+from diembft.protocols.interface import Link, Vote
+from diembft.twins.runs.oracles.facts import Facts, SentVote
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, names
 
 NAME = "commit_chain"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -23,7 +22,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     correct = terms.cast.correct
     blocks = facts.blocks
     steps = terms.protocol.chain - 1
-    voters: dict[bytes, dict[int, Vote]] = {}
+    voters: dict[bytes, dict[int, SentVote]] = {}
     for vote in facts.votes:
         if vote.node in correct:
             head = head_of(vote, steps, blocks)
@@ -46,7 +45,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
             both = {**voters[above], **voters[block]}
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"f + 1 correct replicas committed the block of round {second.round}, and f + 1 that of round "
                 f"{first.round}, which does not extend it",
                 first.round,
@@ -58,7 +57,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     return HELD
 
 
-def head_of(vote: Vote | VoteTold, steps: int, blocks: Mapping[bytes, Link]) -> bytes | None:
+def head_of(vote: SentVote | Vote, steps: int, blocks: Mapping[bytes, Link]) -> bytes | None:
     """The block so many steps below the one that a vote is for; None if the rounds between are not consecutive."""
     block, parent, parent_round, round_ = vote.block, vote.parent, vote.parent_round, vote.round
     for step in range(1, steps + 1):

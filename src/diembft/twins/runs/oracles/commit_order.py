@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
-from diembft.twins.runs.record import Committed
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
+from diembft.twins.runs.record import BlockCommitted
 
 NAME = "commit_order"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """The first block extends genesis, whose round is 0; each other one extends the one before it."""
     for node in terms.cast.correct:
-        before: Committed | None = None
+        before: BlockCommitted | None = None
         for commit in facts.commits.get(node, ()):
             link = facts.blocks[commit.block.id]
             if link.parent_round != 0 if before is None else link.parent != before.block.id:
@@ -22,7 +22,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     return HELD
 
 
-def _violated(facts: Facts, wrong: Committed, node: int, terms: Terms) -> Finding:
+def _violated(facts: Facts, wrong: BlockCommitted, node: int, terms: Terms) -> Finding:
     commits = facts.commits[node]
     name, round_ = terms.cast.names[node], wrong.block.round
     earlier = [commit.block for commit in commits[: commits.index(wrong)]]
@@ -34,4 +34,4 @@ def _violated(facts: Facts, wrong: Committed, node: int, terms: Terms) -> Findin
     else:
         parent_round = facts.blocks[wrong.block.id].parent_round
         detail = f"{name} committed the block of round {round_} without its parent, of round {parent_round}"
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (wrong.certificate,))
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, (name,), (wrong.certificate,))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.facts import Facts, SentTimeout, SentVote
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "durability"
-HELD = Finding(NAME, Outcome.HELD)
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no correct replica was restarted")
+HELD = Finding(NAME, Verdict.HELD)
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "no correct replica was restarted")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -32,16 +32,20 @@ def judge(facts: Facts, terms: Terms) -> Finding:
 
 
 def _contradiction(
-    name: str, votes: list[Vote], timeouts: list[Timeout], new_votes: list[Vote], new_timeouts: list[Timeout]
+    name: str,
+    votes: list[SentVote],
+    timeouts: list[SentTimeout],
+    new_votes: list[SentVote],
+    new_timeouts: list[SentTimeout],
 ) -> Finding | None:
     """A vote in a round that was voted or timed out in, or below it; a timeout that forgets a vote."""
-    before_it: list[Vote | Timeout] = [*votes, *timeouts]
+    before_it: list[SentVote | SentTimeout] = [*votes, *timeouts]
     for vote in new_votes:
         if any(before.round == vote.round and before.content == vote.content for before in votes):
             continue
         for earlier in before_it:
             if earlier.round >= vote.round:
-                what = "voted" if isinstance(earlier, Vote) else "timed out"
+                what = "voted" if isinstance(earlier, SentVote) else "timed out"
                 return _violated(
                     f"{name} voted in round {vote.round} after a restart, having {what} in round {earlier.round}",
                     vote.round,
@@ -64,5 +68,7 @@ def _contradiction(
     return None
 
 
-def _violated(detail: str, round_: int, name: str, before: Vote | Timeout, after: Vote | Timeout) -> Finding:
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, (name,), (), (before.message, after.message))
+def _violated(
+    detail: str, round_: int, name: str, before: SentVote | SentTimeout, after: SentVote | SentTimeout
+) -> Finding:
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, (name,), (), (before.message, after.message))

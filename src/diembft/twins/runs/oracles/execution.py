@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
-from diembft.twins.runs.record import Committed
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
+from diembft.twins.runs.record import BlockCommitted
 
 NAME = "execution"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -26,6 +26,6 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     return HELD
 
 
-def _violated(terms: Terms, node: int, commit: Committed, what: str) -> Finding:
+def _violated(terms: Terms, node: int, commit: BlockCommitted, what: str) -> Finding:
     name = terms.cast.names[node]
-    return Finding(NAME, Outcome.VIOLATED, f"{name} {what}", commit.block.round, (name,), (commit.certificate,))
+    return Finding(NAME, Verdict.VIOLATED, f"{name} {what}", commit.block.round, (name,), (commit.certificate,))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from diembft.protocols.by_name import default_protocol
 from diembft.protocols.interface import Link, Reading
-from diembft.protocols.registry import default_protocol
-from diembft.twins.runs.record import Committed, Ending, Record
+from diembft.twins.runs.record import BlockCommitted, Ending, RunRecord
 
 
-class Vote(NamedTuple):
+class SentVote(NamedTuple):
     """A vote as it was sent. Equal votes of one node are one."""
 
     order: int
@@ -28,7 +28,7 @@ class Vote(NamedTuple):
     message: Any
 
 
-class Timeout(NamedTuple):
+class SentTimeout(NamedTuple):
     """A timeout as it was sent. Repetitions of one are one."""
 
     order: int
@@ -40,17 +40,17 @@ class Timeout(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """See the module. Nodes are numbers; lists are in order of time."""
+    """What one execution sent and committed, sorted. Nodes are numbers; lists are in order of time."""
 
-    votes: list[Vote]
-    timeouts: list[Timeout]
+    votes: list[SentVote]
+    timeouts: list[SentTimeout]
     qcs: dict[Any, int]
     """All quorum certificates that were sent, or by which a commit was learnt of, with the first node that did."""
     tcs: dict[Any, int]
     """All certificates that a round was given up, in the same way."""
     blocks: dict[bytes, Link]
     """All blocks that were proposed, sent or committed."""
-    commits: dict[int, list[Committed]]
+    commits: dict[int, list[BlockCommitted]]
     """By node."""
     first_entries: dict[tuple[int, int], int]
     """(node, round): the tick at which the node entered that round first."""
@@ -64,12 +64,12 @@ class Facts(NamedTuple):
     """Says what is in blocks and certificates."""
 
 
-def facts_of(record: Record, reading: Reading | None = None) -> Facts:
+def facts_of(record: RunRecord, reading: Reading | None = None) -> Facts:
     """Sort a record, by the reading of the protocol that it is of."""
     reading = reading or default_protocol().reading
     told_by, link_of = reading.told, reading.link
-    votes: list[Vote] = []
-    timeouts: list[Timeout] = []
+    votes: list[SentVote] = []
+    timeouts: list[SentTimeout] = []
     qcs: dict[Any, int] = {}
     tcs: dict[Any, int] = {}
     blocks: dict[bytes, Link] = {}
@@ -81,10 +81,10 @@ def facts_of(record: Record, reading: Reading | None = None) -> Facts:
         told = told_by(message)
         if (vote := told.vote) is not None:
             votes.append(
-                Vote(order, node, vote.round, vote.block, vote.parent, vote.parent_round, vote.content, message)
+                SentVote(order, node, vote.round, vote.block, vote.parent, vote.parent_round, vote.content, message)
             )
         if (timeout := told.timeout) is not None:
-            timeouts.append(Timeout(order, node, timeout.round, timeout.high_round, message))
+            timeouts.append(SentTimeout(order, node, timeout.round, timeout.high_round, message))
         for block in told.blocks:
             link = blocks[block.id] = link_of(block)
             if link.certificate is not None and link.certificate not in qcs:
@@ -95,7 +95,7 @@ def facts_of(record: Record, reading: Reading | None = None) -> Facts:
         for tc in told.tcs:
             if tc not in tcs:
                 tcs[tc] = node
-    commits: dict[int, list[Committed]] = {}
+    commits: dict[int, list[BlockCommitted]] = {}
     for committed in record.committed:
         commits.setdefault(committed.node, []).append(committed)
         block = committed.block

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from diembft.twins.runs.oracles.facts import Facts, Timeout, Vote
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.facts import Facts, SentTimeout, SentVote
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "honest_vote_once"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Votes are equal if what their signatures cover is; the same vote sent again is one vote."""
     correct = terms.cast.correct
-    first_votes: dict[tuple[int, int], Vote] = {}
-    timeouts: dict[tuple[int, int], Timeout] = {}
+    first_votes: dict[tuple[int, int], SentVote] = {}
+    timeouts: dict[tuple[int, int], SentTimeout] = {}
     for timeout in facts.timeouts:
         timeouts.setdefault((timeout.node, timeout.round), timeout)
     for vote in facts.votes:
@@ -25,7 +25,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         if first.content != vote.content:
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"{name} voted twice in round {vote.round}",
                 vote.round,
                 (name,),
@@ -36,7 +36,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         if first is vote and given_up is not None and given_up.order < vote.order:
             return Finding(
                 NAME,
-                Outcome.VIOLATED,
+                Verdict.VIOLATED,
                 f"{name} voted in round {vote.round} after its timeout of it",
                 vote.round,
                 (name,),

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, judged_rounds
-from diembft.twins.runs.record import Committed
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, judged_rounds
+from diembft.twins.runs.record import BlockCommitted
 
 NAME = "liveness_bound"
-HELD = Finding(NAME, Outcome.HELD)
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no synchronous round with correct leaders was entered")
+HELD = Finding(NAME, Verdict.HELD)
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "no synchronous round with correct leaders was entered")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
-    """See the module."""
+    """Whether each such block was committed by all within the bound, and no other of its round."""
     rounds = judged_rounds(terms)
     entries = correct_entries(facts, terms)
     commits = {node: _by_round(facts.commits.get(node, ())) for node in terms.judged}
@@ -64,12 +64,12 @@ def correct_entries(facts: Facts, terms: Terms) -> dict[int, int]:
     return entries
 
 
-def _by_round(commits: Sequence[Committed]) -> dict[int, Committed]:
-    by_round: dict[int, Committed] = {}
+def _by_round(commits: Sequence[BlockCommitted]) -> dict[int, BlockCommitted]:
+    by_round: dict[int, BlockCommitted] = {}
     for commit in commits:
         by_round.setdefault(commit.block.round, commit)
     return by_round
 
 
 def _violated(terms: Terms, round_: int, detail: str, nodes: tuple[int, ...]) -> Finding:
-    return Finding(NAME, Outcome.VIOLATED, detail, round_, terms.cast.names_of(nodes))
+    return Finding(NAME, Verdict.VIOLATED, detail, round_, terms.cast.names_of(nodes))

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from diembft.twins.runs.oracles import liveness_bound
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict
 
 NAME = "liveness_commit"
-HELD = Finding(NAME, Outcome.HELD)
-UNDECIDED = Finding(NAME, Outcome.UNDECIDED, "no synchronous round with correct leaders was judged")
+HELD = Finding(NAME, Verdict.HELD)
+UNDECIDED = Finding(NAME, Verdict.UNDECIDED, "no synchronous round with correct leaders was judged")
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
     """Counted from the first correct replica's entry into the first round that nothing disturbs."""
-    if liveness_bound.judge(facts, terms).outcome is Outcome.UNDECIDED:
+    if liveness_bound.judge(facts, terms).verdict is Verdict.UNDECIDED:
         return UNDECIDED
     began = liveness_bound.correct_entries(facts, terms)[terms.gst + 1]
     idle = [
@@ -29,7 +29,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     who = terms.cast.names_of(idle)
     return Finding(
         NAME,
-        Outcome.VIOLATED,
+        Verdict.VIOLATED,
         f"after round {terms.gst + 1} began, the first synchronous one, {', '.join(who)} committed nothing",
         terms.gst + 1,
         who,

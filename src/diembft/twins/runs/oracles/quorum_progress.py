@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from diembft.twins.runs.oracles.facts import Facts
-from diembft.twins.runs.oracles.terms import Finding, Outcome, Terms, names
+from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, names
 
 NAME = "quorum_progress"
-HELD = Finding(NAME, Outcome.HELD)
+HELD = Finding(NAME, Verdict.HELD)
 
 
 def judge(facts: Facts, terms: Terms) -> Finding:
@@ -26,7 +26,7 @@ def judge(facts: Facts, terms: Terms) -> Finding:
         who = names(terms, [entered for entered, round_ in facts.first_entries if round_ > terms.quorumless])
         return Finding(
             NAME,
-            Outcome.VIOLATED,
+            Verdict.VIOLATED,
             f"{terms.cast.names[node]} is in round {highest}, though no set of round {terms.quorumless} held a quorum",
             terms.quorumless,
             who,
@@ -38,7 +38,7 @@ def _too_few(terms: Terms, certificate: Any, round_: int, signers: Iterable[int]
     distinct = terms.cast.names_of(sorted(frozenset(signers)))
     return Finding(
         NAME,
-        Outcome.VIOLATED,
+        Verdict.VIOLATED,
         f"{terms.cast.names[node]} sent a {type(certificate).__name__} of round {round_} "
         f"signed by {', '.join(distinct)} alone",
         round_,

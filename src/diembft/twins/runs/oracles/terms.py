@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import System, UnderTest
-from diembft.protocols.registry import protocol_of
 from diembft.twins.runs.oracles.facts import Facts
 from diembft.twins.runs.record import TICKS_PER_BOUND, Cast
 from diembft.twins.runs.routes import routes_of
@@ -20,7 +20,7 @@ LIVENESS_BOUNDS = 7
 a chain of two commits; two more for each block that the chain is longer by."""
 
 
-class Outcome(Enum):
+class Verdict(Enum):
     """Of one oracle on one execution."""
 
     HELD = "held"
@@ -30,10 +30,11 @@ class Outcome(Enum):
 
 
 class Finding(Struct, frozen=True):
-    """A verdict: of which oracle, and, if violated, where and what shows it."""
+    """What an oracle found: its verdict and, if violated, where and what shows it."""
 
     oracle: str
-    outcome: Outcome
+    verdict: Verdict = field(name="outcome")
+    """`outcome` in JSON."""
     detail: str = ""
     """One sentence."""
     round: int | None = None

@@ -47,7 +47,7 @@ VERSION: Final = 1
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
-class Header(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+class FileHeader(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """The first line of a file of our kind: what its scenarios have in common."""
 
     format: str = msgspec.field()
@@ -87,7 +87,7 @@ class Output(Protocol):
         """Append bytes."""
 
 
-_header_decoder = msgspec.json.Decoder(Header)
+_header_decoder = msgspec.json.Decoder(FileHeader)
 _names_decoder = msgspec.json.Decoder(tuple[str, ...])
 _rounds_decoder = msgspec.json.Decoder(tuple[Round, ...])
 _line_decoder = msgspec.json.Decoder(_Line)
@@ -173,12 +173,12 @@ def _read_text(path: Path) -> list[Scenario]:
     return scenarios
 
 
-def _read_header(path: Path, lines: Sequence[tuple[int, bytes]]) -> tuple[Header, int]:
+def _read_header(path: Path, lines: Sequence[tuple[int, bytes]]) -> tuple[FileHeader, int]:
     """The header, and how many lines it took; the seed's three lists make a header of ours."""
     number, first = lines[0]
     if first.lstrip().startswith(b"{"):
         where = f"{path}, line {number}"
-        header: Header = _decode(_header_decoder, where, first)
+        header: FileHeader = _decode(_header_decoder, where, first)
         if header.format != FORMAT:
             raise InputError(f"{where}: format: {header.format!r} is not {FORMAT!r}")
         if header.version != VERSION:
@@ -195,7 +195,7 @@ def _read_header(path: Path, lines: Sequence[tuple[int, bytes]]) -> tuple[Header
         lists[field] = _decode(_names_decoder, f"{path}, line {number}", line, root=field)
         used += 1
     return (
-        Header(
+        FileHeader(
             format=FORMAT,
             version=VERSION,
             replicas=lists["replicas"],
@@ -214,7 +214,7 @@ def _read_scenario_line(where: str, line: bytes) -> _Line:
     return _Line(rounds=_decode(_rounds_decoder, where, line, root="rounds"))
 
 
-def _scenario(header: Header, line: _Line, name: str) -> Scenario:
+def _scenario(header: FileHeader, line: _Line, name: str) -> Scenario:
     gst = header.gst if line.gst is None else line.gst
     return Scenario(
         replicas=header.replicas if line.replicas is None else line.replicas,
@@ -318,9 +318,9 @@ def write_seed_file(path: Path, scenarios: Sequence[Scenario]) -> None:
             file.write(encode_rounds(scenario.rounds) + b"\n")
 
 
-def header_of(scenario: Scenario) -> Header:
+def header_of(scenario: Scenario) -> FileHeader:
     """The header of a file that begins with this scenario."""
-    return Header(
+    return FileHeader(
         format=FORMAT,
         version=VERSION,
         replicas=scenario.replicas,
@@ -334,7 +334,7 @@ def header_of(scenario: Scenario) -> Header:
     )
 
 
-def encode_header(header: Header) -> bytes:
+def encode_header(header: FileHeader) -> bytes:
     """The first line of a file of our kind."""
     return _encoder.encode(header) + b"\n"
 
@@ -355,7 +355,7 @@ def encode_round(round_: Round) -> bytes:
     return _encoder.encode(parts if round_.extras == NO_EXTRAS else (*parts, round_.extras))
 
 
-def _encode_line(header: Header, scenario: Scenario, default_name: str) -> bytes:
+def _encode_line(header: FileHeader, scenario: Scenario, default_name: str) -> bytes:
     different: dict[str, Any] = {
         field: value
         for field, value, common in (

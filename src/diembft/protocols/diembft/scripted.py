@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.consensus.block_tree import BlockTree, Node
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
 from diembft.consensus.leader_election import LeaderElection
 from diembft.consensus.mempool import Mempool
-from diembft.consensus.state_machine import Execution
+from diembft.consensus.state_machine import Execution, StateMachine
 from diembft.crypto.interface import Signer
 from diembft.crypto.symbolic import client_signer
 from diembft.messages.digests import Digests
@@ -68,17 +70,17 @@ class MarkerPayload(Mempool):
         """Nothing was kept."""
 
 
-class MarkerMachine:
+class MarkerMachine(StateMachine):
     """A state machine without state: markers have no effect beyond the block that they are in."""
 
+    @override
     def genesis(self) -> Any:
-        """See `diembft.consensus.state_machine.StateMachine`."""
         return None
 
+    @override
     def execute(self, ledger: Any, block: Block) -> Execution:
-        """See `diembft.consensus.state_machine.StateMachine`."""
         return Execution(None, b"", ())
 
+    @override
     def answer(self, ledger: Any, request: Request) -> Reply | None:
-        """See `diembft.consensus.state_machine.StateMachine`."""
         return None

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from typing_extensions import override
+
 from diembft.machine.effects import Broadcast, Commit, Persist, Send
 from diembft.messages import types
 from diembft.messages.types import QC, TC, Digest, LedgerCommitInfo, Message, VoteInfo, VoteMsg
@@ -45,12 +47,12 @@ class Shown(Showing):
         self._genesis_qc: QC | None = None
         self._nodes: dict[str, _Node] = {}
 
+    @override
     def header(self, system: System) -> dict[str, Any]:
-        """See Showing."""
         return {"chain_id": self._protocol.name, "epoch": 0}
 
+    @override
     def message(self, message: Any, sender: int) -> Message:
-        """See Showing."""
         told = self._told(message)
         high = self._highest(told.qcs)
         tc = self._tc(told.tcs[0], told.qcs) if told.tcs else None
@@ -71,17 +73,18 @@ class Shown(Showing):
             return types.BlockResponse(round_, tuple([self._block(block) for block in told.blocks]))
         return types.BlockRequest(round_, NOTHING, NOTHING, 1)
 
+    @override
     def certificate(self, certificate: Any) -> QC | TC:
-        """See Showing."""
         says = self._reading.certificate(certificate)
         return self._tc(certificate, ()) if says.block is None else self._qc(certificate)
 
+    @override
     def refusals(self, effects: Sequence[Any]) -> tuple[str | None, str | None]:
-        """See Showing: nothing is said of them."""
+        """Nothing is said of them."""
         return None, None
 
+    @override
     def effect(self, at: float, node: str, effect: Any) -> Record | None:
-        """See Showing."""
         known = self._nodes.setdefault(node, _Node())
         match effect:
             case Send() | Broadcast():
@@ -103,8 +106,8 @@ class Shown(Showing):
                 pass
         return None
 
+    @override
     def state(self, node: str, replica: Any) -> tuple[Any, ...]:
-        """See Showing."""
         known = self._nodes.setdefault(node, _Node())
         round_ = replica.current_round
         high_qc = self._genesis() if known.high_qc is None else self._qc(known.high_qc)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diembft.errors import InputError
-from diembft.twins.scenarios.files import output, read_scenarios, write_scenarios, write_seed_file
 from diembft.twins.scenarios.scenario import Drop, Extras, Round, Scenario
+from diembft.twins.scenarios.scenario_files import output, read_scenarios, write_scenarios, write_seed_file
 from diembft.twins.scenarios.strategies import scenarios
 from diembft.twins.scenarios.text import parse_scenario
 

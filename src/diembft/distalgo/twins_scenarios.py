@@ -19,21 +19,21 @@ from msgspec import Struct, structs
 
 from diembft.consensus.effects import Commit
 from diembft.consensus.replica import Replica
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.arguments import OneLineParser
 from diembft.distalgo.folder import RUNS, new_folder, write_json
 from diembft.distalgo.stepping import Answer, Ask, RemoteSystem, decode_event, decode_recovered, encode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.assembly import Crypto
 from diembft.protocols.diembft.protocol import DIEMBFT
 from diembft.protocols.diembft.system import DiemBftSystem
-from diembft.twins.runs import judging as verdict
+from diembft.twins.runs import judging
 from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.record import Ending, Record
-from diembft.twins.runs.timed import Execution, script_of, time_limit
-from diembft.twins.scenarios.files import read_scenarios
+from diembft.twins.runs.record import Ending, RunRecord
+from diembft.twins.runs.timed import TimedRun, script_of, time_limit
 from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.scenario_files import read_scenarios
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Scenario)
 
 
-class Terms(NamedTuple):
+class RunTerms(NamedTuple):
     """How scenarios are executed and judged. Every process is given it."""
 
     expect_violation: bool
@@ -60,11 +60,11 @@ class Terms(NamedTuple):
     """In how many seconds all must be over, whatever hangs."""
 
 
-class Job(NamedTuple):
+class ScenarioJob(NamedTuple):
     """What a command line asks for."""
 
     scenarios: tuple[Scenario, ...]
-    terms: Terms
+    terms: RunTerms
 
     @property
     def nodes(self) -> int:
@@ -72,7 +72,7 @@ class Job(NamedTuple):
         return max([len(scenario.nodes) for scenario in self.scenarios])
 
 
-class Result(Struct, frozen=True):
+class ScenarioOutcome(Struct, frozen=True):
     """What came of one scenario: `violated` maps oracles to what they found."""
 
     name: str
@@ -85,7 +85,7 @@ class Result(Struct, frozen=True):
     real_s: float
 
 
-def read_job(arguments: Sequence[str]) -> Job:
+def read_job(arguments: Sequence[str]) -> ScenarioJob:
     """What the arguments of `testexec.da` ask for; the file is read and found in order. Raises InputError."""
     parser = OneLineParser(prog="testexec.da", description="Execute Twins scenarios on DistAlgo.")
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of scenarios, of any kind")
@@ -116,7 +116,7 @@ def read_job(arguments: Sequence[str]) -> Job:
     folder = asked.folder or new_folder(asked.runs, asked.file.name.partition(".")[0])
     bound_s = sum([bound_of(scenario) for scenario in chosen]) + SLACK_S
     delayed = asked.undelivered == "delay"
-    return Job(chosen, Terms(asked.expect_violation, delayed, asked.crypto, folder.absolute(), bound_s))
+    return ScenarioJob(chosen, RunTerms(asked.expect_violation, delayed, asked.crypto, folder.absolute(), bound_s))
 
 
 def _check(scenario: Scenario, crypto: Crypto) -> None:
@@ -152,7 +152,7 @@ class TwinsNode:
         log.info("%s: this is %s", scenario.name, scenario.nodes[node])
 
     def answer(self, question: str, data: bytes) -> Answer:
-        """See Ask."""
+        """Do what an executor asks for (see `stepping.Ask`), and say what came of it."""
         assert self._system is not None, "because a scenario has begun"
         if question == "restart":
             self._replica = self._system.node(self._node, decode_recovered(data))
@@ -194,7 +194,7 @@ class _OutOfTime(Exception):
     """The scenario took longer than it may, in real time."""
 
 
-def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
+def execute(terms: RunTerms, scenario: Scenario, ask: Ask) -> ScenarioOutcome:
     """Execute one scenario by asking nodes, and judge it."""
     began_s = monotonic()
 
@@ -205,7 +205,7 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
 
     system = RemoteSystem(_system_of(scenario, terms.crypto), ask_in_time)
     script, after = script_of(scenario, system)
-    execution = Execution(
+    execution = TimedRun(
         DIEMBFT,
         system,
         script,
@@ -215,18 +215,18 @@ def execute(terms: Terms, scenario: Scenario, ask: Ask) -> Result:
         limit=time_limit(scenario),
         crashes=any(routes.crash or routes.restart for routes in script.values()),
     )
-    record: Record
+    record: RunRecord
     try:
         record = execution.run()
     except _OutOfTime:
         record = execution.record._replace(ending=Ending.TIMED_OUT, end=execution.now)
-    judgement = verdict.judge(record, verdict.terms(scenario, delayed=terms.delayed, crypto=terms.crypto))
+    judgement = judging.judge(record, judging.terms(scenario, delayed=terms.delayed, crypto=terms.crypto))
     result = _result(terms, scenario, judgement, monotonic() - began_s)
     log.info("%s", result.told)
     return result
 
 
-def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: float) -> Result:
+def _result(terms: RunTerms, scenario: Scenario, judgement: Judgement, real_s: float) -> ScenarioOutcome:
     expected = terms.expect_violation or bool(scenario.bugs)
     violations = judgement.violations
     as_expected = bool(violations) if expected else not violations and not judgement.breaks_promise
@@ -243,7 +243,7 @@ def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: floa
         outcome += " (timed out)"
     word = "PASS" if as_expected else "FAIL"
     found = [f"{finding.oracle}: {finding.detail}" for finding in violations]
-    return Result(
+    return ScenarioOutcome(
         scenario.name,
         as_expected,
         judgement.ending.value,
@@ -254,6 +254,6 @@ def _result(terms: Terms, scenario: Scenario, judgement: Judgement, real_s: floa
     )
 
 
-def conclude(job: Job, results: Sequence[Result]) -> None:
+def conclude(job: ScenarioJob, results: Sequence[ScenarioOutcome]) -> None:
     """Write the verdicts."""
     write_json(job.terms.folder / VERDICTS, results)

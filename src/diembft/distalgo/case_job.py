@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
 
+from diembft.crypto.interface import Crypto
 from diembft.distalgo.arguments import OneLineParser
 from diembft.distalgo.client_host import ClientHost
 from diembft.distalgo.endpoint import RequireFit, Wires
@@ -18,12 +19,11 @@ from diembft.distalgo.plan import Plan
 from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.assembly import Crypto
+from diembft.host.cases import Account, CaseFigures
 from diembft.messages.types import TimeoutMsg
-from diembft.simulation.run_case import Account, CaseFigures
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load, name_in
-from diembft.testcase.outcome import Reason, Verdict, judge
+from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
 
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
     """The folder itself, if there is one case alone and its caller wants to know."""
 
 
-class Job(NamedTuple):
+class CaseJob(NamedTuple):
     """One run of a test case. Every process is given it."""
 
     plan: Plan
@@ -92,10 +92,10 @@ class Job(NamedTuple):
         write_records(self.path(index, RECORDS), records)
 
 
-class Result(Struct, frozen=True):
+class CaseOutcome(Struct, frozen=True):
     """What came of a run."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     """`virtual_s` is real time here."""
     real_s: float
@@ -141,16 +141,16 @@ def _with_seeds(case: TestCase, seed: int | float | None, failure_seed: int | fl
     return case if failure_seed is None else structs.replace(case, failure_seed=failure_seed)
 
 
-def new_job(asked: Asked, plan: Plan, require_fit: RequireFit) -> Job:
+def new_job(asked: Asked, plan: Plan, require_fit: RequireFit) -> CaseJob:
     """The next run, which begins now. Raises InputError if its folder cannot be made."""
     folder = asked.folder or new_folder(asked.runs, plan.case.name)
-    return Job(plan, folder.absolute(), Wires(plan.endpoints, monotonic(), require_fit))
+    return CaseJob(plan, folder.absolute(), Wires(plan.endpoints, monotonic(), require_fit))
 
 
 # --- what came of it
 
 
-def conclude(job: Job, completed: Mapping[str, int]) -> Result:
+def conclude(job: CaseJob, completed: Mapping[str, int]) -> CaseOutcome:
     """Merge what the processes recorded, judge it, and write trace and verdict.
 
     `completed` says how many requests of each client were executed in time.
@@ -167,13 +167,13 @@ def conclude(job: Job, completed: Mapping[str, int]) -> Result:
     verdict = judge(
         plan.case,
         [account.outcome(client, completed[client.client]) for client in plan.client_plans],
-        [Reason(violated.property, violated.detail) for violated in account.watch.violations],
+        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
     figures = counts.figures(account.longest)
     reasons = tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons])
     account.watch.finish(Ended(counts.last_s, verdict.passed, reasons, structs.asdict(figures)))
-    result = Result(verdict, figures, monotonic() - job.wires.began_s)
+    result = CaseOutcome(verdict, figures, monotonic() - job.wires.began_s)
     write_trace(job.folder / TRACE, account.watch.records)
     write_json(job.folder / VERDICT, result)
     return result
@@ -223,7 +223,7 @@ def replay(plan: Plan) -> str:
     return shlex.join(words)
 
 
-def told(job: Job, result: Result) -> str:
+def told(job: CaseJob, result: CaseOutcome) -> str:
     """What is printed of a run: the verdict, then the figures and where the rest is."""
     figures = result.figures
     here = Path.cwd()

@@ -10,19 +10,20 @@ from msgspec import Struct, structs
 from diembft.cli import options, output, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.crypto.interface import Crypto
 from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
-from diembft.host.assembly import Crypto
-from diembft.simulation.run_case import CaseFigures, CaseResult, run_case
+from diembft.host.cases import CaseFigures, CaseResult
+from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import Verdict
+from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import write_trace
 
 Seed = int | float
 
 
-class Task(Struct, frozen=True):
+class CaseTask(Struct, frozen=True):
     """What is to be run. A seed that is None is the case's own."""
 
     name_or_file: str
@@ -36,10 +37,10 @@ class Task(Struct, frozen=True):
     runtime: Runtime = "simulator"
 
 
-class Run(Struct, frozen=True):
+class CaseReport(Struct, frozen=True):
     """What came of it."""
 
-    verdict: Verdict
+    verdict: CaseVerdict
     figures: CaseFigures
     seed: Seed
     failure_seed: Seed
@@ -49,7 +50,7 @@ class Run(Struct, frozen=True):
     """The command that runs the same again."""
 
 
-def run(task: Task) -> Run:
+def run(task: CaseTask) -> CaseReport:
     """Load and run a test case; write its trace and its page if wanted. Raises InputError."""
     case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
     replay = _replay(task, case)
@@ -64,7 +65,7 @@ def run(task: Task) -> Run:
             write_trace(task.trace, result.trace)
     if task.html is not None:
         view.write_html(task.html, result.trace)
-    return Run(
+    return CaseReport(
         verdict=result.verdict,
         figures=result.figures,
         seed=case.seed,
@@ -84,7 +85,7 @@ def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> 
     return case
 
 
-def _replay(task: Task, case: TestCase) -> str:
+def _replay(task: CaseTask, case: TestCase) -> str:
     """The shortest command that runs the same; seeds are named where the file does not fix them."""
     words = ["diembft", "run", task.name_or_file]
     if task.seed is not None or task.failure_seed is not None or case.drawn_seeds:
@@ -108,14 +109,14 @@ FIGURES = (
 """The columns of a run's figures, in the order of `figures`."""
 
 
-def figures(run: Run) -> tuple[str, ...]:
+def figures(run: CaseReport) -> tuple[str, ...]:
     """A run's figures, as cells of a table."""
     counted = run.figures
     counts = (counted.rounds, counted.commits, counted.timeouts, counted.messages, counted.dropped)
     return (*(f"{count:,}" for count in counts), f"{counted.virtual_s:.2f}", f"{run.real_s:.2f}")
 
 
-def explain(run: Run) -> None:
+def explain(run: CaseReport) -> None:
     """Print why a run failed, and the command that runs it again."""
     for reason in run.verdict.reasons:
         output.say(f"  {reason.kind}: {reason.text}")

@@ -8,27 +8,27 @@ from msgspec import structs
 
 from diembft.consensus.effects import Broadcast, CancelTimer, Effect, SetTimer
 from diembft.consensus.events import Received, Started, Timer, TimerFired
-from diembft.distalgo.scenarios import (
-    Terms,
+from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
+from diembft.distalgo.twins_scenarios import (
+    RunTerms,
     TwinsNode,
     decode_scenario,
     encode_scenario,
     execute,
     read_job,
 )
-from diembft.distalgo.stepping import Answer, decode_effects, decode_event, encode
 from diembft.errors import InputError
 from diembft.messages.types import Relay
-from diembft.twins.runs import judging as verdict
-from diembft.twins.scenarios.files import read_scenarios, write_scenarios
+from diembft.twins.runs import judging
 from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios
 
 CONFIGS = Path("executor_configs")
 FILES = sorted([*CONFIGS.glob("*.py"), *CONFIGS.glob("must_fail/*.py")])
 
 
-def terms(**changes: object) -> Terms:
-    return Terms(False, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
+def terms(**changes: object) -> RunTerms:
+    return RunTerms(False, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
 
 
 class Nodes:
@@ -53,7 +53,7 @@ def test_the_verdict_is_that_of_the_simulator(file: Path) -> None:
     for scenario in read_scenarios(file):
         nodes = Nodes(scenario)
         result = execute(terms(), scenario, nodes.ask)
-        judgement = verdict.run(scenario, crypto="ed25519")
+        judgement = judging.run(scenario, crypto="ed25519")
         assert result.violated == {finding.oracle: finding.detail for finding in judgement.violations}
         assert result.undecided == judgement.undecided
         assert result.ending == judgement.ending.value
@@ -83,7 +83,7 @@ def test_what_is_not_as_expected_fails() -> None:
 def test_the_limit_on_real_time_ends_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     _, scenario = read_scenarios(CONFIGS / "conflicting_votes_bug.py")
     clock = iter(range(100_000))
-    monkeypatch.setattr("diembft.distalgo.scenarios.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("diembft.distalgo.twins_scenarios.monotonic", lambda: float(next(clock)))
     nodes = Nodes(scenario)
     result = execute(terms(), scenario, nodes.ask)
     assert nodes.asked == 30  # seconds, of the clock that goes on by one whenever it is looked at
@@ -120,7 +120,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     job = read_job([file, *runs])
     assert [scenario.name for scenario in job.scenarios][::2] == ["progress_with_bug", "equivocation_with_bug"]
     assert job.nodes == 5
-    assert job.terms == Terms(False, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
+    assert job.terms == RunTerms(False, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
     assert job.terms.bound_s > 4 * 30
     job = read_job([file, *runs, "--first", "1", "--count", "2", "--bug", "gap_commit", "--undelivered", "delay"])
     assert [(scenario.name, scenario.bugs) for scenario in job.scenarios] == [

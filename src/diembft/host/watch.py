@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from diembft.host.recording import Observer
 from diembft.judge.invariants import Checker
-from diembft.simulation.simulator import Observer, Simulator
 from diembft.trace.records import Ended, Header, Record, Violated
+
+
+class Watched(Protocol):
+    """A run that goes on in virtual time."""
+
+    now_s: float
+
+    def stop(self) -> None:
+        """End the run after the event under way."""
+        ...
 
 
 class Watch:
@@ -20,16 +32,16 @@ class Watch:
         self._keep = keep
         self._checker = Checker(header) if judge else None
         self._stop_at_violation = stop_at_violation
-        self._simulator: Simulator | None = None
+        self._run: Watched | None = None
 
     @property
     def observer(self) -> Observer | None:
-        """What a simulator is to be given: None if nothing is to be watched."""
+        """What a driver is to be given: None if nothing is to be watched."""
         return self.observe if self._keep or self._checker is not None else None
 
-    def attach(self, simulator: Simulator) -> None:
-        """Name the simulator that a violation stops."""
-        self._simulator = simulator
+    def attach(self, run: Watched) -> None:
+        """Name the run that a violation stops."""
+        self._run = run
 
     def finish(self, ended: Ended) -> None:
         """The last record."""
@@ -55,11 +67,11 @@ class Watch:
                 self._found(found)
 
     def _now_s(self) -> float:
-        return 0.0 if self._simulator is None else self._simulator.now_s
+        return 0.0 if self._run is None else self._run.now_s
 
     def _found(self, found: list[Violated]) -> None:
         self.violations.extend(found)
         if self._keep:
             self.records.extend(found)
-        if found and self._stop_at_violation and self._simulator is not None:
-            self._simulator.stop()
+        if found and self._stop_at_violation and self._run is not None:
+            self._run.stop()
