@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
 # Sets up what is missing, then runs everything: the test cases in the simulator, a few of them and a few
-# Twins scenarios on DistAlgo, lint, types, import rules, and the test suite, whose closing line comes last. Exit status
-# 0 only if all pass.
+# Twins scenarios on DistAlgo, lint, types, import rules, all of these at once; and the test suite, whose closing line
+# comes last. Exit status 0 only if all pass.
 #
 # PYTHON=python3.12 ./run_tests.sh   takes another Python (3.11 or newer) for setting up
-# WORKERS=8 ./run_tests.sh           takes another number of test processes than there are cores
+# WORKERS=8 ./run_tests.sh           takes another number of test processes than there are cores and one
 set -u
 cd "$(dirname "$0")" || exit 2
 
+# Hundreds of processes are started here, and each would compile the project anew where this is set.
+unset PYTHONDONTWRITEBYTECODE
+
 bin=.venv/bin
+scratch=$(mktemp -d) || exit 2
+names=()
+pids=()
 failed=()
+trap 'kill ${pids[@]+"${pids[@]}"} 2>/dev/null; rm -rf "$scratch"' EXIT
 
 setup() {
     local ready=.venv/.set-up-for wanted
@@ -35,11 +42,26 @@ browser() {
         DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium
 }
 
-step() {
+# Begins a step, beside those that have begun before.
+begin() {
     local name=$1
     shift
-    echo "== $name"
-    "$@" || failed+=("$name")
+    "$@" >"$scratch/${#names[@]}" 2>&1 &
+    names+=("$name")
+    pids+=($!)
+}
+
+# Shows what came of all steps, in their order.
+finish() {
+    local index status
+    for index in "${!names[@]}"; do
+        echo "== ${names[index]}"
+        wait "${pids[index]}"
+        status=$?
+        cat "$scratch/$index"
+        [ $status -eq 0 ] || failed+=("${names[index]}")
+    done
+    pids=()
 }
 
 setup || {
@@ -48,17 +70,18 @@ setup || {
 }
 browser || echo "run_tests.sh: the tests in a browser will fail" >&2
 
-step "test cases in the simulator" "$bin/diembft" test
-step "test cases on DistAlgo" "$bin/python" -m da --message-buffer-size 80000 --no-log \
+begin "test cases in the simulator" "$bin/diembft" test
+begin "test cases on DistAlgo" "$bin/python" -m da --message-buffer-size 80000 --no-log \
     src/run.da faulty_dropouts multiple_clients set_attribute
 for scenarios in conflicting_votes_bug small_quorum_bug rotating_quorums; do
-    step "Twins scenarios on DistAlgo: $scenarios" "$bin/python" -m da --message-buffer-size 80000 --no-log \
+    begin "Twins scenarios on DistAlgo: $scenarios" "$bin/python" -m da --message-buffer-size 80000 --no-log \
         src/testexec.da "executor_configs/$scenarios.py"
 done
-step "lint" "$bin/ruff" check
-step "format" "$bin/ruff" format --check
-step "types" "$bin/mypy"
-step "import rules" "$bin/lint-imports"
+begin "lint" "$bin/ruff" check
+begin "format" "$bin/ruff" format --check
+begin "types" "$bin/mypy"
+begin "import rules" "$bin/lint-imports"
+finish
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '== FAILED: %s\n' "${failed[@]}"

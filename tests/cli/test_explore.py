@@ -41,7 +41,7 @@ def test_a_counterexample_of_the_model_lazy_is_executed(tmp_path: Path, capsys: 
 
 
 def test_a_violation_without_planted_bugs_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--faulty", "2", "-o", str(tmp_path / "found.jsonl"), "-j", "1"]
+    options = ["--faulty", "2", "--leaders", "twins", "-o", str(tmp_path / "found.jsonl"), "-j", "1"]
     outcome = diembft(capsys, "twins", "explore", *options)
     assert outcome.status == 1
     assert "A scenario of" in outcome.out

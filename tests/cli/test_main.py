@@ -26,15 +26,22 @@ def test_help_names_every_command(capsys: Capture) -> None:
     status, out, err = diembft(capsys, "--help")
     assert (status, err) == (0, "")
     for command in entry.COMMANDS:
-        assert f"  {command.name} " in out
+        assert f"  {command} " in out
     assert "Exit status" in out
 
 
-@pytest.mark.parametrize("command", [command.name for command in entry.COMMANDS])
+@pytest.mark.parametrize("command", entry.COMMANDS)
 def test_each_command_has_help(capsys: Capture, command: str) -> None:
     status, out, err = diembft(capsys, command, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"Usage: diembft {command}")
+
+
+def test_what_the_entry_point_needs_is_little() -> None:
+    """Each command imports what it needs: the worker processes of one start with the entry point too."""
+    seen = "import sys, diembft.cli.main; print([name for name in sys.modules if name.startswith('diembft.')])"
+    out = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out == "['diembft.cli', 'diembft.errors', 'diembft.cli.output', 'diembft.cli.main']\n"
 
 
 def test_no_command_shows_the_help_and_is_bad_input(capsys: Capture) -> None:

@@ -34,6 +34,12 @@ def test_a_case_that_holds_passes(capsys: Capture) -> None:
     assert len(figures.split()) == 7
 
 
+def test_a_case_in_a_folder_of_cases_has_the_folder_in_its_name(capsys: Capture) -> None:
+    status, out, err = diembft(capsys, "run", "format/arguments")
+    assert (status, err) == (0, "")
+    assert out.startswith("PASS arguments\n")
+
+
 def test_a_case_that_does_not_hold_fails_and_says_why(capsys: Capture) -> None:
     status, out, err = diembft(capsys, "run", "must_fail/two_silent")
     assert (status, err) == (1, "")

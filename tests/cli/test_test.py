@@ -36,13 +36,16 @@ def test_the_summary_has_a_line_for_each_case_and_one_for_all(capsys: Capture, t
     write(tmp_path / "first.da")
     (tmp_path / "must_fail").mkdir()
     write(tmp_path / "must_fail" / "third.da", timeout=0.001)
+    (tmp_path / "a").mkdir()
+    write(tmp_path / "a" / "fourth.da")
     status, out, err = diembft(capsys, "test", str(tmp_path), "--jobs", "1")
     assert (status, err) == (0, "")
-    heading, first, second, summary = out.splitlines()
+    heading, first, second, fourth, summary = out.splitlines()
     assert " ".join(heading.split()) == "case verdict rounds commits timeouts messages dropped virtual s real s"
     assert first.split()[:2] == ["first", "PASS"]
     assert second.split()[:2] == ["second", "PASS"]
-    assert summary.startswith("2 of 2 cases passed in ")
+    assert fourth.split()[:2] == ["a/fourth", "PASS"]
+    assert summary.startswith("3 of 3 cases passed in ")
 
 
 def test_one_failure_fails_all_and_is_explained(capsys: Capture, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diembft.distalgo.case_job import CaseOutcome
+from diembft.distalgo.case_job import CaseOutcome, read_arguments
 from diembft.distalgo.folder import read_ledger
 from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, end_session, launch, wait_until_gone
 from diembft.judge.invariants import check
@@ -31,6 +31,13 @@ from config import *
 config = Config(4, 0, [Workload(WorkloadType.retransmit, {count}, 2, {timeout})], 0.01, 1)
 failure_config = FailureConfig([{failures}], 1)
 """
+
+
+def test_no_names_mean_all_cases_but_those_that_must_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    asked = [plan.asked_for for plan in read_arguments([], 80_000).plans]
+    assert {"faulty_dropouts", "format/arguments"} < set(asked)
+    assert not any("must_fail" in name for name in asked)
 
 
 def quick(folder: Path, name: str = "quick", *, count: int = 3, timeout: float = 30, failures: str = "") -> Path:

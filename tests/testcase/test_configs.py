@@ -11,6 +11,7 @@ from diembft.testcase.loader import case_files, load
 CONFIGS = Path(__file__).parents[2] / "configs"
 MUST_PASS = case_files(CONFIGS)
 MUST_FAIL = case_files(CONFIGS / "must_fail")
+LIBERTIES = case_files(CONFIGS / "format")
 
 REQUIRED = {
     "normal_operation",
@@ -38,6 +39,8 @@ def case(name: str) -> TestCase:
 
 def test_every_required_case_is_there() -> None:
     assert {path.stem for path in MUST_PASS} >= REQUIRED
+    assert len(LIBERTIES) == 8
+    assert set(LIBERTIES) < set(MUST_PASS)
     assert all(path.suffix == ".da" for path in (*MUST_PASS, *MUST_FAIL))
     assert MUST_FAIL
 

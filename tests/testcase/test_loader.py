@@ -7,7 +7,7 @@ import pytest
 from diembft.errors import InputError
 from diembft.testcase import loader, types
 from diembft.testcase.case import SetAttribute
-from diembft.testcase.loader import case_files, default_folder, find, load
+from diembft.testcase.loader import case_files, default_folder, find, load, name_in
 
 GOOD = """
 from config import *
@@ -74,10 +74,13 @@ def test_the_default_folder_is_the_shipped_one_where_there_is_no_other(
     assert default_folder() == loader.SHIPPED
 
 
-def test_case_files_are_those_of_the_folder_itself_by_name(folder: Path) -> None:
-    for name in ("b.da", "a.py", "note.txt", "must_fail/c.da"):
+def test_case_files_are_those_of_the_folder_and_below_it_but_for_those_that_must_fail(folder: Path) -> None:
+    for name in ("b.da", "a.py", "note.txt", "must_fail/c.da", "an/d.da", "an/must_fail/e.da", ".hidden/f.da"):
         write(folder / "configs" / name, GOOD)
-    assert [path.name for path in case_files(Path("configs"))] == ["a.py", "b.da"]
+    assert [str(path) for path in case_files(Path("configs"))] == ["configs/a.py", "configs/b.da", "configs/an/d.da"]
+    assert [path.name for path in case_files(Path("configs/must_fail"))] == ["c.da"]
+    assert name_in(Path("configs"), Path("configs/an/d.da")) == "an/d"
+    assert find("an/d") == Path("configs/an/d.da")
     with pytest.raises(InputError, match="missing: No such file or directory"):
         case_files(Path("missing"))
 

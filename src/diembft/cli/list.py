@@ -11,10 +11,7 @@ from msgspec import Struct
 from diembft.cli import options, output
 from diembft.cli.output import Column
 from diembft.testcase.case import TestCase, WorkloadSpec
-from diembft.testcase.loader import case_files, default_folder, load
-
-MUST_FAIL = "must_fail"
-"""The folder, below that of the cases, of those whose failing is the point; they are run by name only."""
+from diembft.testcase.loader import MUST_FAIL, case_files, default_folder, load, name_in
 
 
 class ListedCase(Struct, frozen=True):
@@ -35,8 +32,8 @@ class ListedCase(Struct, frozen=True):
 def command(folder: Path | None, as_json: bool) -> None:
     """List the test cases, with what each shows.
 
-    They are those in DIR (default: configs/). Those in must_fail/ below it are expected to fail; `diembft test` leaves
-    them out.
+    They are those in DIR (default: configs/) and below it. Those in must_fail/ are expected to fail; `diembft test`
+    leaves them out.
     """
     listed = list(_listed(folder))
     if as_json:
@@ -56,7 +53,7 @@ def _listed(folder: Path | None) -> Iterable[ListedCase]:
     for below in (top, top / MUST_FAIL):
         for path in case_files(below) if below == top or below.is_dir() else ():
             case = load(str(path), draw_seed=lambda: 0)
-            name = str(path) if folder else path.relative_to(top).with_suffix("").as_posix()
+            name = str(path) if folder else name_in(top, path)
             yield _entry(name, case)
 
 

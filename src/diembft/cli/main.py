@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from diembft import __version__
-from diembft.cli import check, fuzz, output, run, test, twins, view
-from diembft.cli import list as list_
+from diembft.cli import output
 from diembft.errors import InputError
 
-COMMANDS: tuple[click.Command, ...] = (
-    run.command,
-    test.command,
-    list_.command,
-    fuzz.command,
-    view.view,
-    view.plot,
-    check.command,
-    twins.group,
-)
-"""Every command or group of commands; each has a module of its own."""
+COMMANDS = {
+    "run": "run.command",
+    "test": "test.command",
+    "list": "list.command",
+    "fuzz": "fuzz.command",
+    "view": "view.view",
+    "plot": "view.plot",
+    "check": "check.command",
+    "twins": "twins.group",
+}
+"""Every command or group of commands, and where it is: each has a module of its own."""
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, so that the others cost it nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See Group."""
+        return sorted([*COMMANDS, *super().list_commands(ctx)])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See Group."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, name = COMMANDS[cmd_name].split(".")
+        command = getattr(import_module(f"diembft.cli.{module}"), name)
+        assert isinstance(command, click.Command), "because that is what COMMANDS names"
+        return command
 
 
 @click.group(
+    cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     epilog="Exit status: 0 pass, 1 fail, 2 bad input.",
@@ -37,10 +55,6 @@ def cli(context: click.Context) -> int | None:
         return None
     click.echo(context.get_help(), err=True)
     return output.BAD_INPUT
-
-
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

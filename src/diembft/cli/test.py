@@ -14,7 +14,7 @@ from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.testcase.loader import case_files, default_folder, load
+from diembft.testcase.loader import case_files, default_folder, load, name_in
 
 
 @click.command("test")
@@ -25,10 +25,15 @@ from diembft.testcase.loader import case_files, default_folder, load
 def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> int:
     """Run all test cases in DIR (default: configs/), in parallel.
 
-    Folders below DIR are left out, such as must_fail/ with the cases that are expected to fail.
+    Those in folders below DIR are among them, but for must_fail/ with the cases that are expected to fail.
     """
     began_s = perf_counter()
-    names = _names(folder)
+    top = folder or default_folder()
+    files = case_files(top)
+    if not files:
+        raise InputError(f"{top}: there are no test cases (files that end in .da or .py)")
+    shown_as = [name_in(top, path) for path in files]
+    names = list(map(str, files)) if folder else shown_as  # as `diembft run` takes them
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
     tasks = [CaseTask(name, None, None, crypto) for name in names]
@@ -43,26 +48,18 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     if as_json:
         output.say_json({"passed": passed, "real_s": perf_counter() - began_s, "runs": ordered})
     else:
-        _print(ordered, perf_counter() - began_s)
+        _print(shown_as, ordered, perf_counter() - began_s)
     return output.PASSED if passed else output.FAILED
 
 
-def _names(folder: Path | None) -> list[str]:
-    """The cases, as `diembft run` takes them."""
-    top = folder or default_folder()
-    files = case_files(top)
-    if not files:
-        raise InputError(f"{top}: there are no test cases (files that end in .da or .py)")
-    return [str(path) if folder else path.stem for path in files]
-
-
-def _print(runs: list[CaseReport], real_s: float) -> None:
+def _print(names: list[str], runs: list[CaseReport], real_s: float) -> None:
+    named = list(zip(names, runs, strict=True))
     output.table(
         [Column("case"), Column("verdict"), *case_runs.FIGURES],
-        [(run.verdict.case, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
+        [(name, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for name, run in named],
     )
-    failed = [run for run in runs if not run.verdict.passed]
-    for run in failed:
-        output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}"))
+    failed = [(name, run) for name, run in named if not run.verdict.passed]
+    for name, run in failed:
+        output.say(Text.assemble(output.verdict_word(False), f" {name}"))
         case_runs.explain(run)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")

@@ -22,7 +22,7 @@ from diembft.faults.registry import BUGS
 from diembft.host.cases import Account, CaseFigures
 from diembft.messages.types import TimeoutMsg
 from diembft.testcase.case import TestCase
-from diembft.testcase.loader import case_files, default_folder, load
+from diembft.testcase.loader import case_files, default_folder, load, name_in
 from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
@@ -116,7 +116,8 @@ def read_arguments(arguments: Sequence[str], payload_limit: int) -> Asked:
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the folders of runs are made")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="the folder of the run, which is there and empty")
     asked = parser.parse_args(arguments)
-    names = asked.names or [path.stem for path in case_files(default_folder())]
+    top = default_folder()
+    names = asked.names or [name_in(top, path) for path in case_files(top)]
     if asked.folder is not None and len(names) != 1:
         raise InputError("run.da: --folder: goes with one test case")
     crypto: Crypto = asked.crypto

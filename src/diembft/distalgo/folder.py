@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from diembft.errors import InputError
+from diembft.files import replacing
 from diembft.trace.records import Committed, Header, Record
 
 RUNS: Final = Path("runs")
@@ -119,9 +120,5 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

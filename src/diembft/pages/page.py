@@ -16,6 +16,7 @@ from string import Template
 import msgspec
 
 from diembft.errors import InputError
+from diembft.files import replacing
 from diembft.pages.data import PageData
 
 SCRIPTS = (
@@ -53,10 +54,9 @@ def render(page: PageData) -> str:
 
 def write_page(path: Path, page: PageData) -> None:
     """Write the page; the file appears only when it is whole. Raises InputError if it cannot be written."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(render(page), encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(render(page), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from diembft.errors import InputError
+from diembft.files import replacing
 from diembft.pages.results import Exploration, Kill, KillMatrix, Plottable, RunLatency
 
 if TYPE_CHECKING:
@@ -72,10 +73,9 @@ def write_plot(path: Path, results: Plottable) -> None:
             case _:
                 assert_never(results)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        partial = path.with_name(f"{path.name}.partial{path.suffix}")
         try:
-            figure.savefig(partial, dpi=150, metadata=metadata)
-            partial.replace(path)
+            with replacing(path) as partial:
+                figure.savefig(partial, dpi=150, metadata=metadata)
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -1,36 +1,33 @@
 """Finds a test configuration by name or file, executes it, and hands back the validated test case.
 
-A configuration is plain Python in all but its suffix. It says `from config import *`, wherever it lies; that one
-import is answered here, for that one file: neither `sys.path` nor `sys.modules` changes, so that no other `config`
-is hidden or taken for ours.
+A configuration is plain Python in all but its suffix. It says `from config import *`, wherever it lies.
 """
 
 import ast
-import builtins
 import difflib
 import random
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import decode_source
-from itertools import takewhile
+from collections.abc import Callable
+from itertools import chain, takewhile
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from diembft.errors import InputError
 from diembft.testcase import types
 from diembft.testcase.case import TestCase
+from diembft.testcase.user_file import execute
 from diembft.testcase.validate import normalise
-from diembft.testcase.wording import one_line, shown
+from diembft.testcase.wording import one_line
 
 CONFIGS = Path("configs")
 """Where a name is looked up first, relative to the current folder."""
 SHIPPED = Path(__file__).with_name("configs")
 """Where a name is looked up next: the copy of the project's cases that an installed package has."""
 SUFFIXES = (".da", ".py")
+MUST_FAIL = "must_fail"
+"""The folder, below that of the cases, of those whose failing is the point; they are run by name only."""
 
 
 def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> TestCase:
-    """The test case of a name (`faulty_dropouts`, `must_fail/NAME`) or of a file (`FILE.da`, `FILE.py`).
+    """The test case of a name (`faulty_dropouts`, `format/rounds`) or of a file (`FILE.da`, `FILE.py`).
 
     The optional variable `expect_failure` of a file names the kind of failure that the case must show to pass.
     `draw_seed` draws each seed that the file leaves out (by default from the system's entropy; the case
@@ -42,29 +39,38 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
     ('faulty_dropouts', 4)
     """
     path = find(name_or_file)
-    text, tree = _parse(path)
-    namespace = _execute(path, tree)
+    file = execute(path, {"config": types})
     for variable in ("config", "failure_config"):
-        if variable not in namespace:
+        if variable not in file.variables:
             raise InputError(f"{path}: the variable {variable} is missing")
     return normalise(
-        namespace["config"],
-        namespace["failure_config"],
+        file.variables["config"],
+        file.variables["failure_config"],
         name=path.stem,
         source=str(path),
         draw_seed=draw_seed or _entropy,
-        description=_description(text, tree),
-        expect_failure=namespace.get("expect_failure"),
+        description=_description(file.text, file.tree),
+        expect_failure=file.variables.get("expect_failure"),
     )
 
 
 def case_files(folder: Path) -> tuple[Path, ...]:
-    """The configurations in a folder (not below it), sorted by name. Raises InputError if it cannot be read."""
+    """The configurations in a folder and below it, but for `must_fail`: sorted by name, those of a folder itself first.
+
+    Raises InputError if a folder cannot be read.
+    """
     try:
-        files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+        entries = sorted(folder.iterdir(), key=lambda path: (path.stem, path.suffix))
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}") from error
-    return tuple(sorted(files, key=lambda path: (path.stem, path.suffix)))
+    files = [path for path in entries if path.suffix in SUFFIXES and path.is_file()]
+    below = [path for path in entries if path.is_dir() and path.name != MUST_FAIL and not path.name.startswith(".")]
+    return (*files, *chain.from_iterable(map(case_files, below)))
+
+
+def name_in(folder: Path, file: Path) -> str:
+    """The name of a configuration below the folder of all cases, as `load` takes it: `format/rounds`."""
+    return file.relative_to(folder).with_suffix("").as_posix()
 
 
 def default_folder() -> Path:
@@ -98,64 +104,9 @@ def _is_file(path: Path) -> bool:
 
 def _similar(name: str) -> str:
     folder = default_folder()
-    known = [path.stem for path in case_files(folder)] if folder.is_dir() else []
+    known = [name_in(folder, path) for path in case_files(folder)] if folder.is_dir() else []
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _parse(path: Path) -> tuple[str, ast.Module]:
-    """The text of the configuration, and its syntax tree."""
-    try:
-        text = decode_source(path.read_bytes())
-        return text, ast.parse(text, str(path))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.lineno else ""
-        near = f" at {shown(error.text.strip())}" if error.text else ""
-        raise InputError(f"{path}{where}: syntax error{near}: {one_line(error.msg)}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path}: not readable as Python: {one_line(str(error))}") from error
-
-
-def _execute(path: Path, tree: ast.Module) -> dict[str, Any]:
-    """The global variables of the configuration after it ran."""
-    namespace: dict[str, Any] = {
-        "__name__": path.stem,
-        "__file__": str(path),
-        "__builtins__": {**vars(builtins), "__import__": _import},
-    }
-    try:
-        exec(compile(tree, str(path), "exec", dont_inherit=True), namespace)
-    except (Exception, SystemExit) as error:
-        line = _line_in(path, error)
-        where = f", line {line}" if line else ""
-        raise InputError(f"{path}{where}: {type(error).__name__}: {one_line(str(error))}") from error
-    return namespace
-
-
-def _import(
-    name: str,
-    globals_: Mapping[str, object] | None = None,
-    locals_: Mapping[str, object] | None = None,
-    fromlist: Sequence[str] | None = (),
-    level: int = 0,
-) -> ModuleType:
-    """The import of a configuration file: `config` is our types, all else is as usual."""
-    if name == "config" and level == 0:
-        return types
-    return builtins.__import__(name, globals_, locals_, fromlist, level)
-
-
-def _line_in(path: Path, error: BaseException) -> int | None:
-    """The last line of the configuration itself that the error passed through."""
-    line = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
 
 
 def _description(text: str, tree: ast.Module) -> str:

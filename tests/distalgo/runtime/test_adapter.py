@@ -149,7 +149,7 @@ def test_a_changed_adapter_compiles_again(tmp_path: Path) -> None:
     program = tmp_path / "program.da"
     program.write_text(PROGRAM)
     shutil.copytree(ROOT / "src" / "diembft" / "distalgo", tmp_path / "src" / "diembft" / "distalgo")
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "files.py"):
         shutil.copy(ROOT / "src" / "diembft" / name, tmp_path / "src" / "diembft")
     changed = tmp_path / "src" / "diembft" / "distalgo" / "runtime" / "ast37.py"
     env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(tmp_path / "src")}

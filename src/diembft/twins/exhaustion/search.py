@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from diembft.errors import InputError, require_type, require_types
+from diembft.files import replacing
 from diembft.protocols.by_name import DEFAULT_PROTOCOL, protocol_of
 from diembft.twins.exhaustion.engine import Engine, GlobalState, digest
 from diembft.twins.runs.models import MODELS, make_model
@@ -392,9 +393,8 @@ def _mapped(
 
 
 def _save(path: Path, checkpoint: Checkpoint) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(msgspec.msgpack.encode(checkpoint))
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(msgspec.msgpack.encode(checkpoint))
 
 
 def _load(path: Path, question: Question) -> Checkpoint:

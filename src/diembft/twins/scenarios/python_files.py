@@ -1,24 +1,22 @@
 """Runs the seed's Python files and makes checked values of what they define.
 
-A file says ``from testconfig import *`` or ``from src.testconfig import *``, wherever it lies. Those two imports
-are answered here, for that one file, with ``diembft.twins.scenarios.testconfig``: neither ``sys.path`` nor
-``sys.modules`` changes. Whatever is wrong is one ``InputError`` that names the file, the field and the value.
+A file says ``from testconfig import *`` or ``from src.testconfig import *``, wherever it lies, and gets
+``diembft.twins.scenarios.testconfig``. Whatever is wrong is one ``InputError`` that names the file, the field and the
+value.
 
 The liberties of files in the wild: ``bugs`` may be ``{}``, any collection or none; case names may repeat; ``twins``
 may be empty; ``gst`` may be 0, left out, or the number of rounds; a leader may be written as the twin; rounds and
 exceptions may be plain tuples or lists; message types may be written as their values.
 """
 
-import builtins
 import math
 from collections.abc import Collection, Mapping, Sequence
-from importlib.util import decode_source
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from diembft.errors import InputError
-from diembft.testcase.wording import one_line, shown
+from diembft.testcase.user_file import execute
+from diembft.testcase.wording import shown
 from diembft.twins.scenarios import testconfig
 from diembft.twins.scenarios.scenario import Drop, Extras, NodeSets, Round, Scenario, default_gst
 
@@ -27,28 +25,7 @@ _TESTCONFIG_NAMES = ("testconfig", "src.testconfig")
 
 def run_file(path: Path) -> dict[str, Any]:
     """The global variables of a configuration file after it ran."""
-    try:
-        code = compile(decode_source(path.read_bytes()), str(path), "exec", dont_inherit=True)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.lineno else ""
-        near = f" at {shown(error.text.strip())}" if error.text else ""
-        raise InputError(f"{path}{where}: syntax error{near}: {one_line(error.msg)}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path}: not readable as Python: {one_line(str(error))}") from error
-    namespace: dict[str, Any] = {
-        "__name__": path.stem,
-        "__file__": str(path),
-        "__builtins__": {**vars(builtins), "__import__": _import},
-    }
-    try:
-        exec(code, namespace)
-    except (Exception, SystemExit) as error:
-        line = _line_in(path, error)
-        where = f", line {line}" if line else ""
-        raise InputError(f"{path}{where}: {type(error).__name__}: {one_line(str(error))}") from error
-    return namespace
+    return execute(path, dict.fromkeys(_TESTCONFIG_NAMES, testconfig)).variables
 
 
 def read_test_cases(path: Path) -> list[Scenario]:
@@ -173,27 +150,3 @@ def _number(field: str, value: object) -> int | float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise InputError(f"{field}: {shown(value)} is no number")
     return value
-
-
-def _import(
-    name: str,
-    globals_: Mapping[str, object] | None = None,
-    locals_: Mapping[str, object] | None = None,
-    fromlist: Sequence[str] | None = (),
-    level: int = 0,
-) -> ModuleType:
-    """The import of a configuration file: ``testconfig`` is our types under both names, all else is as usual."""
-    if name in _TESTCONFIG_NAMES and level == 0 and (fromlist or "." not in name):
-        return testconfig
-    return builtins.__import__(name, globals_, locals_, fromlist, level)
-
-
-def _line_in(path: Path, error: BaseException) -> int | None:
-    """The last line of the file itself that the error passed through."""
-    line = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line

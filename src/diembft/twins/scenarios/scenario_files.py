@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from diembft.errors import InputError
+from diembft.files import replacing
 from diembft.testcase.wording import one_line, shown
 from diembft.twins.scenarios import python_files
 from diembft.twins.scenarios.scenario import (
@@ -274,20 +275,15 @@ def _field_names(path: str) -> str:
 @contextmanager
 def output(path: Path) -> Iterator[Output]:
     """A file to write bytes to, compressed if its name ends in ``.zst``; it appears only when it is complete."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
     zstandard = _zstandard(path) if path.suffix == ".zst" else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as file:
-                if zstandard is None:
-                    yield file
-                else:
-                    with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as compressed:
-                        yield compressed
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            if zstandard is None:
+                yield file
+            else:
+                with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as compressed:
+                    yield compressed
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
 
