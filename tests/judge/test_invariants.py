@@ -378,6 +378,12 @@ def test_a_request_executes_twice() -> None:
 # --- 6: certificates
 
 
+def test_a_storage_that_contradicts_itself() -> None:
+    found = Evidence(1.0, "replica2", "unrecoverable", None, (), detail="a state is not what a quorum certified")
+    assert violated([found]) == [EXECUTION]
+    assert violated([SetAttribute(0.0, "replica2", "current_round", 3), found]) == [], "it is Byzantine"
+
+
 def bad_certificates() -> dict[str, QC]:
     good = qc(B2)
     info = vote_info(B2)
