@@ -19,8 +19,7 @@ from diembft.messages.types import Message, Reply, Request, kind_of, round_of
 from diembft.simulation.network import Arrivals, Carried
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
-from diembft.testcase.case import FailureRule, Rounds, TestCase
-from diembft.testcase.case import SetAttribute as SetsAttribute
+from diembft.testcase.case import FailureRule, Rounds, SetsAttribute, TestCase
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
 from diembft.testcase.outcome import CaseReason, judge
 from diembft.testcase.types import MsgType

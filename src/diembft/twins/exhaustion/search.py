@@ -178,7 +178,7 @@ CHECKPOINT_VERSION = 2
 """To be raised whenever keys change: a search must not go on among states that were told apart otherwise."""
 
 
-class Checkpoint(msgspec.Struct):
+class SearchCheckpoint(msgspec.Struct):
     """A search between two levels."""
 
     question: Question
@@ -353,7 +353,7 @@ def explore(
         on_level(levels[-1])
         frontier = new
         if checkpoint is not None:
-            _save(checkpoint, Checkpoint(question, levels, b"".join(sorted(visited)), frontier, transitions))
+            _save(checkpoint, SearchCheckpoint(question, levels, b"".join(sorted(visited)), frontier, transitions))
     return ended(SearchEnding.FIXED_POINT)
 
 
@@ -380,15 +380,15 @@ def _mapped(
             future.cancel()
 
 
-def _save(path: Path, checkpoint: Checkpoint) -> None:
+def _save(path: Path, checkpoint: SearchCheckpoint) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(msgspec.msgpack.encode(checkpoint))
     partial.replace(path)
 
 
-def _load(path: Path, question: Question) -> Checkpoint:
+def _load(path: Path, question: Question) -> SearchCheckpoint:
     try:
-        saved = msgspec.msgpack.decode(path.read_bytes(), type=Checkpoint)
+        saved = msgspec.msgpack.decode(path.read_bytes(), type=SearchCheckpoint)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: not a checkpoint of an exploration: {error}") from None
     if (saved.format, saved.version) != (CHECKPOINT_FORMAT, CHECKPOINT_VERSION):
