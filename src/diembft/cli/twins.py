@@ -17,15 +17,10 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.twins.campaigns.campaign import (
-    CampaignProgress,
-    CampaignSummary,
-    Manner,
-    ScenarioList,
-    ScenarioRange,
-    ScenarioResult,
-    run_campaign,
-)
+from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
+from diembft.twins.campaigns.chunks import Manner
+from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource
+from diembft.twins.campaigns.summary import CampaignSummary, ScenarioResult
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.scenarios import scenario_files
@@ -167,9 +162,7 @@ def run(
     return output.PASSED if summary.passed else output.FAILED
 
 
-def _source(
-    file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]
-) -> ScenarioList | ScenarioRange:
+def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
     """The scenarios of the file, if there is one, or else those of a space."""
     if file is None:
         return _ranged(**shape)
@@ -178,7 +171,7 @@ def _source(
 
 
 def _run_watched(
-    source: ScenarioList | ScenarioRange, manner: Manner, jobs: int, dask: str | None, results: Path | None
+    source: ScenarioSource, manner: Manner, jobs: int, dask: str | None, results: Path | None
 ) -> tuple[CampaignSummary, float]:
     """What a campaign comes to, and the seconds that it took; a bar shows how far it is."""
     with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
@@ -210,7 +203,7 @@ def _check_no_campaign(html: Path | None, results: Path | None, dask: str | None
 
 
 def _run_distalgo(
-    file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, bugs: tuple[str, ...], as_json: bool
+    file: Path | None, source: ScenarioSource, manner: Manner, bugs: tuple[str, ...], as_json: bool
 ) -> int:
     from diembft.distalgo.command import run_scenarios
 
@@ -234,9 +227,7 @@ def _run_distalgo(
     return output.PASSED if passed else output.FAILED
 
 
-def _write_html(
-    html: Path, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, summary: CampaignSummary
-) -> str:
+def _write_html(html: Path, file: Path | None, source: ScenarioSource, manner: Manner, summary: CampaignSummary) -> str:
     """Write the page of the scenario that says the most; gives the words that say which it is."""
     result = next(iter(summary.unexpected), summary.first_violated)
     scenario = next(source.scenarios(0, 1), None) if result is None else _scenario_of(source, result)
@@ -251,15 +242,13 @@ def _write_html(
     )
 
 
-def _scenario_of(source: ScenarioList | ScenarioRange, result: ScenarioResult) -> Scenario:
+def _scenario_of(source: ScenarioSource, result: ScenarioResult) -> Scenario:
     if isinstance(source, ScenarioList):
         return source.listed[result.index]
     return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
-def _again(
-    index: int, scenario: Scenario, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner
-) -> str:
+def _again(index: int, scenario: Scenario, file: Path | None, source: ScenarioSource, manner: Manner) -> str:
     """The command that replays a scenario."""
     undelivered = "delay" if manner.delayed else "drop"
     if file is not None:
