@@ -10,16 +10,10 @@ from rich.text import Text
 
 from diembft.cli import options, output, replay, view
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
+from diembft.twins.exhaustion.decision import Decision, SearchLevel
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import (
-    BYTES_A_STATE,
-    Decision,
-    LevelProgress,
-    Limits,
-    Question,
-    SearchLevel,
-    explore,
-)
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits, explore
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios import scenario_files
 
