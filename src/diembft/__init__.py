@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from diembft.twins.campaigns.shrink import shrink as shrink
     from diembft.twins.campaigns.testing import assert_holds as assert_holds
     from diembft.twins.campaigns.testing import assert_safe as assert_safe
-    from diembft.twins.exhaustion.search import Question as Question
+    from diembft.twins.exhaustion.question import Question as Question
     from diembft.twins.exhaustion.search import explore as explore
     from diembft.twins.runs.judging import run as run_scenario
     from diembft.twins.scenarios.scenario import Scenario as Scenario
@@ -71,7 +71,7 @@ _WHERE: Final = {
     "Crash": ("diembft.simulation.schedule", "Crash"),
     "InputError": ("diembft.errors", "InputError"),
     "Protocol": ("diembft.protocols.interface", "UnderTest"),
-    "Question": ("diembft.twins.exhaustion.search", "Question"),
+    "Question": ("diembft.twins.exhaustion.question", "Question"),
     "Restart": ("diembft.simulation.schedule", "Restart"),
     "Scenario": ("diembft.twins.scenarios.scenario", "Scenario"),
     "Settings": ("diembft.simulation.api", "Settings"),

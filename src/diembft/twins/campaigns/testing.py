@@ -23,8 +23,10 @@ from diembft.errors import InputError, require, require_type
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
 from diembft.twins.campaigns.shrink import shrink
+from diembft.twins.exhaustion.decision import Decision, SearchEnding
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import Decision, Limits, Question, SearchEnding, explore
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import Scenario
