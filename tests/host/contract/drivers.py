@@ -38,7 +38,8 @@ from diembft.simulation.schedule import Crash, Restart
 from diembft.simulation.simulator import Simulator
 from diembft.testcase.failures import CLIENT
 from diembft.twins.runs.routes import whole
-from diembft.twins.runs.timed import NEVER, NO_MESSAGE, TimedRun
+from diembft.twins.runs.timed import TimedRun
+from diembft.twins.runs.timed_nodes import NEVER, NO_MESSAGE
 from diembft.twins.runs.world import Group, World
 from tests.distalgo.rig import Clock, case_of
 from tests.host.contract.rig import N, Rig
@@ -288,7 +289,6 @@ class TimedRig(Rig):
     identities: tuple[int, ...] = (0, 1, 2, 3, 0)
     reads = False
     requests = False
-    outlet = hasattr(TimedRun, "outlet")
 
     class _Observer:
         """The RunObserver that tells what was sent."""
@@ -355,15 +355,14 @@ class TimedRig(Rig):
 
     @override
     def durable(self, node: int) -> Recovered | None:
-        storages = self.timed._storages
+        storages = self.timed.storages
         assert storages is not None
         recovered: Recovered | None = storages[node].recover()
         return recovered
 
     @override
     def put_in_front(self, make: Callable[[Outlet], Outlet]) -> None:
-        driver: Any = self.timed
-        driver.outlet = make(driver.outlet)
+        self.timed.in_front = make(self.timed)
 
 
 class TimedWithoutTwinsRig(TimedRig):
@@ -379,7 +378,7 @@ class GroupRig(Rig):
     timers = False
     reads = False
     requests = False
-    outlet = hasattr(Group, "outlet")
+    outlet = False  # a model's step is one moment: no write takes time in it
 
     class _Group(Group):
         rig: GroupRig
