@@ -15,6 +15,7 @@ from statistics import median
 
 from typing_extensions import override
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Broadcast, Effect, Send
 from diembft.consensus.events import Received, Requests, Started
@@ -25,7 +26,7 @@ from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_sign
 from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
 from diembft.messages.digests import Digests
-from diembft.messages.types import Message, Request
+from diembft.messages.types import Message
 
 RUNS = 5
 SIZES = (4, 7, 13, 31, 100)
@@ -95,8 +96,8 @@ class Line:
     def request(self, client: str, number: int) -> None:
         """A client's request, to all."""
         operation = encode(Put(b"%d" % (number % KEYS_IN_USE), b"value"))
-        signature = client_signer(client).sign(self.digests.request(client, number, operation))
-        event = Requests((Request(client, number, operation, signature),))
+        session = session_of(client)
+        event = Requests((signed_request(client_signer(client), self.digests, client, session, number, (operation,)),))
         for replica, machine in enumerate(self.replicas):
             self._carry_out(replica, machine.step(event))
 

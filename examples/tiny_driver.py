@@ -6,8 +6,10 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from msgspec import structs
 from typing_extensions import override
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
@@ -30,13 +32,14 @@ from diembft.host.storage import Storage
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.sessions import Sessions
 from diembft.messages.digests import Digests
-from diembft.messages.types import Reply, Request
+from diembft.messages.types import Reply
 
 DELAY_S = 0.01
 CONFIG = Config(n=4, delta_s=2 * DELAY_S)
 DIGESTS = Digests(CONFIG.chain_id, CONFIG.epoch)
 GENESIS = genesis(DIGESTS).block.id
 KEYS = make_keys("symbolic", CONFIG.n, ["alice"], seed=0)  # "ed25519" signs and verifies for real
+SESSION = session_of("alice")  # a client that runs for real draws a new one each time it starts
 MACHINE = Sessions(AppendLog())
 
 
@@ -71,8 +74,7 @@ class Driver(Outlet):
 
     def submit(self, operation: bytes, number: int) -> None:
         """A client sends a request to all replicas."""
-        signature = KEYS.clients["alice"].sign(DIGESTS.request("alice", number, operation))
-        request = Request("alice", number, operation, signature)
+        request = signed_request(KEYS.clients["alice"], DIGESTS, "alice", SESSION, number, (operation,))
         for me in range(CONFIG.n):
             self._schedule(DELAY_S, me, Requests((request,)))
 
@@ -96,7 +98,7 @@ class Driver(Outlet):
     def _handle(self, me: int, event: Event) -> None:
         replica = self.replicas[me]
         if replica is not None:
-            carry_out(self.outlet, me, replica.step(event))
+            carry_out(self.outlet, me, replica.step(structs.replace(event, now_ms=int(self.now_s * 1000))))
 
     # --- what becomes of each kind of effect
 
@@ -160,7 +162,8 @@ def main() -> None:
         print(f"request {number}: a reply from {supporters}")
     for me, disk in enumerate(driver.disks):
         blocks = disk.read(GENESIS, disk.height, 1 << 20, GENESIS)
-        entries = [request.operation.decode() for block in blocks for request in block.payload]
+        requests = [request for block in blocks for request in block.payload]
+        entries = [operation.decode() for request in requests for operation in request.operations]
         print(f"replica {me} committed {disk.height} blocks: {entries}")
 
 

@@ -24,8 +24,9 @@ from diembft.client.events import (
 )
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.symbolic import client_signer
-from diembft.messages.digests import Digests, operation_digest
+from diembft.messages.digests import Digests
 from diembft.messages.types import OK, STALE, Reply
+from tests.making import reply_to
 
 DIGESTS = Digests("chain", 0)
 STEADY = Retransmit(first_wait_s=1, max_wait_s=5, jitter=0)
@@ -42,7 +43,7 @@ def client(workload: Workload = STEADY, count: int = 3, n: int = 4, seed: int = 
 
 
 def reply(number: int, result: bytes = b"result", status: str = OK, name: str = "alice") -> Reply:
-    return Reply(name, number, operation_digest(operation(number)), status, result)
+    return reply_to(name, number, operation(number), result, status)
 
 
 def only(kind: type[T], effects: list[ClientEffect]) -> list[T]:
@@ -85,7 +86,7 @@ class TestReplies:
         [
             reply(0, result=b"another"),
             reply(0, status=STALE),
-            Reply("alice", 0, operation_digest(b"another"), OK, b"result"),
+            reply_to("alice", 0, b"another", b"result"),
         ],
         ids=["result", "status", "digest"],
     )
@@ -121,7 +122,7 @@ class TestReplies:
 
     @pytest.mark.parametrize(
         "refusal",
-        [reply(0, status=STALE), Reply("alice", 0, operation_digest(b"another"), OK, b"")],
+        [reply(0, status=STALE), reply_to("alice", 0, b"another")],
         ids=["stale", "another operation"],
     )
     def test_a_request_that_was_not_executed_is_not_completed(self, refusal: Reply) -> None:
@@ -152,8 +153,8 @@ class TestRequests:
         keys = Ed25519KeyRing((), {"alice": signer.public_key})
         assert [submit.request.number for submit in submits] == [0, 1, 2]
         for submit in submits:
-            assert submit.request.operation == operation(submit.request.number)
-            assert keys.verify_client("alice", DIGESTS.request_of(submit.request), submit.request.signature)
+            assert submit.request.operations == (operation(submit.request.number),)
+            assert keys.verify_client("alice", DIGESTS.request(submit.request), submit.request.signature)
 
     def test_a_client_without_requests_ends_at_once(self) -> None:
         assert client(count=0).step(Started()) == [Ended(completed=True)]

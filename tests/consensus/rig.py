@@ -14,6 +14,7 @@ from typing import Any, Literal, assert_never
 
 from msgspec.structs import replace
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
@@ -55,6 +56,7 @@ from diembft.messages.types import (
     ProposalMsg,
     Reply,
     Request,
+    RequestKind,
     TimeoutInfo,
     TimeoutMsg,
     VoteInfo,
@@ -125,15 +127,32 @@ class Craft:
         replica.step(Started())
         return replica
 
-    def request(self, number: int = 1, operation: bytes = b"op", client: str = "alice") -> Request:
-        digest = self.digests.request(client, number, operation)
-        return Request(client, number, operation, self.keys.clients[client].sign(digest))
+    def request(
+        self,
+        number: int = 1,
+        operation: bytes = b"op",
+        client: str = "alice",
+        *more: bytes,
+        session: bytes | None = None,
+        kind: RequestKind = RequestKind.ORDINARY,
+    ) -> Request:
+        """A client's request of one operation, or `more`, in the session that belongs to its name, or another one."""
+        signer, operations = self.keys.clients[client], (operation, *more)
+        return signed_request(signer, self.digests, client, session or session_of(client), number, operations, kind)
 
-    def block(self, round_: int, qc: QC | None = None, payload: Payload = (), author: int | None = None) -> Block:
+    def block(
+        self,
+        round_: int,
+        qc: QC | None = None,
+        payload: Payload = (),
+        author: int | None = None,
+        time_ms: int = 0,
+    ) -> Block:
         """A block on the one that the QC certifies; its author is by default who leads the round by round robin."""
         qc = qc or self.genesis_qc
         author = (round_ // 2) % self.config.n if author is None else author
-        block = Block(author, round_, payload, qc, self.digests.block(author, round_, payload, qc))
+        block_id = self.digests.block(author, round_, time_ms, payload, qc)
+        block = Block(author, round_, time_ms, payload, qc, block_id)
         parent_state, parent_ledger = self.states[qc.vote_info.id]
         outcome = self.machine.execute(parent_ledger, block)
         self.states[block.id] = self.digests.state(parent_state, block.id, outcome.root), outcome.ledger
@@ -603,10 +622,11 @@ class Rig:
     def executed(self, index: int) -> list[bytes]:
         """The operations that took effect at a node, in order."""
         return [
-            request.operation
+            operation
             for commit in self.nodes[index].commits
             for request, reply in zip(commit.block.payload, commit.results, strict=True)
             if reply is not None and reply.status == "ok"
+            for operation in request.operations
         ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from diembft.client.requests import session_of
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.quorums import Quorums
@@ -79,8 +80,8 @@ def test_execute_speculates_on_the_parent(craft: Craft) -> None:
     tree.insert(tree.execute(first))
     node = tree.execute(second)
     assert node.state_id == craft.state_id(second)
-    assert [reply and reply.result for reply in node.results] == [b"1", None]
-    assert node.request_keys == {("alice", 1), ("alice", 2)}
+    assert [reply and reply.results for reply in node.results] == [(b"1",), None]
+    assert node.request_keys == {("alice", session_of("alice"), number) for number in (1, 2)}
     assert tree.root.block == craft.genesis.block
     assert second.id not in tree.nodes
 

@@ -68,7 +68,7 @@ def test_safety(asked: list[tuple[bool, int, int | None, NaiveTc | None]]) -> No
         qc = qc_of_round(qc_round)
         if vote:
             block = CRAFT.block(round_)
-            block = type(block)(block.author, round_, (), qc, block.id)
+            block = type(block)(block.author, round_, 0, (), qc, block.id)
             made = real.make_vote(block, real_tc(tc), bytes(32), b"p" * 32, CRAFT.genesis_qc)
             assert (made is not None) == simple.vote(round_, qc_round, tc)
             if made is not None:

@@ -163,7 +163,7 @@ class TestLedger:
         block = craft.block(1, payload=(craft.request(),))
         craft.propose(replica, block)
         node = replica.tree.nodes[block.id]
-        assert [reply and reply.result for reply in node.results] == [b"0"]
+        assert [reply and reply.results for reply in node.results] == [(b"0",)]
         assert replica.machine.answer(replica.tree.root.ledger, craft.request()) is None
         assert replica.machine.answer(node.ledger, craft.request()) is not None
 

@@ -26,7 +26,6 @@ from diembft.consensus.events import Received, Requests, Started, Timer, TimerFi
 from diembft.consensus.replica import Replica
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.sessions import Sessions
-from diembft.messages.digests import operation_digest
 from diembft.messages.types import (
     OK,
     QC,
@@ -36,12 +35,12 @@ from diembft.messages.types import (
     BlockResponse,
     ProposalMsg,
     Relay,
-    Reply,
     SyncInfo,
     TimeoutMsg,
     VoteMsg,
 )
 from tests.consensus.rig import Craft, Rig, all_of, altered, ignored, only, rejected, sent, vote_of
+from tests.making import reply_to
 
 
 @pytest.fixture
@@ -825,7 +824,7 @@ class TestRequestsOnce:
     """12. Each request executes at most once, and only if its client signed it."""
 
     def test_a_request_that_its_client_did_not_sign_is_taken(self, craft: Craft) -> None:
-        forged = altered(craft.request(), operation=b"forged")
+        forged = altered(craft.request(), operations=(b"forged",))
         replica = craft.started()
         key = replica.state_key()
         assert replica.step(Requests((forged,))) == [Rejected(Reason.BAD_REQUEST)]
@@ -864,7 +863,7 @@ class TestRequestsOnce:
             craft.propose(replica, block)
         effects = replica.step(Received(3, SyncInfo(5, craft.qc(blocks[3]), craft.qc(blocks[3]), None)))
         (last,) = all_of(effects, Commit)
-        assert [reply.result for reply in last.results] == [b"1"], "it is the second entry of the log"
+        assert [reply.results for reply in last.results] == [(b"1",)], "it is the second entry of the log"
 
     def test_the_second_of_two_operations_under_one_number_wins(self, craft: Craft) -> None:
         first, second = craft.request(1, b"first"), craft.request(1, b"second")
@@ -875,7 +874,7 @@ class TestRequestsOnce:
             craft.propose(replica, block)
         effects = replica.step(Received(3, SyncInfo(3, craft.qc(blocks[1]), craft.qc(blocks[1]), None)))
         replies = [effect.reply for effect in all_of(effects, SendReply)]
-        assert replies == [Reply("alice", 1, operation_digest(b"first"), OK, b"0")]
+        assert replies == [reply_to("alice", 1, b"first", b"0")]
         assert len(replica.mempool) == 0, "the other is not waiting any more"
         assert [effect.reply for effect in all_of(replica.step(Requests((second,))), SendReply)] == replies
 
@@ -935,7 +934,7 @@ class TestEverythingIsBounded:
     def test_requests_of_late_proposals_are_verified(self, craft: Craft) -> None:
         """A block whose round is over counts only if it is certified, so its requests cost no signature checks."""
         replica, (_, second) = holding(craft, [1, 2])
-        third = craft.block(3, craft.qc(second), payload=(altered(craft.request(), operation=b"forged"),))
+        third = craft.block(3, craft.qc(second), payload=(altered(craft.request(), operations=(b"forged",)),))
         assert rejected(craft.propose(replica, third)) is Reason.BAD_PAYLOAD
         tell(craft, replica, craft.qc(second))
         replica.step(Received(3, SyncInfo(5, craft.qc(second), craft.qc(second), craft.tc(4, craft.qc(second)))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from diembft.consensus.config import Config
@@ -15,8 +14,9 @@ from diembft.consensus.quorums import Quorums
 from diembft.consensus.verification import CACHED_CERTIFICATES, Verifier
 from diembft.crypto.interface import KeyRing
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, TC, LedgerCommitInfo, Request, SyncInfo, VoteInfo
+from diembft.messages.types import QC, TC, LedgerCommitInfo, SyncInfo, VoteInfo
 from tests.consensus.rig import Craft, altered, make_keys
+from tests.making import request_by
 
 
 class CountingKeys:
@@ -291,7 +291,7 @@ PROPOSALS: dict[str, Case] = {
         Reason.NOT_COMMITTING,
     ),
     "a request that its client did not sign": lambda b: (
-        b.craft.proposal(b.craft.block(1, payload=(altered(b.craft.request(), operation=b"forged"),))),
+        b.craft.proposal(b.craft.block(1, payload=(altered(b.craft.request(), operations=(b"forged",)),))),
         Reason.BAD_PAYLOAD,
     ),
     "a request of another client's": lambda b: (
@@ -420,7 +420,7 @@ def test_domains_keep_signatures_apart() -> None:
             each.qc(info, ()),
             each.proposal(bytes(32)),
             each.timeout(1, 0),
-            each.request("alice", 1, b""),
+            each.request(request_by("alice", 1)),
             each.vote_info(VoteInfo(bytes(32), 1, bytes(32), 0, bytes(32))),
             each.payload(()),
             each.genesis,
@@ -433,7 +433,5 @@ def test_domains_keep_signatures_apart() -> None:
 def test_domains_keep_types_apart_whose_bytes_are_the_same() -> None:
     """A payload's bytes that could be a block's id: one signature must not do for both."""
     digests = Digests("diembft", 0)
-    payload = (Request("a", 1, bytes(23), b""),)
-    as_id = msgspec.msgpack.encode(payload)
-    assert len(as_id) == 32
-    assert digests.payload(payload) != digests.proposal(as_id)
+    payload = (request_by("a", 1),)
+    assert digests.payload(payload) != digests.proposal(digests.signed_request(payload[0]))

@@ -4,6 +4,7 @@ from diembft.distalgo.endpoint import MAX_WAIT_S, Endpoint, Outgoing, Wires
 from diembft.messages.codec import Frame, encode
 from diembft.messages.types import Reply
 from tests.distalgo.rig import Clock, fits_all
+from tests.making import reply_to
 
 
 class Scribe(Endpoint[str]):
@@ -31,7 +32,7 @@ class Scribe(Endpoint[str]):
 
 
 def reply(client: str) -> bytes:
-    return encode(Reply(client, 0, b"", "ok", b""))
+    return encode(reply_to(client, 0, b""))
 
 
 def test_what_has_arrived_goes_before_what_fires() -> None:

@@ -21,6 +21,7 @@ from diembft.messages.types import (
     TimeoutMsg,
     VoteInfo,
 )
+from tests.making import request_by
 
 DIGEST = b"\xff" * 32
 SIGNATURE = b"\xff" * 64
@@ -37,7 +38,7 @@ def largest(config: Config) -> tuple[QC, TC]:
 def requests(count: int, size: int) -> tuple[Request, ...]:
     """So many, with operations of so many bytes in all."""
     sizes = [size // count + (number < size % count) for number in range(count)]
-    return tuple([Request("c" * 64, LATE + n, b"o" * bytes_, SIGNATURE) for n, bytes_ in enumerate(sizes)])
+    return tuple([request_by("c" * 64, LATE + n, b"o" * bytes_, SIGNATURE) for n, bytes_ in enumerate(sizes)])
 
 
 @pytest.mark.parametrize("n", [1, 4, 13, 40, 100])
@@ -46,7 +47,7 @@ def test_every_message_fits(n: int, limit: int) -> None:
     config = fitted(Config(n=n), limit)
     qc, tc = largest(config)
     payload = requests(config.max_block_requests, config.max_block_bytes)
-    block = Block(65_000, LATE, payload, qc, DIGEST)
+    block = Block(65_000, LATE, LATE, payload, qc, DIGEST)
     relayed = min(config.max_relayed_requests, config.max_relayed_bytes // REQUEST_OVERHEAD_BYTES)
     for message in (
         ProposalMsg(block, tc, qc, SIGNATURE),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 from msgspec import structs
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
@@ -27,7 +28,6 @@ from diembft.judge.invariants import (
 )
 from diembft.messages.digests import DIGEST_SIZE, Digests
 from diembft.messages.types import (
-    OK,
     QC,
     STALE,
     TC,
@@ -38,7 +38,6 @@ from diembft.messages.types import (
     Message,
     ProposalMsg,
     Relay,
-    Reply,
     Request,
     SyncInfo,
     TimeoutInfo,
@@ -69,6 +68,7 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
+from tests.making import reply_to
 
 DIGESTS = Digests("test", 0)
 GENESIS = genesis(DIGESTS)
@@ -91,12 +91,11 @@ def state_id(block_id: bytes) -> bytes:
 
 
 def request(number: int = 0, signer: str = "client0") -> Request:
-    digest = DIGESTS.request("client0", number, b"operation")
-    return Request("client0", number, b"operation", client_signer(signer).sign(digest))
+    return signed_request(client_signer(signer), DIGESTS, "client0", session_of("client0"), number, (b"operation",))
 
 
 def block(parent: QC, round_: int, *payload: Request, author: int = 0) -> Block:
-    return Block(author, round_, payload, parent, DIGESTS.block(author, round_, payload, parent))
+    return Block(author, round_, 0, payload, parent, DIGESTS.block(author, round_, 0, payload, parent))
 
 
 def vote_info(of: Block, exec_state: bytes | None = None) -> VoteInfo:
@@ -560,7 +559,7 @@ def test_progress_moves_the_deadline() -> None:
         Partitioned(2.0, (("replica0",), ("replica1", "replica2", "replica3"))),
         Crashed(2.0, "replica0"),
         Committed(2.0, "replica1", 1, B1, state_id(B1.id), (("client0", 0),), qc(B2)),
-        Replied(2.0, "replica0", Reply("client0", 0, b"", STALE, b"")),
+        Replied(2.0, "replica0", reply_to("client0", 0, b"", status=STALE)),
         Synchronous(2.0, 1.5),
     ],
 )
@@ -587,15 +586,15 @@ def test_what_is_not_held(held: list[Record]) -> None:
 def test_a_second_holder_keeps_a_request_waiting() -> None:
     second: list[Record] = [
         Delivered(1.0, "replica1", 50),
-        Replied(2.0, "replica0", Reply("client0", 0, b"", STALE, b"")),
+        Replied(2.0, "replica0", reply_to("client0", 0, b"", status=STALE)),
     ]
     assert liveness([started(0.5, 5.0), *HELD, *second, GST]) == [LIVENESS]
 
 
 def test_a_reply_that_refuses_nothing_of_what_is_held_changes_nothing() -> None:
     others: list[Record] = [
-        Replied(2.0, "replica0", Reply("client0", 0, b"", OK, b"")),
-        Replied(2.0, "replica0", Reply("client0", 9, b"", STALE, b"")),
+        Replied(2.0, "replica0", reply_to("client0", 0, b"")),
+        Replied(2.0, "replica0", reply_to("client0", 9, b"", status=STALE)),
         Submitted(2.0, "client0", request(1), 1, 51, ("replica0",)),
         Delivered(2.0, "replica0", 51),
     ]

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
+from diembft.client.requests import session_of
 from diembft.consensus.state_machine import StateMachine
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.key_value import Append, KeyValueStore, Put, encode
 from diembft.ledger.sessions import LedgerState, Sessions
-from diembft.messages.digests import operation_digest
+from diembft.messages.digests import operations_digest
 from diembft.messages.types import OK, STALE, Reply, Request
 from tests.ledger.building import block, blocks, request
+from tests.making import reply_to
 
 
 def run(machine: StateMachine, requests: list[Request], cuts: list[int]) -> tuple[Any, list[Reply | None]]:
@@ -39,8 +41,8 @@ def test_a_request_is_executed_and_its_reply_names_the_operation() -> None:
     machine = Sessions(AppendLog())
     execution = machine.execute(machine.genesis(), block(request("alice", 0, b"hello"), request("bob", 0, b"there")))
     assert execution.results == (
-        Reply("alice", 0, operation_digest(b"hello"), OK, b"0"),
-        Reply("bob", 0, operation_digest(b"there"), OK, b"1"),
+        reply_to("alice", 0, b"hello", b"0"),
+        reply_to("bob", 0, b"there", b"1"),
     )
     assert log_of(execution.ledger) == [b"hello", b"there"]
 
@@ -62,7 +64,7 @@ def test_of_two_operations_under_one_number_the_first_in_chain_order_wins() -> N
     assert results[1] is None
     assert machine.answer(ledger, second) == results[0]
     assert results[0] is not None
-    assert results[0].operation_digest == operation_digest(b"first")
+    assert results[0].operations_digest == operations_digest((b"first",))
 
 
 def test_a_repeated_request_is_answered_from_the_window_and_a_new_one_is_not() -> None:
@@ -78,7 +80,7 @@ def test_too_old_a_number_is_stale_and_is_not_executed() -> None:
     machine = Sessions(AppendLog(), window=3)
     ledger, _ = run(machine, [request("alice", number, b"%d" % number) for number in range(5)], [])
     again = request("alice", 1, b"1")
-    stale = Reply("alice", 1, operation_digest(b"1"), STALE, b"")
+    stale = reply_to("alice", 1, b"1", status=STALE)
     assert machine.answer(ledger, again) == stale
     execution = machine.execute(ledger, block(again))
     assert execution.results == (stale,)
@@ -120,7 +122,7 @@ def test_what_is_remembered_stays_bounded() -> None:
     # Numbers next to one another, and with gaps so wide that they cannot be looked up one by one.
     for step in (1, 1 << 40):
         ledger, _ = run(machine, [request("alice", step * index, b"") for index in range(100)], [])
-        session = ledger.sessions["alice"]
+        session = ledger.sessions["alice", session_of("alice")]
         assert sorted(session.replies) == [step * index for index in range(90, 100)]
         assert session.floor == step * 89 + 1
 
@@ -152,14 +154,14 @@ def test_execution_equals_a_naive_version(requests: list[Request]) -> None:
     forgotten: dict[str, list[int]] = {"a": [], "b": []}
     expected: list[Reply | None] = []
     for each in requests:
-        digest = operation_digest(each.operation)
+        (operation,) = each.operations
         if any(each.number <= number for number in forgotten[each.client]):
-            expected.append(Reply(each.client, each.number, digest, STALE, b""))
+            expected.append(reply_to(each.client, each.number, operation, status=STALE))
         elif any(reply.number == each.number for reply in held[each.client]):
             expected.append(None)
         else:
-            reply = Reply(each.client, each.number, digest, OK, b"%d" % len(log))
-            log.append(each.operation)
+            reply = reply_to(each.client, each.number, operation, b"%d" % len(log))
+            log.append(operation)
             held[each.client].append(reply)
             held[each.client].sort(key=lambda reply: reply.number)
             if len(held[each.client]) > window:
@@ -178,7 +180,7 @@ def test_execution_equals_a_naive_version(requests: list[Request]) -> None:
 def test_no_request_is_lost_while_numbers_stay_within_the_window(order: list[int], cuts: list[int]) -> None:
     requests = [request("a", number, b"%d" % number) for number in order]
     ledger, results = run(Sessions(AppendLog(), window=8), requests * 2, cuts)
-    assert log_of(ledger) == [each.operation for each in requests]
+    assert log_of(ledger) == [operation for each in requests for operation in each.operations]
     assert results[8:] == [None] * 8
 
 

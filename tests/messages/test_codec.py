@@ -18,13 +18,15 @@ from diembft.messages.types import (
     Relay,
     Reply,
     Request,
+    RequestKind,
     SyncInfo,
     TimeoutInfo,
     TimeoutMsg,
     VoteInfo,
     VoteMsg,
 )
-from tests.consensus.rig import Craft
+from tests.consensus.rig import Craft, altered
+from tests.making import reply_to, request_by
 
 FRAME_TYPES = (
     ProposalMsg,
@@ -46,12 +48,16 @@ digests = st.binary(min_size=32, max_size=32)
 signatures = st.binary(max_size=96)
 several_signatures = st.lists(st.tuples(replicas, signatures), max_size=4).map(tuple)
 clients = st.text(min_size=1, max_size=64)
-requests = st.builds(Request, clients, rounds, st.binary(max_size=50), signatures)
+sessions = st.binary(min_size=16, max_size=16)
+several_bytes = st.lists(st.binary(max_size=50), max_size=4).map(tuple)
+requests = st.builds(
+    Request, clients, sessions, rounds, st.sampled_from(RequestKind), several_bytes.filter(bool), signatures
+)
 payloads = st.lists(requests, max_size=3).map(tuple)
 vote_infos = st.builds(VoteInfo, digests, rounds, digests, rounds, digests)
 commit_infos = st.builds(LedgerCommitInfo, st.none() | digests, digests)
 qcs = st.builds(QC, vote_infos, commit_infos, several_signatures, replicas, signatures)
-blocks = st.builds(Block, replicas, rounds, payloads, qcs, digests)
+blocks = st.builds(Block, replicas, rounds, rounds, payloads, qcs, digests)
 tcs = st.builds(TC, rounds, st.lists(rounds, max_size=4).map(tuple), several_signatures, qcs)
 frames: st.SearchStrategy[Frame] = st.one_of(
     st.builds(ProposalMsg, blocks, st.none() | tcs, qcs, signatures),
@@ -62,7 +68,7 @@ frames: st.SearchStrategy[Frame] = st.one_of(
     st.builds(BlockResponse, rounds, st.lists(blocks, max_size=3).map(tuple)),
     st.builds(Relay, rounds, payloads),
     st.builds(Submit, requests),
-    st.builds(Reply, clients, rounds, digests, st.sampled_from(["ok", "stale"]), st.binary(max_size=50)),
+    st.builds(Reply, clients, sessions, rounds, digests, st.sampled_from(["ok", "stale"]), several_bytes),
 )
 
 
@@ -94,7 +100,7 @@ SAMPLES = [
         BlockResponse(8, (block, block)),
         Relay(9, (craft.request(),)),
         Submit(craft.request()),
-        Reply("alice", 1, bytes(32), "ok", b""),
+        reply_to("alice", 1, b""),
     )
 ]
 
@@ -156,10 +162,18 @@ def test_constraints_are_checked() -> None:
         BlockRequest(1, bytes(33), bytes(32), 1),
         BlockRequest(1, bytes(32), bytes(32), 0),
         BlockRequest(1, bytes(32), bytes(32), 1 << 16),
-        Relay(1, (Request("", 1, b"", b""),)),
-        Relay(1, (Request("x" * 65, 1, b"", b""),)),
-        Relay(1, (Request("x", -1, b"", b""),)),
-        Relay(1, (Request("x", 1, b"", bytes(97)),)),
+        Relay(1, (request_by("", 1),)),
+        Relay(1, (request_by("x" * 65, 1),)),
+        Relay(1, (request_by("x", -1),)),
+        Relay(1, (request_by("x", 1, b"", bytes(97)),)),
+        Relay(1, (altered(request_by("x", 1), session=bytes(15)),)),
+        Relay(1, (altered(request_by("x", 1), session=bytes(17)),)),
+        Relay(1, (altered(request_by("x", 1), kind=3),)),
+        Relay(1, (altered(request_by("x", 1), kind=-1),)),
+        Relay(1, (altered(request_by("x", 1), operations=()),)),
+        BlockResponse(1, (altered(craft.block(1), time_ms=-1),)),
+        BlockResponse(1, (altered(craft.block(1), time_ms=1 << 62),)),
+        altered(reply_to("x", 1, b""), session=bytes(15)),
     ]
     for frame in wrong:
         assert isinstance(decode(encode(frame)), Malformed), frame
@@ -173,6 +187,6 @@ def test_a_frame_over_the_limit_is_not_looked_at() -> None:
 
 
 def test_a_frame_over_the_limit_is_not_written() -> None:
-    huge = Submit(Request("x", 1, bytes(MAX_FRAME_BYTES), b""))
+    huge = Submit(request_by("x", 1, bytes(MAX_FRAME_BYTES)))
     with pytest.raises(AssertionError, match="limited far below"):
         encode(huge)

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diembft.messages.digests import DIGEST_SIZE, Digests, operation_digest
-from diembft.messages.types import LedgerCommitInfo, VoteInfo
+from diembft.messages.digests import DIGEST_SIZE, REMEMBERED_BYTES, Digests, operations_digest
+from diembft.messages.sizes import request_bytes
+from diembft.messages.types import Block, LedgerCommitInfo, Request, RequestKind, VoteInfo
 from tests.consensus.rig import Craft, altered
+from tests.making import request_by
 
 DIGESTS = Digests("diembft", 0)
 GENESIS, BLOCK, TIMEOUT = "9bf0efbadcb49817", "ffa9c547ae747568", "cb5bf8ac7ae0d07f"
@@ -33,38 +35,140 @@ def test_each_is_of_one_size() -> None:
     digests = [
         DIGESTS.genesis,
         DIGESTS.payload((craft.request(),)),
-        DIGESTS.block(0, 1, (), qc),
+        DIGESTS.block(0, 1, 0, (), qc),
+        DIGESTS.signatures(qc.signatures),
         DIGESTS.vote_info(qc.vote_info),
         DIGESTS.vote(qc.ledger_commit_info),
         DIGESTS.qc(qc.ledger_commit_info, qc.signatures),
         DIGESTS.proposal(A),
         DIGESTS.timeout(1, 0),
-        DIGESTS.request("alice", 1, b""),
-        DIGESTS.request_of(craft.request()),
+        DIGESTS.request(craft.request()),
+        DIGESTS.signed_request(craft.request()),
         DIGESTS.state(A, A, A),
-        operation_digest(b""),
+        operations_digest((b"",)),
     ]
     assert {len(digest) for digest in digests} == {DIGEST_SIZE}
     assert len(set(digests)) == len(digests)
 
 
-def test_what_a_block_id_covers() -> None:
-    """Report: author, round, payload, the parent's id and the QC's signatures."""
+# Each field of a block, a certificate and a request, with a value that the examples do not have.
+REQUEST_CHANGES: dict[str, Any] = {
+    "client": "bob",
+    "session": bytes(16),
+    "number": 2,
+    "kind": RequestKind.READMISSION,
+    "operations": (b"op", b""),
+    "signature": b"?",
+}
+BLOCK_CHANGES: dict[str, Any] = {"author": 3, "round": 9, "time_ms": 1}
+
+
+def id_of(block: Block) -> bytes:
+    return DIGESTS.block(block.author, block.round, block.time_ms, block.payload, block.qc)
+
+
+def changed(craft: Craft, block: Block) -> dict[str, Block]:
+    """The block with one thing in it changed at a time."""
+    (request,), qc = block.payload, block.qc
+    return {
+        **{field: altered(block, **{field: value}) for field, value in BLOCK_CHANGES.items()},
+        **{
+            f"request: {field}": altered(block, payload=(altered(request, **{field: value}),))
+            for field, value in REQUEST_CHANGES.items()
+        },
+        "no request": altered(block, payload=()),
+        "a request twice": altered(block, payload=(request, request)),
+        "another order": altered(block, payload=(craft.request(2), request)),
+        "and back": altered(block, payload=(request, craft.request(2))),
+        "other signers": altered(block, qc=craft.qc(craft.blocks[qc.vote_info.id], [1, 2, 3])),
+        "no signers": altered(block, qc=altered(qc, signatures=())),
+        "another parent": altered(block, qc=altered(qc, vote_info=altered(qc.vote_info, id=A))),
+    }
+
+
+def test_a_block_id_covers_each_field() -> None:
+    """Report: author, round, payload, the parent's id and the QC's signatures; here the time too, and of each request
+    all fields, the client's signature included."""
     craft = Craft()
-    parent = craft.block(1)
-    qc = craft.qc(parent)
-    payload = (craft.request(),)
-    ids = [
-        DIGESTS.block(0, 2, payload, qc),
-        DIGESTS.block(1, 2, payload, qc),
-        DIGESTS.block(0, 3, payload, qc),
-        DIGESTS.block(0, 2, (), qc),
-        DIGESTS.block(0, 2, (*payload, *payload), qc),
-        DIGESTS.block(0, 2, (altered(payload[0], signature=b"?"),), qc),
-        DIGESTS.block(0, 2, payload, craft.qc(parent, [1, 2, 3])),
-        DIGESTS.block(0, 2, payload, altered(qc, vote_info=altered(qc.vote_info, id=A))),
-    ]
-    assert len(set(ids)) == len(ids)
+    block = craft.block(2, craft.qc(craft.block(1)), (craft.request(),))
+    assert set(REQUEST_CHANGES) == set(Request.__struct_fields__)
+    assert {*BLOCK_CHANGES, "payload", "qc", "id"} == set(Block.__struct_fields__)
+    ids = {"nothing": block.id, **{what: id_of(other) for what, other in changed(craft, block).items()}}
+    assert id_of(block) == block.id
+    assert len(set(ids.values())) == len(ids), ids
+
+
+def test_a_block_id_is_not_of_what_others_may_add() -> None:
+    """Of the certificate it covers what is certified and the signatures, not who put them together."""
+    craft = Craft()
+    block = craft.block(2, craft.qc(craft.block(1)))
+    assert id_of(altered(block, qc=altered(block.qc, author=3, author_signature=b"?"))) == block.id
+
+
+@pytest.mark.parametrize("field", REQUEST_CHANGES)
+def test_what_a_client_signs_covers_each_field_but_the_signature(field: str) -> None:
+    request = Craft().request()
+    other = altered(request, **{field: REQUEST_CHANGES[field]})
+    assert (DIGESTS.request(other) == DIGESTS.request(request)) == (field == "signature")
+    assert DIGESTS.signed_request(other) != DIGESTS.signed_request(request)
+
+
+operations = st.lists(st.binary(max_size=4), min_size=1, max_size=4).map(tuple)
+any_requests = st.builds(
+    Request,
+    st.sampled_from(["a", "ab", "b"]),
+    st.sampled_from([bytes(16), b"1" * 16]),
+    st.integers(0, 3),
+    st.sampled_from(RequestKind),
+    operations,
+    st.sampled_from([b"", b"s", b"t"]),
+)
+
+
+@given(any_requests, any_requests)
+def test_other_requests_have_other_digests(one: Request, other: Request) -> None:
+    assert (DIGESTS.signed_request(one) == DIGESTS.signed_request(other)) == (one == other)
+    unsigned = (altered(one, signature=b""), altered(other, signature=b""))
+    assert (DIGESTS.request(one) == DIGESTS.request(other)) == (unsigned[0] == unsigned[1])
+
+
+@given(operations, operations)
+def test_replies_name_the_operations(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> None:
+    assert (operations_digest(one) == operations_digest(other)) == (one == other)
+
+
+@given(st.lists(any_requests, max_size=30))
+def test_remembered_requests_are_bounded_and_change_no_answer(asked: list[Request]) -> None:
+    digests = Digests("diembft", 0)
+    size = request_bytes(asked[0]) if asked else 1
+    digests._room = size  # as if much had been asked for already
+    for request in [*asked, *asked]:
+        fresh = Digests("diembft", 0)
+        assert digests.request(request) == fresh.request(request)
+        assert digests.signed_request(request) == fresh.signed_request(request)
+        assert digests.payload((request,)) == fresh.payload((request,))
+
+
+def test_no_more_than_so_many_bytes_of_requests_are_remembered() -> None:
+    digests = Digests("diembft", 0)
+    big = bytes(REMEMBERED_BYTES // 8)
+    requests = [request_by("a", number, big, b"s") for number in range(40)]
+    for request in requests:
+        digests.request(request)
+        held = [*digests._recent, *digests._older]
+        assert sum(map(request_bytes, held)) <= 2 * (REMEMBERED_BYTES + request_bytes(request))
+    assert requests[-1] in digests._recent
+    assert requests[0] not in digests._recent
+    assert requests[0] not in digests._older
+
+
+def test_a_request_is_hashed_once() -> None:
+    """What it takes to check its signature serves its block as well, and that of an equal one off the wire."""
+    digests = Digests("diembft", 0)
+    request = Craft().request()
+    digests.request(request)
+    remembered = digests._recent[request] = b"r" * DIGEST_SIZE
+    assert digests.signed_request(altered(request)) is remembered
 
 
 @pytest.mark.parametrize("field", ["id", "round", "parent_id", "parent_round", "exec_state_id"])
@@ -86,21 +190,6 @@ def test_what_is_remembered_never_changes_an_answer(asked: list[tuple[bytes, byt
         vote_info, info = VoteInfo(id_, 1, A, 0, A), LedgerCommitInfo(commit, id_)
         assert digests.vote_info(vote_info) == Digests("diembft", 0).vote_info(vote_info)
         assert digests.vote(info) == Digests("diembft", 0).vote(info)
-
-
-def test_what_a_request_signs() -> None:
-    signed = {
-        DIGESTS.request(client, number, operation)
-        for client in ("a", "ab")
-        for number in (1, 2)
-        for operation in (b"", b"b")
-    }
-    assert len(signed) == 8
-
-
-def test_a_request_is_signed_as_its_fields() -> None:
-    request = Craft().request(3, b"x")
-    assert DIGESTS.request_of(request) == DIGESTS.request("alice", 3, b"x")
 
 
 @given(st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1))

@@ -8,19 +8,22 @@ from hypothesis import strategies as st
 
 from diembft.messages.codec import MAX_FRAME_BYTES
 from diembft.messages.sizes import block_bytes, request_bytes
-from diembft.messages.types import Block, Request
+from diembft.messages.types import Block, Request, RequestKind
 from tests.consensus.rig import Craft, altered
+from tests.making import request_by
 
 encode = msgspec.msgpack.Encoder().encode
 
 requests = st.builds(
     Request,
     st.text(min_size=1, max_size=64),
+    st.binary(min_size=16, max_size=16),
     st.integers(0, 2**62 - 1),
-    st.binary(max_size=300),
+    st.sampled_from(RequestKind),
+    st.lists(st.binary(max_size=300), min_size=1, max_size=40).map(tuple),
     st.binary(max_size=96),
 )
-WIDEST = Request("\U0001f600" * 64, 2**62 - 1, bytes(65_536), bytes(96))
+WIDEST = request_by("\U0001f600" * 64, 2**62 - 1, bytes(65_536), bytes(96))
 
 
 @given(requests)
@@ -30,6 +33,9 @@ def test_a_request_takes_no_more(request: Request) -> None:
 
 def test_the_widest_request_takes_no_more() -> None:
     assert len(encode(WIDEST)) <= request_bytes(WIDEST)
+    assert len(encode(altered(WIDEST, operations=(bytes(65_536),) * 300))) <= request_bytes(
+        altered(WIDEST, operations=(bytes(65_536),) * 300)
+    )
 
 
 @settings(max_examples=50)
@@ -44,7 +50,7 @@ def test_a_block_takes_no_more(payload: list[Request], signers: int, round_: int
         author_signature=bytes(96),
         vote_info=altered(qc.vote_info, round=2**62 - 1, parent_round=2**62 - 2),
     )
-    block = Block(60_000, round_, tuple(payload), widest, bytes(32))
+    block = Block(60_000, round_, 2**62 - 1, tuple(payload), widest, bytes(32))
     assert len(encode(block)) <= block_bytes(block)
 
 

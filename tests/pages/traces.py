@@ -15,7 +15,6 @@ from diembft.messages.types import (
     LedgerCommitInfo,
     Message,
     ProposalMsg,
-    Request,
     TimeoutInfo,
     TimeoutMsg,
     VoteInfo,
@@ -38,6 +37,7 @@ from diembft.trace.records import (
     TimerSet,
     Violated,
 )
+from tests.making import request_by
 
 DELAY_S = 0.1
 DIGESTS = Digests("test", 0)
@@ -98,8 +98,8 @@ class Script:
 
 def block_on(qc: QC, round_: int, author: int, operation: bytes = b"put x 1", client: str = "client0") -> Block:
     """A block with one request."""
-    payload = (Request(client, round_, operation, b""),)
-    return Block(author, round_, payload, qc, DIGESTS.block(author, round_, payload, qc))
+    payload = (request_by(client, round_, operation),)
+    return Block(author, round_, 0, payload, qc, DIGESTS.block(author, round_, 0, payload, qc))
 
 
 def certificate_of(block: Block, signers: Sequence[int], commits: bool | None = None) -> QC:

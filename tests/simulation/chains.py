@@ -7,7 +7,8 @@ from typing import Any
 from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
 from diembft.consensus.genesis import genesis
 from diembft.messages.digests import DIGEST_SIZE, Digests
-from diembft.messages.types import QC, Block, Request, VoteInfo
+from diembft.messages.types import QC, Block, VoteInfo
+from tests.making import request_by
 
 DIGESTS = Digests("diembft", 0)
 GENESIS = genesis(DIGESTS)
@@ -21,8 +22,8 @@ def child(parent: Block, round_: int, *, author: int = 0, operations: tuple[byte
         grand = parent.qc.vote_info
         info = VoteInfo(parent.id, parent.round, grand.id, grand.round, bytes(DIGEST_SIZE))
         qc = QC(info, GENESIS.qc.ledger_commit_info, (), 0, b"")
-    payload = tuple([Request("client0", number, operation, b"") for number, operation in enumerate(operations)])
-    return Block(author, round_, payload, qc, DIGESTS.block(author, round_, payload, qc))
+    payload = tuple([request_by("client0", number, operation) for number, operation in enumerate(operations)])
+    return Block(author, round_, 0, payload, qc, DIGESTS.block(author, round_, 0, payload, qc))
 
 
 def chain(length: int, operation: bytes = b"") -> list[Block]:

@@ -29,7 +29,7 @@ from diembft.crypto.symbolic import client_signer
 from diembft.host.assembly import ClientSpec, header, key_value_machine, replica_node
 from diembft.host.keys import make_keys
 from diembft.host.watch import Watch
-from diembft.messages.types import OK, Message, Reply
+from diembft.messages.types import OK, Message
 from diembft.simulation.network import Conditions, Constant, SeededNetwork, Uniform
 from diembft.simulation.schedule import (
     Change,
@@ -45,6 +45,7 @@ from diembft.simulation.schedule import (
 from diembft.simulation.simulator import Simulator
 from diembft.trace import records
 from diembft.trace.records import Record
+from tests.making import reply_to
 
 from .chains import DIGESTS, GENESIS, chain, persist
 from .scripted import Script, Stage, note
@@ -353,7 +354,7 @@ def test_evidence_is_recorded() -> None:
     assert stage.simulator.figures.evidence == 1
 
 
-REPLY = Reply("client0", 0, b"", OK, b"")
+REPLY = reply_to("client0", 0, b"")
 
 
 def a_client(count: int = 1, timeout_s: float = 50.0, start_s: float = 0.0) -> ClientSpec:
@@ -366,7 +367,7 @@ def test_requests_reach_all_nodes_and_replies_their_client() -> None:
         if isinstance(event, Requests):
             (request,) = event.requests
             digest = msgspec.structs.replace(REPLY, number=request.number)
-            return [SendReply(digest), SendReply(Reply("somebody", 0, b"", OK, b""))]
+            return [SendReply(digest), SendReply(reply_to("somebody", 0, b""))]
         return []
 
     stage = Stage(script, clients=[a_client(start_s=2.0)])

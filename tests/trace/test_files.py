@@ -18,8 +18,6 @@ from diembft.messages.types import (
     Message,
     ProposalMsg,
     Relay,
-    Reply,
-    Request,
     SyncInfo,
     TimeoutInfo,
     TimeoutMsg,
@@ -29,12 +27,13 @@ from diembft.messages.types import (
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
 from diembft.trace.records import Header, Node, Record
+from tests.making import reply_to, request_by
 
 D = bytes(range(32))
 QC_ = QC(VoteInfo(D, 2, D, 1, D), LedgerCommitInfo(None, D), ((0, b"s"), (3, b"t")), 1, b"a")
 TC_ = TC(3, (1, 2), ((0, b"s"), (1, b"t")), QC_)
-REQUEST = Request("client0", 1, b"\x00\xff", b"s")
-BLOCK = Block(1, 3, (REQUEST,), QC_, D)
+REQUEST = request_by("client0", 1, b"\x00\xff", b"s")
+BLOCK = Block(1, 3, 7, (REQUEST,), QC_, D)
 VOTE = VoteMsg(QC_.vote_info, QC_.ledger_commit_info, QC_, 2, b"s")
 TIMEOUT = TimeoutMsg(TimeoutInfo(3, QC_, 2, b"s"), TC_, QC_)
 MESSAGES: tuple[Message, ...] = (
@@ -72,7 +71,7 @@ RECORDS: tuple[Record, ...] = (
     records.Persisted(0.4, "replica0", 3, 2, TIMEOUT, (), ()),
     records.Committed(0.4, "replica0", 7, BLOCK, D, (("client0", 1),), QC_),
     records.Submitted(0.5, "client0", REQUEST, 1, 9, ("replica0",)),
-    records.Replied(0.5, "replica0", Reply("client0", 1, D, "ok", b"r"), 10),
+    records.Replied(0.5, "replica0", reply_to("client0", 1, b"", b"r"), 10),
     records.Accepted(0.5, "client0", 1, "ok", 0.25),
     records.WorkloadEnded(0.5, "client0", True),
     records.Crashed(0.6, "replica0"),

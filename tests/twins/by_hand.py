@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
+from msgspec.structs import replace
+
 from diembft.consensus.replica import Replica
 from diembft.messages.types import (
     QC,
@@ -62,7 +64,7 @@ GENESIS = certificate(digest("genesis"), 0, digest("genesis"), 0, ())
 def block(author: str, round_: int, parent: QC = GENESIS, payload: tuple[Request, ...] = ()) -> Block:
     """A block of a node; a node and its twin make different ones."""
     identity = CAST.identity[CAST.names.index(author)]
-    return Block(identity, round_, payload, parent, digest(author, round_, parent, payload))
+    return Block(identity, round_, 0, payload, parent, digest(author, round_, parent, payload))
 
 
 def qc_of(certified: Block, signers: Sequence[int] = (0, 1, 2)) -> QC:
@@ -166,4 +168,4 @@ def marker(node: str, number: int, *, signed: bool = True) -> Request:
     replica = system_of(scenario(suffix=1)).node(CAST.names.index(node))
     assert isinstance(replica, Replica)
     (request,) = replica.mempool.select(number, ())
-    return request if signed else Request(request.client, request.number, request.operation, b"forged")
+    return request if signed else replace(request, signature=b"forged")

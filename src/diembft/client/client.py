@@ -29,9 +29,10 @@ from diembft.client.events import (
     Timer,
     TimerFired,
 )
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import max_faulty
 from diembft.crypto.interface import Signer
-from diembft.messages.digests import Digests, operation_digest
+from diembft.messages.digests import Digests, operations_digest
 from diembft.messages.types import OK, Reply, Request
 
 
@@ -78,7 +79,9 @@ class ClientConfig(Struct, frozen=True, kw_only=True):
     timeout_s: float
     """Seconds from its start until all of them must have been accepted."""
     seed: int | float | str = 0
-    """For the jitter; the name of the client is mixed in."""
+    """For the jitter, and the session unless one is given; the name of the client is mixed in."""
+    session: bytes | None = None
+    """16 bytes that no other run of the client uses."""
 
     def __post_init__(self) -> None:
         assert self.n >= 1, "because a system has at least one validator"
@@ -102,12 +105,24 @@ class Client:
     client's key, `digests` are those of the system's chain and epoch.
     """
 
-    __slots__ = ("_accepted", "_digests", "_ended", "_executed", "_open", "_operation", "_sent", "_signer", "config")
+    __slots__ = (
+        "_accepted",
+        "_digests",
+        "_ended",
+        "_executed",
+        "_open",
+        "_operation",
+        "_sent",
+        "_session",
+        "_signer",
+        "config",
+    )
 
     def __init__(
         self, config: ClientConfig, signer: Signer, digests: Digests, operation: Callable[[int], bytes]
     ) -> None:
         self.config = config
+        self._session = config.session or session_of(config.client, config.seed)
         self._signer = signer
         self._digests = digests
         self._operation = operation
@@ -169,8 +184,7 @@ class Client:
     def _submit_next(self) -> list[ClientEffect]:
         """Send the next request, and wait as the workload says."""
         number, operation = self._sent, self._operation(self._sent)
-        signature = self._signer.sign(self._digests.request(self.config.client, number, operation))
-        request = Request(self.config.client, number, operation, signature)
+        request = signed_request(self._signer, self._digests, self.config.client, self._session, number, (operation,))
         self._sent += 1
         self._open[number] = _Open(request, 1)
         effects: list[ClientEffect] = [Submit(request, 1)]
@@ -211,7 +225,7 @@ class Client:
 
     def _reply_received(self, replica: int, reply: Reply) -> list[ClientEffect]:
         waiting = self._open.get(reply.number)
-        if waiting is None or reply.client != self.config.client or not 0 <= replica < self.config.n:
+        if waiting is None or not self._is_mine(reply) or not 0 <= replica < self.config.n:
             return []
         replies = (*(pair for pair in waiting.replies if pair[0] != replica), (replica, reply))
         equal = [other for other, its_reply in replies if its_reply == reply]
@@ -219,7 +233,7 @@ class Client:
             self._open[reply.number] = structs.replace(waiting, replies=replies)
             return []
         del self._open[reply.number]
-        executed = reply.status == OK and reply.operation_digest == operation_digest(waiting.request.operation)
+        executed = reply.status == OK and reply.operations_digest == operations_digest(waiting.request.operations)
         self._accepted += 1
         self._executed += executed
         effects: list[ClientEffect] = [Accepted(reply.number, reply, tuple(sorted(equal)), executed)]
@@ -228,6 +242,9 @@ class Client:
         if isinstance(self.config.workload, Retransmit):
             effects += self._submit_next()
         return effects
+
+    def _is_mine(self, reply: Reply) -> bool:
+        return reply.client == self.config.client and reply.session == self._session
 
     def _end(self, completed: bool) -> list[ClientEffect]:
         self._ended = True

@@ -16,13 +16,20 @@ from diembft.consensus.genesis import Genesis
 from diembft.consensus.quorums import Quorums
 from diembft.consensus.state_machine import StateMachine
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, Block, LedgerCommitInfo, Reply, VoteMsg
+from diembft.messages.types import QC, Block, LedgerCommitInfo, Reply, Request, VoteMsg
 
 MAX_VOTES_OF_ONE_AUTHOR = 2
 """How many different votes of one author in one round are kept: the second is evidence, more prove nothing new."""
 
-RequestKey = tuple[str, int]
+RequestKey = tuple[str, bytes, int]
+"""What identifies a request: its client, session and number."""
+
 NO_KEYS: frozenset[RequestKey] = frozenset()
+
+
+def key_of(request: Request) -> RequestKey:
+    """What identifies a request."""
+    return request.client, request.session, request.number
 
 
 class Node(Struct, frozen=True, gc=False):
@@ -34,7 +41,7 @@ class Node(Struct, frozen=True, gc=False):
     """The state of the ledger after the block."""
     results: tuple[Reply | None, ...]
     request_keys: frozenset[RequestKey]
-    """(client, number) of the block's requests."""
+    """Of the block's requests."""
     work_round: int
     """The round of the last non-empty block up to this one, 0 if there is none."""
     commit_round: int
@@ -159,7 +166,7 @@ class BlockTree:
             self._digests.state(parent.state_id, block.id, outcome.root),
             outcome.ledger,
             outcome.results,
-            frozenset([(request.client, request.number) for request in block.payload]) if block.payload else NO_KEYS,
+            frozenset(map(key_of, block.payload)) if block.payload else NO_KEYS,
             block.round if block.payload else parent.work_round,
             parent.commit_round if by_qc is None else max(parent.commit_round, by_qc[1]),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from diembft.messages.codec import MAX_FRAME_BYTES
-from diembft.messages.sizes import REQUEST_OVERHEAD_BYTES
+from diembft.messages.sizes import OPERATION_OVERHEAD_BYTES, REQUEST_OVERHEAD_BYTES
 
 MAX_BATCH_BYTES = MAX_FRAME_BYTES // 2
 """The most that the blocks or requests of one message may be allowed to take: certificates need room as well."""
@@ -26,7 +26,7 @@ def quorum_size(n: int) -> int:
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """The parameters of one system. Times are in seconds, sizes in bytes."""
+    """The parameters of one system. Times are in seconds unless a name says otherwise, sizes in bytes."""
 
     n: int
     """Number of validators, at least 1."""
@@ -42,6 +42,9 @@ class Config(Struct, frozen=True, kw_only=True):
     rest: bool = True
     """Whether leaders rest when there is no work. Otherwise they propose empty blocks for ever."""
 
+    max_clock_ahead_ms: int = 2000
+    """How far the time of a block may be ahead of a validator's clock and still get its vote, in milliseconds."""
+
     window_size: int | None = None
     """Leader reputation: how many QCs are looked at; default n."""
     exclude_size: int | None = None
@@ -50,7 +53,10 @@ class Config(Struct, frozen=True, kw_only=True):
     max_block_requests: int = 1000
     max_block_bytes: int = 1_000_000
     """Limit on the operations of one block, in bytes."""
+    max_block_operations: int = 10_000
     max_request_bytes: int = 65_536
+    """Limit on the operations of one request, in bytes."""
+    max_request_operations: int = 1000
     max_waiting_requests: int = 100_000
     max_waiting_per_client: int = 10_000
     max_relayed_requests: int = 500
@@ -71,16 +77,23 @@ class Config(Struct, frozen=True, kw_only=True):
         assert self.delta_s > 0, "because timers are derived from the delay bound"
         assert self.timer_growth >= 1, "because timers do not shrink without commits"
         assert self.window >= 1, "because leaders are drawn from the signers in the window"
-        assert min(self.max_block_requests, self.max_relayed_requests, self.sync_batch) >= 1, (
-            "because a limit of nothing would stop everything"
-        )
+        assert self.max_clock_ahead_ms >= 0, "because clocks differ"
+        assert (
+            min(self.max_block_requests, self.max_request_operations, self.max_relayed_requests, self.sync_batch) >= 1
+        ), "because a limit of nothing would stop everything"
         assert min(self.max_rounds_ahead, self.max_pending_blocks) >= 1, "because one round follows another"
         assert self.max_request_bytes <= self.max_block_bytes, "because every request must fit into a block"
+        assert self.max_request_operations <= self.max_block_operations, "because every request must fit into a block"
         assert self.sync_batch_bytes >= 2 * self.max_block_bytes, "because an answer must hold two blocks"
-        assert self.max_relayed_bytes >= self.max_request_bytes + REQUEST_OVERHEAD_BYTES, (
-            "because every request must fit into a message"
+        most_request_bytes = (
+            self.max_request_bytes + self.max_request_operations * OPERATION_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES
         )
-        most_blocks_bytes = 2 * (self.max_block_bytes + self.max_block_requests * REQUEST_OVERHEAD_BYTES)
+        assert self.max_relayed_bytes >= most_request_bytes, "because every request must fit into a message"
+        most_blocks_bytes = 2 * (
+            self.max_block_bytes
+            + self.max_block_operations * OPERATION_OVERHEAD_BYTES
+            + self.max_block_requests * REQUEST_OVERHEAD_BYTES
+        )
         assert max(most_blocks_bytes, self.sync_batch_bytes, self.max_relayed_bytes) <= MAX_BATCH_BYTES, (
             "because two blocks, an answer and a relay must fit into a message"
         )

@@ -16,12 +16,14 @@ class Requests(Struct, frozen=True, gc=False):
     """Clients sent requests."""
 
     requests: Payload
+    now_ms: int = 0
 
 
 class Connected(Struct, frozen=True, gc=False):
     """A peer became reachable (again)."""
 
     peer: int
+    now_ms: int = 0
 
 
 class BlocksRead(Struct, frozen=True, gc=False):
@@ -30,6 +32,7 @@ class BlocksRead(Struct, frozen=True, gc=False):
     peer: int
     round: int
     blocks: tuple[Block, ...]
+    now_ms: int = 0
 
 
 Event: TypeAlias = Started | Received[Message] | TimerFired | Requests | Connected | BlocksRead

@@ -22,4 +22,4 @@ def genesis(digests: Digests) -> Genesis:
     state_id = digests.state(bytes(DIGEST_SIZE), block_id, b"")
     vote_info = VoteInfo(block_id, 0, block_id, 0, state_id)
     qc = QC(vote_info, LedgerCommitInfo(state_id, digests.vote_info(vote_info)), (), 0, b"")
-    return Genesis(Block(0, 0, (), qc, block_id), qc, state_id)
+    return Genesis(Block(0, 0, 0, (), qc, block_id), qc, state_id)

@@ -108,6 +108,9 @@ class Main(Parts):
             return self._ignore(Reason.NOT_LEADER)
         if block.id in self.tree.nodes and not self.safety.above_last_vote(block.round):
             return self._ignore(Reason.DUPLICATE)
+        reason = self._refused_time(block)
+        if reason is not None:
+            return self._ignore(reason)
         node = self.tree.execute(block)
         vote = self._make_vote(node, message.last_round_tc)
         if vote is None and self.proposals[block.author].block.id != block.id:
@@ -118,6 +121,18 @@ class Main(Parts):
             return self._ignore(Reason.NOT_SAFE) or inserted
         self._send_vote(vote)
         return True
+
+    def _refused_time(self, block: Block) -> Reason | None:
+        """Why a block whose parent is held gets no vote for its time. It is taken all the same once it is certified.
+
+        The own block is not asked: its time is the least that its parent, which a quorum accepted, allows, if the own
+        clock is behind.
+        """
+        if block.time_ms < self.tree.nodes[block.qc.vote_info.id].block.time_ms:
+            return Reason.TIME_BACKWARDS
+        if block.time_ms > self._now_ms + self.config.max_clock_ahead_ms:
+            return Reason.TIME_AHEAD
+        return None
 
     def _make_vote(self, node: Node, tc: TC | None) -> VoteMsg | None:
         """Ask Safety for a vote, which must be durable before it leaves, as must the block and its ancestors."""
@@ -305,8 +320,9 @@ class Main(Parts):
         if parent is None or rest.may_rest(self.config, self.mempool, parent):
             return
         payload = self.mempool.select(round_, tree.path(parent.block.id))
-        block_id = self._digests.block(self.me, round_, payload, tree.high_qc)
-        node = tree.execute(Block(self.me, round_, payload, tree.high_qc, block_id))
+        time_ms = max(parent.block.time_ms, self._now_ms)
+        block_id = self._digests.block(self.me, round_, time_ms, payload, tree.high_qc)
+        node = tree.execute(Block(self.me, round_, time_ms, payload, tree.high_qc, block_id))
         tc = self.pacemaker.tc_for(tree.high_qc)
         vote = self._make_vote(node, tc)
         if vote is None:

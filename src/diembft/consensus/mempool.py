@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from diembft.consensus.block_tree import Node
+from diembft.consensus.block_tree import Node, RequestKey, key_of
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
-from diembft.messages.sizes import request_bytes
+from diembft.messages.sizes import operations_bytes, request_bytes
 from diembft.messages.types import Payload, Request
 
 
@@ -18,7 +18,7 @@ class Mempool:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._waiting: dict[tuple[str, int], Request] = {}
+        self._waiting: dict[RequestKey, Request] = {}
         self._per_client: dict[str, int] = {}
 
     def fork(self) -> Mempool:
@@ -38,12 +38,12 @@ class Mempool:
 
     def holds(self, request: Request) -> bool:
         """Whether this very request waits here, so that its signature was verified."""
-        held = self._waiting.get((request.client, request.number))
+        held = self._waiting.get(key_of(request))
         return held is not None and held == request
 
     def refusal(self, request: Request) -> Reason | None:
         """Why a request would not be taken; its signature is not looked at."""
-        if (request.client, request.number) in self._waiting:
+        if key_of(request) in self._waiting:
             return Reason.DUPLICATE
         if len(self._waiting) >= self._config.max_waiting_requests:
             return Reason.FULL
@@ -53,7 +53,7 @@ class Mempool:
 
     def add(self, request: Request) -> None:
         """Take a verified request that `refusal` has no reason against."""
-        self._waiting[request.client, request.number] = request
+        self._waiting[key_of(request)] = request
         self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
 
     def select(self, round_: int, ancestors: Iterable[Node]) -> Payload:
@@ -61,22 +61,24 @@ class Mempool:
         has."""
         taken = [node.request_keys for node in ancestors if node.request_keys]
         count, space = self._config.max_block_requests, self._config.max_block_bytes
+        operations = self._config.max_block_operations
         payload: list[Request] = []
         for key, request in self._waiting.items():
             if len(payload) >= count:
                 break
             if any(key in keys for keys in taken):
                 continue
-            space -= len(request.operation)
-            if space < 0:
+            space -= operations_bytes(request)
+            operations -= len(request.operations)
+            if space < 0 or operations < 0:
                 break
             payload.append(request)
         return tuple(payload)
 
     def forget(self, payload: Payload) -> None:
-        """Drop what was committed, whatever operation came under the same number."""
+        """Drop what was committed, whatever operations came under the same number."""
         for request in payload:
-            if self._waiting.pop((request.client, request.number), None) is not None:
+            if self._waiting.pop(key_of(request), None) is not None:
                 left = self._per_client[request.client] - 1
                 if left:
                     self._per_client[request.client] = left

@@ -86,6 +86,7 @@ class Parts:
         self._committed: list[bytes] = []
         self._checkpoint: Checkpoint | None = None
         self._must_persist = False
+        self._now_ms = 0
 
     # --- what drivers read
 

@@ -54,6 +54,7 @@ class Replica(Main):
         """Handle one event; the effects to carry out, in their order."""
         out: list[Effect] = []
         self._out = out
+        self._now_ms = event.now_ms
         match event:
             case Received():
                 changed = self._receive(event.peer, event.message)
@@ -144,7 +145,8 @@ class Replica(Main):
                 refused = reason
         if refused is None or added:
             return added
-        return self._reject(refused) if refused is Reason.BAD_REQUEST else self._ignore(refused)
+        wrong = refused in (Reason.BAD_REQUEST, Reason.BAD_KIND)
+        return self._reject(refused) if wrong else self._ignore(refused)
 
     # --- sync
 

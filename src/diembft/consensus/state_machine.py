@@ -12,7 +12,7 @@ class Execution(NamedTuple):
 
     `ledger` is the new state, immutable, sharing structure with the old one; `root` is a digest that equal histories
     share; `results` are the replies to the block's requests in their order, None where a request was a duplicate within
-    the chain (its first execution has the reply).
+    the chain (its first execution has the reply), or is of a kind that is not executed.
     """
 
     ledger: Any
@@ -23,7 +23,7 @@ class Execution(NamedTuple):
 class StateMachine(Protocol):
     """A deterministic state machine over immutable states.
 
-    Which (client, number) was executed belongs to the state, as a bounded window per client.
+    Which (client, session, number) was executed belongs to the state, as a bounded window per session.
     """
 
     def genesis(self) -> Any:

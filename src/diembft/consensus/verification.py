@@ -19,7 +19,19 @@ from diembft.consensus.quorums import Quorums
 from diembft.consensus.safety import consecutive
 from diembft.crypto.interface import KeyRing
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, TC, Block, Payload, ProposalMsg, Request, SyncInfo, TimeoutMsg, VoteMsg
+from diembft.messages.sizes import operations_bytes
+from diembft.messages.types import (
+    QC,
+    TC,
+    Block,
+    Payload,
+    ProposalMsg,
+    Request,
+    RequestKind,
+    SyncInfo,
+    TimeoutMsg,
+    VoteMsg,
+)
 
 Certificate = TypeVar("Certificate", QC, TC)
 
@@ -77,7 +89,7 @@ class Verifier:
         """A block by itself: above its parent's round, its id the digest of its content, its QC verified."""
         if block.round <= block.qc.vote_info.round:
             return Reason.BAD_ROUND
-        if block.id != self._digests.block(block.author, block.round, block.payload, block.qc):
+        if block.id != self._digests.block(block.author, block.round, block.time_ms, block.payload, block.qc):
             return Reason.BAD_BLOCK_ID
         return self.qc(block.qc)
 
@@ -96,7 +108,9 @@ class Verifier:
         config = self._config
         if len(payload) > config.max_block_requests:
             return Reason.BAD_PAYLOAD
-        if sum(len(request.operation) for request in payload) > config.max_block_bytes:
+        if sum([len(request.operations) for request in payload]) > config.max_block_operations:
+            return Reason.BAD_PAYLOAD
+        if sum(map(operations_bytes, payload)) > config.max_block_bytes:
             return Reason.BAD_PAYLOAD
         for request in payload:
             if not held.holds(request) and self.request(request) is not None:
@@ -104,10 +118,14 @@ class Verifier:
         return None
 
     def request(self, request: Request) -> Reason | None:
-        """A client's request: its size, and its client's signature."""
-        if len(request.operation) > self._config.max_request_bytes:
+        """A client's request: its kind, its size, and its client's signature."""
+        if request.kind is not RequestKind.ORDINARY:
+            return Reason.BAD_KIND
+        if len(request.operations) > self._config.max_request_operations:
             return Reason.BAD_REQUEST
-        if not self._keys.verify_client(request.client, self._digests.request_of(request), request.signature):
+        if operations_bytes(request) > self._config.max_request_bytes:
+            return Reason.BAD_REQUEST
+        if not self._keys.verify_client(request.client, self._digests.request(request), request.signature):
             return Reason.BAD_REQUEST
         return None
 

@@ -39,10 +39,13 @@ def fitted(config: Config, payload_limit: int) -> Config:
             f"--message-buffer-size: {config.n} replicas need {least - payload_limit} bytes more than are given"
         )
     max_block_bytes = min(config.max_block_bytes, int(payload * OPERATIONS_SHARE))
+    max_block_requests = min(config.max_block_requests, (payload - max_block_bytes) // REQUEST_OVERHEAD_BYTES)
     return structs.replace(
         config,
         max_block_bytes=max_block_bytes,
-        max_block_requests=min(config.max_block_requests, (payload - max_block_bytes) // REQUEST_OVERHEAD_BYTES),
+        max_block_requests=max_block_requests,
+        max_block_operations=min(config.max_block_operations, max_block_requests),
+        max_request_operations=min(config.max_request_operations, max_block_requests),
         max_request_bytes=min(config.max_request_bytes, max_block_bytes),
         max_relayed_bytes=min(config.max_relayed_bytes, payload_limit - FIELDS_BYTES),
         sync_batch_bytes=min(config.sync_batch_bytes, payload_limit - FIELDS_BYTES),

@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 from typing import TypeAlias
 
+from msgspec import structs
 from typing_extensions import override
 
 from diembft.consensus.effects import (
@@ -35,6 +36,7 @@ from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.folder import Ledger
 from diembft.distalgo.plan import Plan
 from diembft.host import recording
+from diembft.host.clock import milliseconds
 from diembft.host.outlet import Outlet, carry_out
 from diembft.host.recording import LOSS
 from diembft.host.storage import Storage
@@ -104,7 +106,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
 
     def _step(self, event: Event, number: int | None = None) -> None:
         """Hand in an event, `number` being that of the message that it is, and carry out what follows."""
-        effects = self.replica.step(event)
+        effects = self.replica.step(structs.replace(event, now_ms=milliseconds(self.now_s)))
         if number is not None:
             self.records.append(recording.delivered(self.now_s, self.name, number, effects))
         carry_out(self.outlet, self.index, effects)

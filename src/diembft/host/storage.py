@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
 from diembft.consensus.recovery import Recovered
+from diembft.messages.sizes import operations_bytes
 from diembft.messages.types import Block
 
 
@@ -73,7 +74,7 @@ class Storage:
         found: list[Block] = []
         left = max_bytes
         for block in self._committed[height : height + count]:
-            left -= sum([len(request.operation) for request in block.payload])
+            left -= sum(map(operations_bytes, block.payload))
             if found and left < 0:
                 break
             found.append(block)

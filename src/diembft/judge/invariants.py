@@ -468,7 +468,7 @@ class _Chains:
                 self._report.violated(VALIDITY, detail, record.node, round_=record.block.round)
 
     def _signed(self, request: Request) -> bool:
-        return self._keys.verify_client(request.client, self._digests.request_of(request), request.signature)
+        return self._keys.verify_client(request.client, self._digests.request(request), request.signature)
 
 
 class _Monotonicity:

@@ -99,12 +99,12 @@ _TOO_LARGE = _encoder.encode(Refused("too large"))
 
 
 def encode(operation: Operation) -> bytes:
-    """The bytes of an operation, for `Request.operation`."""
+    """The bytes of an operation, for `Request.operations`."""
     return _encoder.encode(operation)
 
 
 def decode_result(result: bytes) -> Result:
-    """The result of an operation, from `Reply.result` of a reply whose status is `ok`. Raises msgspec.DecodeError."""
+    """The result of an operation, from `Reply.results` of a reply whose status is `ok`. Raises msgspec.DecodeError."""
     return _results.decode(result)
 
 

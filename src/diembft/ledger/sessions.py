@@ -1,13 +1,15 @@
 """Executes each client's request once, whatever the application: the window of executed requests.
 
-Part of the ledger's state is, per client, a *session*: the replies to the client's requests by number, bounded to a
+Part of the ledger's state is, per session of a client: the replies to its requests by number, bounded to a
 window of so many, and the *floor*, below which numbers are forgotten. A request whose number is
 
-- in the window is a duplicate: a no-op, answered from the window. If two operations come under one number, the first in
+- in the window is a duplicate: a no-op, answered from the window. If two requests come under one number, the first in
   chain order has won, and the reply names its digest;
 - below the floor is refused as stale: it may have been executed, so it must not be executed (again);
-- anything else is new: the application executes it, and its reply enters the window. When the window is over its size,
-  the lowest number leaves it and the floor rises above that number.
+- anything else is new: the application executes its operations in their order, and its reply enters the window. When
+  the window is over its size, the lowest number leaves it and the floor rises above that number.
+
+Requests of other kinds than ordinary ones are no-ops. Different sessions of a client know nothing of one another.
 
 So a client loses no request as long as each that is not executed yet is less than `window` below its highest number, in
 whatever order they arrive.
@@ -21,7 +23,7 @@ requests costs nothing.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Generic
+from typing import Generic, TypeAlias
 
 import msgspec
 from immutables import Map
@@ -29,11 +31,11 @@ from msgspec import Struct
 
 from diembft.consensus.state_machine import Execution
 from diembft.ledger.application import Application, S
-from diembft.messages.digests import DIGEST_SIZE, operation_digest
-from diembft.messages.types import OK, STALE, Block, Reply, Request
+from diembft.messages.digests import DIGEST_SIZE, operations_digest
+from diembft.messages.types import OK, STALE, Block, Reply, Request, RequestKind
 
 DEFAULT_WINDOW = 512
-"""How many replies are remembered per client, unless said otherwise."""
+"""How many replies are remembered per session, unless said otherwise."""
 
 _DENSE = 64
 """How many numbers are looked up one by one for the lowest of a window before all of them are compared."""
@@ -41,8 +43,12 @@ _DENSE = 64
 _encode = msgspec.msgpack.Encoder().encode
 
 
+SessionKey: TypeAlias = tuple[str, bytes]
+"""A client and one of its sessions."""
+
+
 class Session(Struct, frozen=True, gc=False):
-    """What the ledger remembers of one client. Numbers in `replies` are all >= `floor`."""
+    """What the ledger remembers of one session. Numbers in `replies` are all >= `floor`."""
 
     floor: int
     replies: Map[int, Reply]
@@ -52,14 +58,14 @@ class LedgerState(Struct, Generic[S], frozen=True, gc=False):
     """The ledger's state: immutable, sharing structure with the states that it came from."""
 
     application: S
-    sessions: Map[str, Session]
+    sessions: Map[SessionKey, Session]
     root: bytes
 
 
 class Sessions(Generic[S]):
     """A `diembft.consensus.state_machine.StateMachine` made of an application.
 
-    `window`: how many replies are remembered per client, at least 1. All replicas of a system must use the same.
+    `window`: how many replies are remembered per session, at least 1. All replicas of a system must use the same.
     """
 
     __slots__ = ("application", "window")
@@ -79,20 +85,27 @@ class Sessions(Generic[S]):
         if not payload:
             return Execution(ledger, ledger.root, ())
         state, root = ledger.application, ledger.root
-        sessions: dict[str, Session] = {}
+        sessions: dict[SessionKey, Session] = {}
         results: list[Reply | None] = []
         for request in payload:
-            client, number, operation = request.client, request.number, request.operation
-            session = sessions.get(client) or ledger.sessions.get(client) or _NO_SESSION
+            if request.kind is not RequestKind.ORDINARY:
+                results.append(None)
+                continue
+            key, number = (request.client, request.session), request.number
+            session = sessions.get(key) or ledger.sessions.get(key) or _NO_SESSION
             if number < session.floor:
                 results.append(_stale(request))
             elif number in session.replies:
                 results.append(None)
             else:
-                state, result = self.application.apply(state, operation)
-                reply = Reply(client, number, operation_digest(operation), OK, result)
+                outcomes: list[bytes] = []
+                for operation in request.operations:
+                    state, outcome = self.application.apply(state, operation)
+                    outcomes.append(outcome)
+                digest = operations_digest(request.operations)
+                reply = Reply(request.client, request.session, number, digest, OK, tuple(outcomes))
                 root = _digest(root + _encode(reply))
-                sessions[client] = self.trimmed(Session(session.floor, session.replies.set(number, reply)))
+                sessions[key] = self.trimmed(Session(session.floor, session.replies.set(number, reply)))
                 results.append(reply)
         if not sessions:
             return Execution(ledger, ledger.root, tuple(results))
@@ -100,7 +113,7 @@ class Sessions(Generic[S]):
 
     def answer(self, ledger: LedgerState[S], request: Request) -> Reply | None:
         """See StateMachine."""
-        session = ledger.sessions.get(request.client)
+        session = ledger.sessions.get((request.client, request.session))
         if session is None:
             return None
         return _stale(request) if request.number < session.floor else session.replies.get(request.number)
@@ -118,7 +131,7 @@ _NO_SESSION = Session(0, Map())
 
 
 def _stale(request: Request) -> Reply:
-    return Reply(request.client, request.number, operation_digest(request.operation), STALE, b"")
+    return Reply(request.client, request.session, request.number, operations_digest(request.operations), STALE, ())
 
 
 def _lowest(replies: Map[int, Reply], floor: int) -> int:

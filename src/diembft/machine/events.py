@@ -1,4 +1,7 @@
-"""What happens to a replica. A driver turns the world into these, one at a time, and hands each to `step`."""
+"""What happens to a replica. A driver turns the world into these, one at a time, and hands each to `step`.
+
+`now_ms` is the driver's clock, in milliseconds, as a replica has none: 0 where time plays no part.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,15 @@ class Timer(Enum):
 class Started(Struct, frozen=True, gc=False):
     """The replica runs, for the first time or again after a crash. The first event of every run."""
 
+    now_ms: int = 0
+
 
 class Received(Struct, Generic[M_co], frozen=True, gc=False):
     """A message came from outside. `peer` says where answers go; it proves nothing (signatures do)."""
 
     peer: int
     message: M_co
+    now_ms: int = 0
 
 
 class TimerFired(Struct, frozen=True, gc=False):
@@ -38,3 +44,4 @@ class TimerFired(Struct, frozen=True, gc=False):
 
     timer: Timer
     round: int
+    now_ms: int = 0

@@ -8,6 +8,7 @@ what needs keys or other values is checked in `diembft.consensus.verification`.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
@@ -24,22 +25,46 @@ Digest: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature: TypeAlias = Annotated[bytes, Meta(max_length=96)]
 """A signature; its meaning belongs to the scheme in use (`diembft.crypto`)."""
 
+Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 62)]
+"""A time by some clock, in milliseconds."""
+
 ClientId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 """The name of a client whose key the validators know."""
 
+SESSION_SIZE = 16
+
+SessionId: TypeAlias = Annotated[bytes, Meta(min_length=SESSION_SIZE, max_length=SESSION_SIZE)]
+"""One run of a client; the numbers of its requests mean something within it only."""
+
 RequestNumber: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 62)]
-"""A client's own number for a request; each is executed at most once."""
+"""A client's own number for a request; each is executed at most once in a session."""
+
+Operations: TypeAlias = Annotated[tuple[bytes, ...], Meta(min_length=1)]
+"""What a request asks for, in the order of execution."""
 
 Signatures: TypeAlias = tuple[tuple[ReplicaId, Signature], ...]
 """Signers with their signatures, sorted by signer."""
 
 
+class RequestKind(IntEnum):
+    """Whom a request is for. Only ordinary ones are executed so far; the others are refused."""
+
+    ORDINARY = 0
+    """The application executes its operations."""
+    READMISSION = 1
+    """A validator that lost its disk asks to sign again."""
+    CONFIGURATION = 2
+    """The operators change the set of validators."""
+
+
 class Request(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
-    """One operation of a client, signed by it."""
+    """Operations of a client, executed together and in their order. The signature covers all else."""
 
     client: ClientId
+    session: SessionId
     number: RequestNumber
-    operation: bytes
+    kind: RequestKind
+    operations: Operations
     signature: Signature
 
 
@@ -91,10 +116,14 @@ class QC(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
 
 
 class Block(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
-    """A proposed block. `qc` certifies its parent; `id` is the digest of all else."""
+    """A proposed block. `qc` certifies its parent; `id` is the digest of all else.
+
+    `time_ms` is at least the parent's: its author's clock, as far as that allows.
+    """
 
     author: ReplicaId
     round: Round
+    time_ms: Milliseconds
     payload: Payload
     qc: QC
     id: Digest
@@ -202,15 +231,17 @@ STALE = "stale"
 class Reply(Struct, frozen=True, array_like=True, gc=False, cache_hash=True, tag=9):
     """A validator's answer to a client, sent once the request is committed and durable.
 
-    `operation_digest` names the operation that was executed under this number (the first in chain order wins);
+    `operations_digest` names the operations that were executed under this number (the first in chain order win);
     `status` is `ok`, or `stale` if the number is older than the window of requests that the ledger remembers.
+    `results` has one for each operation; none if the request is stale.
     """
 
     client: ClientId
+    session: SessionId
     number: RequestNumber
-    operation_digest: bytes
+    operations_digest: bytes
     status: str
-    result: bytes
+    results: tuple[bytes, ...]
 
 
 def round_of(message: Message) -> int:

@@ -116,7 +116,7 @@ class Catalogue:
 def shown_requests(requests: tuple[Request, ...]) -> list[data.PageRequest]:
     """The first requests, their operations as text."""
     return [
-        data.PageRequest(request.client, request.number, operation_text(request.operation))
+        data.PageRequest(request.client, request.number, "; ".join(map(operation_text, request.operations)))
         for request in requests[:SHOWN_REQUESTS]
     ]
 

@@ -42,7 +42,8 @@ def describe(catalogue: Catalogue, index: Mapping[str, int], record: Carrier) ->
             return data.PageMessage(record.number, "request", NONE, client, at, deliveries, requests=requests)
         case Replied():
             reply = record.reply
-            result = [data.PageRequest(reply.client, reply.number, f"{reply.status} {result_text(reply.result)}")]
+            told = "; ".join(map(result_text, reply.results))
+            result = [data.PageRequest(reply.client, reply.number, f"{reply.status} {told}")]
             return data.PageMessage(record.number, "reply", NONE, index[record.node], at, deliveries, requests=result)
         case _:
             assert_never(record)

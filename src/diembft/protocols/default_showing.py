@@ -31,6 +31,8 @@ from diembft.protocols.interface import (
 from diembft.trace import records
 from diembft.trace.records import Record
 
+_NO_SESSION = bytes(types.SESSION_SIZE)
+
 NOTHING = bytes(32)
 
 
@@ -132,8 +134,11 @@ class Shown(Showing):
     def _block(self, block: Any) -> types.Block:
         link = self._links[block.id] = self._reading.link(block)
         qc = self._genesis() if link.certificate is None else self._qc(link.certificate)
-        payload = [types.Request(client, number, b"", b"") for client, number, _ in self._reading.requests(block)]
-        return types.Block(link.author, link.round, tuple(payload), qc, _digest(block.id))
+        payload = [
+            types.Request(client, _NO_SESSION, number, types.RequestKind.ORDINARY, (b"",), b"")
+            for client, number, _ in self._reading.requests(block)
+        ]
+        return types.Block(link.author, link.round, 0, tuple(payload), qc, _digest(block.id))
 
     def _qc(self, certificate: Any) -> QC:
         said = self._reading.certificate(certificate)

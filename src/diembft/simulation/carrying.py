@@ -29,6 +29,7 @@ from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
 from diembft.host import recording
 from diembft.host.assembly import ClientSpec, Machine, NodeSpec
+from diembft.host.clock import milliseconds
 from diembft.host.outlet import Outlet, carry_out
 from diembft.host.recording import Observer
 from diembft.host.storage import Storage
@@ -166,7 +167,7 @@ class Carrying(Post, Outlet):
         self.figures.fetches += bool(blocks)
         if self.observe is not None:
             self.observe(records.BlocksRead(self.now_s, self._names[node], request.peer, len(blocks)))
-        self._carry_out(node, machine.step(BlocksRead(request.peer, request.round, blocks)))
+        self._carry_out(node, machine.step(BlocksRead(request.peer, request.round, blocks, milliseconds(self.now_s))))
 
     # --- timers
 
@@ -192,7 +193,7 @@ class Carrying(Post, Outlet):
             self.observe(records.Fired(self.now_s, self._names[node], timer.value, round_))
         machine = self.machines[node]
         assert machine is not None, "because the timers of a crashed node were cancelled"
-        self._carry_out(node, machine.step(TimerFired(timer, round_)))
+        self._carry_out(node, machine.step(TimerFired(timer, round_, milliseconds(self.now_s))))
 
     # --- clients
 

@@ -13,8 +13,10 @@ from random import Random
 from traceback import extract_tb
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from diembft.client.client import Client, ClientConfig, Retransmit
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.crypto.interface import Crypto
 from diembft.faults.planting import NO_BUGS, Planting
@@ -260,9 +262,10 @@ def _client(drawn: DrawnRun, number: int, keys: Keychain) -> ClientSpec:
 
 
 def _stray_request(stray: Stray, keys: Keychain, config: Config) -> Request:
-    text = operation(STRAY, stray.variant)
-    digest = Digests(config.chain_id, config.epoch).request(STRAY, stray.number, text)
-    return Request(STRAY, stray.number, text, keys.clients[STRAY].sign(digest) if stray.signed else b"forged")
+    digests = Digests(config.chain_id, config.epoch)
+    operations = (operation(STRAY, stray.variant),)
+    request = signed_request(keys.clients[STRAY], digests, STRAY, session_of(STRAY), stray.number, operations)
+    return request if stray.signed else replace(request, signature=b"forged")
 
 
 class _Counter:

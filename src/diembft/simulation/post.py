@@ -18,6 +18,7 @@ from diembft.client import events as client_events
 from diembft.consensus.config import Config
 from diembft.consensus.events import Received, Requests, Timer
 from diembft.host.assembly import ClientSpec, NodeSpec
+from diembft.host.clock import dated, milliseconds
 from diembft.host.recording import Observer
 from diembft.messages.types import Message, Reply, Request, TimeoutMsg
 from diembft.simulation.network import Carried, Network
@@ -124,13 +125,14 @@ class Post:
             to = tuple([self._names[receiver] for receiver in receivers])
             self.observe(records.Sent(now_s, self._names[node], number, to, message))
         self.figures.sent += len(receivers)
-        event = Received(self._identities[node], message)
         delay_s = self.network.constant_delay_s
         if delay_s is None:
+            event = Received(self._identities[node], message)
             for receiver in receivers:
                 self._carry(node, receiver, receiver, message, event, number)
             return
         at_s, order, queue = now_s + delay_s, self._order, self._queue
+        event = Received(self._identities[node], message, milliseconds(at_s))
         if queue and queue[-1][0] > at_s:  # sent earlier, when messages took longer
             for receiver in receivers:
                 heappush(self._heap, (at_s, next(order), receiver, event, number))
@@ -145,7 +147,8 @@ class Post:
             self._drop(target, number, arrivals)
             return
         for delay_s in arrivals:
-            heappush(self._heap, (self.now_s + delay_s, next(self._order), target, what, number))
+            at_s = self.now_s + delay_s
+            heappush(self._heap, (at_s, next(self._order), target, dated(what, at_s), number))
 
     def _drop(self, target: int, number: int, reason: str) -> None:
         self.figures.dropped += 1

@@ -22,6 +22,7 @@ from diembft.consensus.recovery import Unrecoverable
 from diembft.faults.tampering import Tampered
 from diembft.host import recording
 from diembft.host.assembly import ClientSpec, NodeSpec
+from diembft.host.clock import dated, milliseconds
 from diembft.host.recording import CRASHED, Observer
 from diembft.simulation.carrying import Carrying
 from diembft.simulation.network import Network, SeededNetwork
@@ -179,7 +180,7 @@ class Simulator(Carrying):
         self.machines[node] = machine
         self._steps[node] = machine.step
         self._states[node] = ()
-        self._carry_out(node, machine.step(Started()))
+        self._carry_out(node, machine.step(Started(milliseconds(self.now_s))))
 
     def _stays_down(self, node: int, error: Unrecoverable) -> None:
         """The node found in its storage what must not be trusted, says so and stops."""
@@ -264,7 +265,7 @@ class Simulator(Carrying):
             return
         if self.observe is not None:
             self.observe(records.PeerConnected(self.now_s, self._names[node], self._names[peer]))
-        self._carry_out(node, step(Connected(self._identities[peer])))
+        self._carry_out(node, step(Connected(self._identities[peer], milliseconds(self.now_s))))
 
     def _set_attribute(self, node: int, attribute: str, value: int) -> None:
         machine = self.machines[node]
@@ -287,6 +288,6 @@ class Simulator(Carrying):
         machine = self.machines[node]
         assert machine is not None, "because the caller has looked"
         self.figures.delivered += 1
-        effects = machine.step(event)
+        effects = machine.step(dated(event, self.now_s))
         self._record_delivery(node, number, effects)
         self._carry_out(node, effects)

@@ -72,9 +72,11 @@ class Actor:
         return copy
 
     def block(self, round_: int, payload: Payload, parent: Replica) -> Block:
-        """A block of its own on the high QC of some replica."""
+        """A block of its own on the high QC of some replica that holds its block."""
         qc = parent.tree.high_qc
-        return Block(self.me, round_, payload, qc, self.digests.block(self.me, round_, payload, qc))
+        time_ms = parent.tree.nodes[qc.vote_info.id].block.time_ms
+        block_id = self.digests.block(self.me, round_, time_ms, payload, qc)
+        return Block(self.me, round_, time_ms, payload, qc, block_id)
 
 
 MakeActor: TypeAlias = Callable[[Replica, int], Actor]

@@ -37,9 +37,8 @@ class EquivocatingLeader(Actor):
         parent = self.tree.nodes.get(block.qc.vote_info.id)
         if payload is None or parent is None:
             return [Broadcast(message)]
-        second = Block(
-            self.me, block.round, payload, block.qc, self.digests.block(self.me, block.round, payload, block.qc)
-        )
+        second_id = self.digests.block(self.me, block.round, block.time_ms, payload, block.qc)
+        second = Block(self.me, block.round, block.time_ms, payload, block.qc, second_id)
         copy = self.unlocked()
         state_id = copy.tree.execute(second).state_id
         vote = copy.safety.make_vote(second, message.last_round_tc, state_id, parent.state_id, message.high_commit_qc)

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from diembft.client.requests import session_of
 from diembft.consensus.effects import Effect, Send
 from diembft.consensus.events import Event, Received
 from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
-from diembft.messages.types import TC, Block, BlockRequest, Message, Relay, Request, VoteMsg
+from diembft.messages.types import TC, Block, BlockRequest, Message, Relay, Request, RequestKind, VoteMsg
 
 AT_ONCE = 20
 """How much it sends to each validator when it enters a round."""
@@ -47,7 +48,14 @@ class Flooder(Actor):
             case 1:
                 return BlockRequest(self.current_round, draw.randbytes(32), self.tree.root.block.id, 1000)
             case 2:
-                forged = Request("nobody", draw.randrange(1000), draw.randbytes(20), draw.randbytes(40))
+                forged = Request(
+                    "nobody",
+                    session_of("nobody"),
+                    draw.randrange(1000),
+                    RequestKind.ORDINARY,
+                    (draw.randbytes(20),),
+                    draw.randbytes(40),
+                )
                 return Relay(self.current_round, (forged,) * 10)
             case _:
                 return self._last or self._vote(self.current_round)
@@ -55,7 +63,7 @@ class Flooder(Actor):
     def _vote(self, round_: int) -> VoteMsg:
         """A vote of its own for a block that does not exist."""
         qc = self.tree.high_qc
-        block = Block(self.me, max(round_, qc.round + 1), (), qc, self.random.randbytes(32))
+        block = Block(self.me, max(round_, qc.round + 1), 0, (), qc, self.random.randbytes(32))
         excuse = TC(block.round - 1, (0,), (), qc)
         state_id = self.random.randbytes(32)
         vote = self.unlocked().safety.make_vote(block, excuse, state_id, state_id, self.tree.high_commit_qc)

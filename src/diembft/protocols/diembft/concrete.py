@@ -37,7 +37,7 @@ class _Blocks:
     def add(self, parent: Node, round_: int) -> Node:
         """A certified block."""
         qc = self.qcs[parent.block.id]
-        block = Block(0, round_, (), qc, _DIGESTS.block(0, round_, (), qc))
+        block = Block(0, round_, 0, (), qc, _DIGESTS.block(0, round_, 0, (), qc))
         node = self.tree.execute(block)
         self.tree.insert(node)
         vote_info = VoteInfo(block.id, round_, parent.block.id, parent.block.round, node.state_id)
@@ -142,7 +142,7 @@ def _node(
         if parent is None:
             return None
         payload = replica.mempool.select(round_, ())
-        block = Block(replica.me, round_, payload, qc, _DIGESTS.block(replica.me, round_, payload, qc))
+        block = Block(replica.me, round_, 0, payload, qc, _DIGESTS.block(replica.me, round_, 0, payload, qc))
         own = tree.execute(block)
         high_commit = blocks.qc(view.proposal_commit)
         vote = safety.make_vote(block, tc, own.state_id, parent.state_id, high_commit)

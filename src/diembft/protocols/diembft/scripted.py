@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.block_tree import BlockTree, Node
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason
@@ -41,11 +42,12 @@ class ScriptedLeaders(LeaderElection):
 class MarkerPayload(Mempool):
     """There is always something to propose: one marker named by (node, round). Requests are not taken."""
 
-    __slots__ = ("_digests", "_node", "_signer")
+    __slots__ = ("_digests", "_node", "_session", "_signer")
 
     def __init__(self, config: Config, node: str, signer: Signer | None = None) -> None:
         super().__init__(config)
         self._node = node
+        self._session = session_of(node)
         self._signer = signer or client_signer(node)
         self._digests = Digests(config.chain_id, config.epoch)
 
@@ -63,8 +65,7 @@ class MarkerPayload(Mempool):
 
     def select(self, round_: int, ancestors: Iterable[Node]) -> Payload:
         """The marker."""
-        digest = self._digests.request(self._node, round_, b"")
-        return (Request(self._node, round_, b"", self._signer.sign(digest)),)
+        return (signed_request(self._signer, self._digests, self._node, self._session, round_, (b"",)),)
 
     def forget(self, payload: Payload) -> None:
         """Nothing was kept."""

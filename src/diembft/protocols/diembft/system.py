@@ -114,7 +114,7 @@ class DiemBftSystem(System):
         self.election = planting.mixed(ScriptedLeaders)(self.config, self.leaders)
         digests = Digests(self.config.chain_id, self.config.epoch)
         self._signed: Callable[[Request], bool] = lru_cache(maxsize=4096)(
-            lambda request: self.keys.verify_client(request.client, digests.request_of(request), request.signature)
+            lambda request: self.keys.verify_client(request.client, digests.request(request), request.signature)
         )
         self._verifier: Verifier | None = None
         self._new = [self._make(node, None) for node in range(len(cast.names))]
