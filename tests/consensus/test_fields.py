@@ -79,8 +79,8 @@ STEP: dict[type[Any], dict[str, Any]] = {
 }
 """What belongs to the step under way, and what it is between steps."""
 
-HANDED_OUT = {"_out"}
-"""The effects of the last step, which its caller has; each step begins a new list."""
+HANDED_OUT = {"_out", "_now_ms"}
+"""The effects of the last step, which its caller has, and the time of its event: each step begins with its own."""
 
 Change = Callable[[Any, Craft], object]
 

@@ -357,7 +357,7 @@ def test_a_crash_right_after_the_persist_leaves_the_same_state_as_no_crash() -> 
                     if Timer.ROUND in rig.nodes[index].timers:
                         rig.fire(index)
                 rig.run()
-        answers = [{reply.number: reply.result for reply in node.replies} for node in rig.nodes]
+        answers = [{reply.number: reply.results for reply in node.replies} for node in rig.nodes]
         others = answers[(victim + 1) % 4]
         assert len(set(others.values())) == 3, "the log answers with the place of the entry"
         assert all(answers[victim][number] == others[number] for number in (2, 3))

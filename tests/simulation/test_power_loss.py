@@ -87,12 +87,12 @@ class Run:
     def violated(self) -> list[tuple[str, str]]:
         return [(violated.property, violated.detail) for violated in check(self.records)]
 
-    def answers(self) -> dict[int, set[bytes]]:
+    def answers(self) -> dict[int, set[tuple[bytes, ...]]]:
         """What replicas answered to each request."""
-        found: dict[int, set[bytes]] = {}
+        found: dict[int, set[tuple[bytes, ...]]] = {}
         for record in self.records:
             if isinstance(record, records.Replied) and record.reply.status == OK:
-                found.setdefault(record.reply.number, set()).add(record.reply.result)
+                found.setdefault(record.reply.number, set()).add(record.reply.results)
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.consensus.events import Event, Requests
 from diembft.consensus.recovery import Recovered
@@ -17,7 +18,7 @@ from diembft.crypto.symbolic import client_signer
 from diembft.host.outlet import InOrder, Outlet
 from diembft.machine.effects import Persist
 from diembft.messages.digests import Digests
-from diembft.messages.types import Message, Request
+from diembft.messages.types import Message
 
 N = 4
 
@@ -73,8 +74,9 @@ class Rig(ABC):
 
     def request(self, number: int, operation: bytes = b"op") -> None:
         """A client's request reaches all that run."""
-        digest = Digests(self.config.chain_id, self.config.epoch).request(self.client, number, operation)
-        event = Requests((Request(self.client, number, operation, client_signer(self.client).sign(digest)),))
+        digests, session = Digests(self.config.chain_id, self.config.epoch), session_of(self.client)
+        signer = client_signer(self.client)
+        event = Requests((signed_request(signer, digests, self.client, session, number, (operation,)),))
         for node in range(len(self.identities)):
             if self.machine(node) is not None:
                 self.hand(node, event)

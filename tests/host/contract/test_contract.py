@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
+from diembft.client.requests import session_of
 from diembft.consensus.effects import (
     Broadcast,
     CancelTimer,
@@ -256,7 +257,7 @@ def test_other_copies_of_an_identity_hear_all_that_goes_to_it(driver: type[Rig])
 
 
 def reads(rig: Rig, node: int = 0) -> list[BlocksRead]:
-    return [event for event in rig.machine(node).events if isinstance(event, BlocksRead)]
+    return [replace(event, now_ms=0) for event in rig.machine(node).events if isinstance(event, BlocksRead)]
 
 
 BLOCKS = chain(4, operation=b"12345")
@@ -393,7 +394,7 @@ def test_several_writes_queue(driver: type[Rig], slow: Slow) -> None:
 @of("outlet")
 def test_commits_and_answers_wait_too(driver: type[Rig], slow: Slow) -> None:
     rig = slow.rig
-    reply = Reply(rig.client, 1, bytes(32), OK, b"")
+    reply = Reply(rig.client, session_of(rig.client), 1, bytes(32), OK, (b"",))
     tell(rig, 0, write(1))
     tell(rig, 0, Commit(1, BLOCKS[0], GENESIS.qc, b"state", (reply,)), SendReply(reply), Send(1, note(1)))
     rig.run(0.2)
