@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from diembft.consensus.effects import Commit, Effect
@@ -31,6 +32,7 @@ class Scripted(Tampered):
         if isinstance(event, Connected):  # a driver may have put its time into it
             effects, self.next = self.next, ()
             return list(effects)
+        event = replace(event, now_ms=0)  # what time it is, is the driver's matter
         self.events.append(event)
         return list(self.script(event))
 

@@ -257,7 +257,7 @@ def test_other_copies_of_an_identity_hear_all_that_goes_to_it(driver: type[Rig])
 
 
 def reads(rig: Rig, node: int = 0) -> list[BlocksRead]:
-    return [replace(event, now_ms=0) for event in rig.machine(node).events if isinstance(event, BlocksRead)]
+    return [event for event in rig.machine(node).events if isinstance(event, BlocksRead)]
 
 
 BLOCKS = chain(4, operation=b"12345")
