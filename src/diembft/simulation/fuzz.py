@@ -25,7 +25,7 @@ from diembft.host.recording import Observer
 from diembft.host.watch import Watch
 from diembft.judge.invariants import LIVENESS
 from diembft.messages.digests import Digests
-from diembft.messages.types import BlockResponse, Request
+from diembft.messages.types import Request
 from diembft.simulation.drawing import DELTA_S, Scenario, Stray, draw_scenario
 from diembft.simulation.network import SeededNetwork
 from diembft.simulation.simulator import Simulator
@@ -41,6 +41,7 @@ from diembft.trace.records import (
     State,
     Violated,
 )
+from diembft.trace.values import Message
 
 PATIENCE_DELTAS = 3000
 """For how long after GST, in units of delta, clients that retransmit may take: far longer than they do."""
@@ -153,7 +154,8 @@ def run_scenario(
         keys,
         seed=f"{scenario.seed}, scenario {scenario.index}",
         replay=replay,
-        description=f"scenario {scenario.index} of seed {scenario.seed}",
+        title=f"scenario {scenario.index} of seed {scenario.seed}",
+        bugs=bugs.names,
     )
     watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
     counter = _Counter(scenario, nodes, watch.observe)
@@ -286,7 +288,7 @@ class _Counter:
         self._observe(record)
         reached = self.reached
         match record:
-            case Sent(message=BlockResponse(blocks=blocks)) if blocks:
+            case Sent(message=Message(kind="blocks", blocks=blocks)) if blocks:
                 self._answers[record.number] = None
             case Delivered(node=node, number=number):
                 if number in self._answers and not (record.rejected or record.ignored) and self._correct[node]:
@@ -309,7 +311,7 @@ class _Counter:
                 pass
 
     def _state(self, record: State) -> None:
-        tc = record.last_round_tc
+        tc = record.given_up
         if tc is not None and tc.round > self._tc_round:
             self._tc_round = tc.round
             self.reached.timeout_certificates += 1

@@ -16,15 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-PROPOSAL = "proposal"
-VOTE = "vote"
-TIMEOUT = "timeout"
-ANSWER = "answer"
-REQUEST = "request"
-BLOCKS = "blocks"
-RELAY = "relay"
-
-KINDS = (PROPOSAL, VOTE, TIMEOUT, ANSWER, REQUEST, BLOCKS, RELAY)
+KINDS = ("proposal", "vote", "timeout", "answer", "request", "blocks", "relay")
 """Kinds of messages: see `Message.kind`."""
 
 
