@@ -289,7 +289,7 @@ def test_a_click_on_a_lane_shows_the_state_of_its_node(opened: Opener) -> None:
         panel = shown.text("#panel")
         assert panel.startswith("State of replica2 at ")
         assert f"current round\n{states[-1].round}\n" in panel
-        assert f"highest_vote_round\n{states[-1].highest_vote_round}\n" in panel
+        assert f"voted round\n{states[-1].voted_round}\n" in panel
         assert (f"committed\n{states[-1].height} blocks, the last one B{states[-1].height}" in panel) is (
             states[-1].height > 0
         )
@@ -343,9 +343,9 @@ def test_a_block_shows_its_certificate_and_the_certificate_its_votes(opened: Ope
     shown.page.keyboard.press("Enter")
     assert shown.text("#panel").startswith("Block B2")
     assert shown.data.blocks[block].id in shown.text("#panel")
-    shown.page.click("#panel button:text-is('QC of B2')")
+    shown.page.click("#panel button:text-is('certificate of B2')")
     panel = shown.text("#panel")
-    assert panel.startswith("QC of B2, round 2")
+    assert panel.startswith("Certificate of B2, round 2")
     assert "3 distinct; a quorum is 3 of 4" in panel
     assert shown.texts("#panel .signer") == ["replica0", "replica1", "replica2"]
 
@@ -459,8 +459,8 @@ def test_links_of_the_story_lead_into_the_picture(opened: Opener) -> None:
     assert "proposal of B1.1" in shown.text("#panel")
     assert shown.count("#cursor .halo.chosen") == 4
     shown.page.click("#tab-story")
-    shown.page.click(".side1 button:text-is('QC') >> nth=0")
-    assert shown.text("#panel").startswith("QC of B1.2")
+    shown.page.click(".side1 button:text-is('certificate') >> nth=0")
+    assert shown.text("#panel").startswith("Certificate of B1.2")
     assert shown.count("#cursor .halo.chosen") == 4
 
 
@@ -480,7 +480,7 @@ def test_hostile_names_stay_text(opened: Opener) -> None:
     trace = small_quorum()
     header = trace[0]
     assert isinstance(header, Header)
-    trace[0] = structs.replace(header, description=markup, replay=markup)
+    trace[0] = structs.replace(header, title=markup, replay=markup)
     renamed = [rename(record, markup) for record in trace]
     hostile = [
         structs.replace(record, **{name: markup for name in ("reason", "detail", "property") if hasattr(record, name)})

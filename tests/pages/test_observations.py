@@ -3,16 +3,17 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from diembft.messages.types import QC, TC
 from diembft.pages.observations import observe
 from diembft.pages.prepare import prepare
 from diembft.trace.records import Header, Record, State
+from diembft.trace.values import Certificate
 from tests.pages.traces import (
     GENESIS,
     Script,
     block_on,
     certificate_of,
     fault_free,
+    given_up,
     proposal,
     replicas,
     timeout,
@@ -29,7 +30,7 @@ def script() -> Script:
     return Script(replicas(4))
 
 
-FIRST = block_on(GENESIS.qc, 1, 0)
+FIRST = block_on(GENESIS, 1, 0)
 FIRST_QC = certificate_of(FIRST, (0, 1, 2))
 
 
@@ -45,14 +46,14 @@ def test_what_comes_later_is_not_observed_yet() -> None:
     assert observe(page, -1) == []
 
 
-def test_a_timeout_certificate_of_too_few() -> None:
+def test_a_round_given_up_by_too_few() -> None:
     made = script()
-    tc = TC(1, (0, 0, 0), ((0, b""), (2, b""), (2, b"")), GENESIS.qc)
-    made.note(State(0.5, "replica1", 2, 1, 1, 0, GENESIS.qc, GENESIS.qc, tc, 0))
+    left = given_up(1, (0, 0, 0), (0, 2, 2))
+    made.note(State(0.5, "replica1", 2, 1, 0, 1, GENESIS, GENESIS, left))
     assert observed(made.records()) == [
         (
             "quorum",
-            "The timeout certificate of round 1 has 2 distinct signers (replica0, replica2); a quorum is 3 of 4.",
+            "The certificate that round 1 is given up has 2 distinct signers (replica0, replica2); a quorum is 3 of 4.",
         )
     ]
 
@@ -72,21 +73,21 @@ def test_a_vote_of_an_earlier_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tc", "expected"),
+    ("left", "expected"),
     [
-        (None, "replica1 voted for B3, which follows round 1 without a timeout certificate."),
+        (None, "replica1 voted for B3, which follows round 1, and nothing shows that a quorum gave round 2 up."),
         (
-            TC(2, (1, 2, 0), ((0, b""), (1, b""), (2, b"")), FIRST_QC),
-            "replica1 voted for B3, which extends round 1; its timeout certificate is of round 2 and shows a "
+            given_up(2, (1, 2, 0)),
+            "replica1 voted for B3, which extends round 1; the round that was given up is 2, and shows a "
             "certificate of round 2.",
         ),
-        (TC(2, (1, 1, 0), ((0, b""), (1, b""), (2, b"")), FIRST_QC), None),
+        (given_up(2, (1, 1, 0)), None),
     ],
 )
-def test_a_vote_for_a_block_that_skips_a_round(tc: TC | None, expected: str | None) -> None:
+def test_a_vote_for_a_block_that_skips_a_round(left: Certificate | None, expected: str | None) -> None:
     made = script()
     block = block_on(FIRST_QC, 3, 0)
-    made.send(0.0, "replica0", ["replica1"], proposal(block, tc))
+    made.send(0.0, "replica0", ["replica1"], proposal(block, left))
     made.send(0.2, "replica1", ["replica2"], vote(block, 1))
     assert observed(made.records()) == ([("safe_to_extend", expected)] if expected else [])
 
@@ -125,7 +126,7 @@ def test_a_block_committed_without_its_parent() -> None:
 
 
 def test_a_vote_that_went_to_the_leader_of_its_own_round() -> None:
-    block = block_on(GENESIS.qc, 1, 0)
+    block = block_on(GENESIS, 1, 0)
     for to, seen in (("replica0", True), ("replica1", False), ("replica3", False)):
         made = script()
         for name in made.nodes:
@@ -146,14 +147,14 @@ def test_of_another_protocol_only_what_is_forbidden_anywhere() -> None:
     assert {rule for rule, _ in observed(trace)} == {"one_chain", "commit_order"}
     header = trace[0]
     assert isinstance(header, Header)
-    trace[0] = structs.replace(header, description="scenario x: replicas=a,b gst=0 protocol=hotstuff")
+    trace[0] = structs.replace(header, protocol="hotstuff")
     assert prepare(trace).protocol == "hotstuff"
     assert {rule for rule, _ in observed(trace)} == {"commit_order"}
 
 
 def test_of_many_the_first_are_shown_and_the_others_counted() -> None:
     made = script()
-    certificate: QC = GENESIS.qc
+    certificate = GENESIS
     for round_ in range(1, 7):
         block = block_on(certificate, round_, 0)
         made.send(float(round_), "replica0", ["replica1"], proposal(block))

@@ -60,7 +60,7 @@ def test_the_policy_lets_only_this_script_and_style_run() -> None:
 
 
 def test_hostile_names_stay_text() -> None:
-    page = prepare(fault_free(description=HOSTILE, client=HOSTILE))
+    page = prepare(fault_free(title=HOSTILE, client=HOSTILE))
     text = render(page)
     elements = Elements(text)
     assert [tag for tag, _ in elements.tags].count("script") == 2

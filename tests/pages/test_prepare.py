@@ -27,7 +27,7 @@ from diembft.trace.records import (
     State,
     Violated,
 )
-from tests.pages.traces import fault_free, replicas, small_quorum, with_faults
+from tests.pages.traces import fault_free, header, replicas, small_quorum, with_faults
 
 
 def block_named(page: PageData, name: str) -> int:
@@ -142,19 +142,26 @@ def test_a_node_whose_state_was_tampered_with_is_faulty_and_leads_no_band() -> N
 
 
 @pytest.mark.parametrize(
-    ("description", "title"),
+    ("told", "bugs", "title"),
     [
-        (
-            "scenario split: replicas=a,b,c,d twins=d' gst=3 bugs=small_quorum\n  1-3: d leads a,d|b",
-            "Scenario split, planted: small_quorum",
-        ),
-        ("scenario: replicas=a,b gst=1", "A scenario"),
-        ("scenario of something else", "scenario of something else"),
-        ("", "A run of 4 replicas"),
+        ("Scenario split", ("small_quorum", "gap_commit"), "Scenario split, planted: small_quorum, gap_commit"),
+        ("scenario of something else", (), "scenario of something else"),
+        ("", (), "A run of 4 replicas"),
     ],
 )
-def test_the_title(description: str, title: str) -> None:
-    assert prepare(fault_free(rounds=1, description=description)).title == title
+def test_the_title(told: str, bugs: tuple[str, ...], title: str) -> None:
+    trace = fault_free(rounds=1, title=told)
+    head = trace[0]
+    assert isinstance(head, Header)
+    assert prepare([structs.replace(head, bugs=bugs), *trace[1:]]).title == title
+
+
+def test_the_script_of_a_scenario_stands_on_lines() -> None:
+    trace = fault_free(rounds=1)
+    head = trace[0]
+    assert isinstance(head, Header)
+    page = prepare([structs.replace(head, scenario="scenario x: replicas=a,b gst=1; 1: a leads a,b"), *trace[1:]])
+    assert page.scenario == "scenario x: replicas=a,b gst=1\n  1: a leads a,b"
 
 
 def test_a_message_on_its_way_into_the_window_is_shown() -> None:
@@ -246,20 +253,20 @@ def test_what_takes_no_virtual_time_is_one_step_and_in_real_time_all_until_the_n
     last = next(record for record in reversed(trace) if isinstance(record, State))
     trace.insert(-1, structs.replace(last, at=0.25, current_round=7))
     assert prepare(trace).steps[-2].kind == "acted"
-    header = trace[0]
-    assert isinstance(header, Header)
-    trace[0] = structs.replace(header, runtime="node")
+    head = trace[0]
+    assert isinstance(head, Header)
+    trace[0] = structs.replace(head, runtime="node")
     page = prepare(trace)
     assert "acted" not in [step.kind for step in page.steps]
     assert [step.state.round for step in page.steps if step.state is not None].count(7) == 1
 
 
 def test_a_trace_without_nodes() -> None:
-    assert prepare([Header("simulator", (), 4, "test", 0, "symbolic", 1.0)]).nodes == []
+    assert prepare([header((), runtime="simulator")]).nodes == []
 
 
 def test_a_trace_of_nothing_but_its_header() -> None:
-    page = prepare([Header("simulator", tuple(replicas(4)), 4, "test", 0, "symbolic", 1.0)])
+    page = prepare([header(replicas(4), runtime="simulator")])
     assert (page.steps, page.messages, page.passed) == ([], [], None)
 
 

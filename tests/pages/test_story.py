@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from diembft.messages.types import QC
 from diembft.pages.data import NONE, PageData, Story
 from diembft.pages.prepare import prepare
 from diembft.trace.records import Committed, Node, Record, Violated
+from diembft.trace.values import Certificate
 from tests.pages.traces import (
     GENESIS,
     Script,
@@ -91,7 +91,7 @@ def gap_commit() -> list[Record]:
     script = Script([Node(name, index) for index, name in enumerate("abcd")])
     for name in script.nodes:
         script.state(0.0, name, 1, 0)
-    first = block_on(GENESIS.qc, 1, 0)
+    first = block_on(GENESIS, 1, 0)
     first_qc = certificate_of(first, (0, 1, 2))
     second = block_on(first_qc, 2, 1)
     second_qc = certificate_of(second, (0, 1, 3))
@@ -127,7 +127,7 @@ def test_a_commit_across_a_gap_is_observed() -> None:
 def violated_by_votes(votes_of: tuple[tuple[str, int], ...], name: str) -> list[Record]:
     """Two blocks in round 1; votes by (node, which block) are sent one after the other and named by the violation."""
     script = Script([Node(name, index) for index, name in enumerate("abcd")])
-    blocks = [block_on(GENESIS.qc, 1, 0, operation) for operation in (b"x", b"y")]
+    blocks = [block_on(GENESIS, 1, 0, operation) for operation in (b"x", b"y")]
     for block in blocks:
         script.send(0.0, "a", ["b", "c", "d"], proposal(block))
     messages = []
@@ -152,7 +152,7 @@ def test_votes_against_a_certified_block() -> None:
     trace = violated_by_votes((("b", 1), ("c", 1)), "certified_uniqueness")
     violated = trace[-1]
     assert isinstance(violated, Violated)
-    certificate = certificate_of(block_on(GENESIS.qc, 1, 0, b"x"), (0, 1, 2))
+    certificate = certificate_of(block_on(GENESIS, 1, 0, b"x"), (0, 1, 2))
     trace[-1] = structs.replace(violated, certificates=(certificate,))
     page = prepare(trace)
     assert names(page, [side.block for side in the_story(page).sides]) == ["B1.1", "B1.2"]
@@ -174,7 +174,7 @@ def test_a_violation_that_names_nothing() -> None:
 
 def test_certificates_on_one_chain_do_not_conflict() -> None:
     trace = fault_free(rounds=3)
-    certificates: list[QC] = [record.certificate for record in trace if isinstance(record, Committed)]
+    certificates: list[Certificate] = [record.certificate for record in trace if isinstance(record, Committed)]
     trace.insert(-1, Violated(0.6, "commit_chain", "?", (), 1, (certificates[0], certificates[-1])))
     page = prepare(trace)
     story = the_story(page)

@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 from msgspec import structs
 
-from diembft.consensus.genesis import genesis
-from diembft.messages.digests import Digests
-from diembft.messages.types import (
-    QC,
-    TC,
-    Block,
-    LedgerCommitInfo,
-    Message,
-    ProposalMsg,
-    TimeoutInfo,
-    TimeoutMsg,
-    VoteInfo,
-    VoteMsg,
-)
 from diembft.trace.records import (
     Committed,
     Crashed,
@@ -37,20 +24,24 @@ from diembft.trace.records import (
     TimerSet,
     Violated,
 )
-from tests.making import request_by
+from diembft.trace.values import Block, Certificate, Message, Timeout, Vote
 
 DELAY_S = 0.1
-DIGESTS = Digests("test", 0)
-GENESIS = genesis(DIGESTS)
+GENESIS = Certificate(0, bytes(32), ())
+"""The certificate of genesis."""
+
+
+def header(nodes: Sequence[Node], n: int = 4, runtime: str = "twins", title: str = "", replay: str = "") -> Header:
+    """The header of a run of DiemBFT."""
+    quorum = n - (n - 1) // 3
+    return Header(runtime, "diembft", tuple(nodes), n, quorum, 2, 1.0, title=title, replay=replay)
 
 
 class Script:
     """Writes the records of a run in any order; `records` puts them in the order of time."""
 
-    def __init__(self, nodes: Sequence[Node], n: int = 4, description: str = "", replay: str = "") -> None:
-        self.header = Header(
-            "twins", tuple(nodes), n, "test", 0, "symbolic", 1.0, description=description, replay=replay
-        )
+    def __init__(self, nodes: Sequence[Node], n: int = 4, title: str = "", replay: str = "") -> None:
+        self.header = header(nodes, n, title=title, replay=replay)
         self.nodes = {node.name: node for node in nodes}
         self._noted: list[tuple[float, int, Record]] = []
         self._number = 0
@@ -85,51 +76,58 @@ class Script:
                 self.note(Delivered(at + DELAY_S, name, self._number, rejected=(rejected or {}).get(name)))
         return self._number
 
-    def state(self, at: float, node: str, round_: int, leader: int, qc: QC = GENESIS.qc, height: int = 0) -> None:
-        """A node's state, its high QC being also its highest commit."""
-        self.note(
-            State(at, node, round_, leader, round_ - 1, qc.round, qc, qc if qc.commits else GENESIS.qc, None, height)
-        )
+    def state(
+        self, at: float, node: str, round_: int, leader: int, high: Certificate = GENESIS, height: int = 0
+    ) -> None:
+        """A node's state, its highest certificate being also that of its highest commit."""
+        committed_by = GENESIS if high.commits is None else high
+        self.note(State(at, node, round_, leader, height, round_ - 1, high, committed_by, None, high.round))
 
-    def commit(self, at: float, node: str, height: int, block: Block, certificate: QC) -> None:
+    def commit(self, at: float, node: str, height: int, block: Block, certificate: Certificate) -> None:
         """A node commits a block."""
-        self.note(Committed(at, node, height, block, bytes(32), (), certificate))
+        self.note(Committed(at, node, height, block, certificate))
 
 
-def block_on(qc: QC, round_: int, author: int, operation: bytes = b"put x 1", client: str = "client0") -> Block:
-    """A block with one request."""
-    payload = (request_by(client, round_, operation),)
-    return Block(author, round_, 0, payload, qc, DIGESTS.block(author, round_, 0, payload, qc))
+def block_on(
+    certificate: Certificate, round_: int, author: int, marker: bytes = b"put x 1", client: str = "client0"
+) -> Block:
+    """A block with one request; blocks with different markers are different."""
+    assert certificate.block is not None, "because it is of a block"
+    told = f"{round_} {author} {marker!r} {client} {certificate.block.hex()} {certificate.signers}"
+    digest = blake2b(told.encode(), digest_size=32).digest()
+    return Block(digest, round_, certificate.block, certificate.round, author, certificate, ((client, round_),))
 
 
-def certificate_of(block: Block, signers: Sequence[int], commits: bool | None = None) -> QC:
-    """A QC of a block by these signers; it commits the parent if the rounds are consecutive, unless told otherwise."""
-    info, commit_info = vote_infos(block, commits)
-    return QC(info, commit_info, tuple((signer, b"") for signer in signers), signers[0], b"")
+def certificate_of(block: Block, signers: Sequence[int], commits: bool | None = None) -> Certificate:
+    """A certificate of a block by these signers; it commits the parent if the rounds are consecutive, unless told
+    otherwise."""
+    consecutive = block.parent_round + 1 == block.round if commits is None else commits
+    head = block.parent if consecutive else None
+    return Certificate(
+        block.round, block.id, tuple(signers), parent=block.parent, parent_round=block.parent_round, commits=head
+    )
 
 
-def vote_infos(block: Block, commits: bool | None = None) -> tuple[VoteInfo, LedgerCommitInfo]:
-    """What a vote for a block says."""
-    parent = block.qc.vote_info
-    info = VoteInfo(block.id, block.round, parent.id, parent.round, bytes(32))
-    consecutive = parent.round + 1 == block.round if commits is None else commits
-    return info, LedgerCommitInfo(bytes(32) if consecutive else None, DIGESTS.vote_info(info))
+def given_up(round_: int, high_rounds: Sequence[int], signers: Sequence[int] = (0, 1, 2)) -> Certificate:
+    """A certificate that a round was given up."""
+    return Certificate(round_, None, tuple(signers), high_rounds=tuple(high_rounds))
 
 
-def proposal(block: Block, tc: TC | None = None, high_commit_qc: QC = GENESIS.qc) -> ProposalMsg:
-    """A proposal of a block."""
-    return ProposalMsg(block, tc, high_commit_qc, b"")
+def proposal(block: Block, after: Certificate | None = None) -> Message:
+    """A proposal of a block, after a round that was given up."""
+    certificates = (GENESIS,) if after is None else (GENESIS, after)
+    return Message("proposal", block.round, blocks=(block,), certificates=certificates, sender=block.author)
 
 
-def vote(block: Block, sender: int) -> VoteMsg:
+def vote(block: Block, sender: int) -> Message:
     """A vote for a block."""
-    info, commit_info = vote_infos(block)
-    return VoteMsg(info, commit_info, GENESIS.qc, sender, b"")
+    said = Vote(block.round, block.id, block.parent, block.parent_round, block.id)
+    return Message("vote", block.round, vote=said, certificates=(GENESIS,), sender=sender)
 
 
-def timeout(round_: int, sender: int, high_qc: QC = GENESIS.qc) -> TimeoutMsg:
+def timeout(round_: int, sender: int, high: Certificate = GENESIS) -> Message:
     """A timeout."""
-    return TimeoutMsg(TimeoutInfo(round_, high_qc, sender, b""), None, GENESIS.qc)
+    return Message("timeout", round_, timeout=Timeout(round_, high.round), certificates=(high,), sender=sender)
 
 
 def replicas(count: int) -> list[Node]:
@@ -137,13 +135,11 @@ def replicas(count: int) -> list[Node]:
     return [Node(f"replica{index}", index) for index in range(count)]
 
 
-def fault_free(
-    rounds: int = 4, n: int = 4, description: str = "fault-free run", client: str = "client0"
-) -> list[Record]:
+def fault_free(rounds: int = 4, n: int = 4, title: str = "fault-free run", client: str = "client0") -> list[Record]:
     """Every leader's block reaches all, is certified by replicas 0, 1, 2 and committed one round later."""
-    script = Script(replicas(n), n, description)
+    script = Script(replicas(n), n, title)
     names = list(script.nodes)
-    certificate, previous, at = GENESIS.qc, None, 0.0
+    certificate, previous, at = GENESIS, None, 0.0
     for name in names:
         script.state(0.0, name, 1, 0)
     for round_ in range(1, rounds + 1):
@@ -169,12 +165,12 @@ def fault_free(
 
 def with_faults() -> list[Record]:
     """Round 1: the proposal is lost to replica3, refused by replica2; replica1 crashes and restarts; all time out."""
-    script = Script(replicas(4), description="losses, a crash and timeouts")
+    script = Script(replicas(4), title="losses, a crash and timeouts")
     names = list(script.nodes)
     for name in names:
         script.state(0.0, name, 1, 0)
         script.note(TimerSet(0.0, name, "round", 1.0, 1))
-    block = block_on(GENESIS.qc, 1, 0)
+    block = block_on(GENESIS, 1, 0)
     script.send(
         0.0, "replica0", names[1:], proposal(block), {"replica3": "loss"}, {"replica2": "the signature does not verify"}
     )
@@ -206,11 +202,11 @@ SPLIT = (("a", "b"), ("a'", "c", "d"))
 
 def small_quorum() -> list[Record]:
     """Twins lead rounds 1 and 2 and tell two sets different things; two signers suffice, so both sets commit."""
-    script = Script(TWINS, description="small_quorum: two signers make a certificate", replay="diembft twins replay x")
+    script = Script(TWINS, title="small_quorum: two signers make a certificate", replay="diembft twins replay x")
     at = 0.0
     for name in script.nodes:
         script.state(0.0, name, 1, 0)
-    sides = {SPLIT[0]: GENESIS.qc, SPLIT[1]: GENESIS.qc}
+    sides = {SPLIT[0]: GENESIS, SPLIT[1]: GENESIS}
     last: dict[tuple[str, ...], Block] = {}
     for round_ in (1, 2):
         script.note(Partitioned(at, SPLIT, round_))

@@ -36,6 +36,7 @@ def command(trace: Path, as_json: bool) -> int:
                 "trace": str(trace),
                 "held": not violations,
                 "runtime": header.runtime,
+                "protocol": header.protocol,
                 "replay": header.replay,
                 **summary.counts(),
                 "ended": summary.ended,
@@ -82,7 +83,7 @@ class _Summary:
 def _print(trace: Path, header: Header, summary: _Summary, violations: list[Violated]) -> None:
     output.say(Text.assemble(output.verdict_word(not violations), f" {trace}"))
     output.say(
-        f"{header.runtime}, {len(header.nodes)} nodes, {header.crypto} signatures: {summary.records:,} records, "
+        f"{header.runtime}, {header.protocol}, {len(header.nodes)} nodes: {summary.records:,} records, "
         f"{summary.rounds:,} rounds, {summary.height:,} blocks committed"
     )
     for violated in violations:

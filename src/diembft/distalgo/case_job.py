@@ -20,7 +20,6 @@ from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
 from diembft.host.cases import Account, CaseFigures
-from diembft.messages.types import TimeoutMsg
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
@@ -191,7 +190,7 @@ class _Counts:
         match record:
             case Sent():
                 self._messages += len(record.to)
-                self._timeouts += isinstance(record.message, TimeoutMsg)
+                self._timeouts += record.message.kind == "timeout"
             case Dropped():
                 self._dropped += 1
             case State():

@@ -19,6 +19,7 @@ from diembft.client.events import (
 )
 from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.plan import Plan
+from diembft.host import recording
 from diembft.messages import codec
 from diembft.messages.codec import Frame
 from diembft.messages.types import Reply, Request
@@ -89,7 +90,7 @@ class ClientHost(Endpoint[ClientTimer]):
         number = self._next_number()
         now_s = self.now_s
         self._first_sent_s.setdefault((request.client, request.number), now_s)
-        self.records.append(records.Submitted(now_s, request.client, request, attempt, number, self._replicas))
+        self.records.append(recording.submitted(now_s, request, attempt, number, self._replicas))
         data = self._encoded(codec.Submit(request), f"request {request.number} of {request.client}")
         for replica in range(len(self._replicas)):
             self._post(replica, number, data)

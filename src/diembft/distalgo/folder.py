@@ -77,9 +77,8 @@ class Ledger:
     def append(self, record: Committed) -> None:
         """Add a block."""
         block = record.block
-        line = LedgerLine(
-            record.height, block.round, block.author, block.id.hex(), record.state_id.hex(), record.executed
-        )
+        state = (record.state or b"").hex()
+        line = LedgerLine(record.height, block.round, block.author, block.id.hex(), state, record.executed)
         self._file.write(_encoder.encode(line) + b"\n")
 
     def close(self) -> None:

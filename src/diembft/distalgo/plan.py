@@ -111,5 +111,6 @@ class Plan(Struct, frozen=True, dict=True):
             runtime="distalgo",
             seed=f"{case.seed!r}, failures {case.failure_seed!r}",
             replay=replay,
-            description=f"{case.name}: {case.description}",
+            title=f"{case.name}: {case.description}",
+            bugs=self.bugs,
         )

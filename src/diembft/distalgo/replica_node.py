@@ -35,7 +35,7 @@ from diembft.consensus.genesis import genesis
 from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.folder import Ledger
 from diembft.distalgo.plan import Plan
-from diembft.host import recording
+from diembft.host import neutral, recording
 from diembft.host.clock import milliseconds
 from diembft.host.outlet import Outlet, carry_out
 from diembft.host.recording import LOSS
@@ -71,7 +71,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         self._ledger = ledger
         self.outlet: Outlet = self
         """Where effects go: here, or through something that stands in front (`diembft.host.outlet`)."""
-        self._state: recording.State | None = None
+        self._state: recording.Snapshot | None = None
         self._settings: Settings = []
         """What failures set in this replica, once the step under way is done."""
 
@@ -152,7 +152,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
     def reply(self, node: int, effect: SendReply) -> None:
         reply = effect.reply
         number = self._next_number()
-        self.records.append(records.Replied(self.now_s, self.name, reply, number))
+        self.records.append(recording.replied(self.now_s, self.name, reply, number))
         host = self._plan.host_of.get(reply.client)
         assert host is not None, "because only these clients have a key"
         data = self._encoded(reply, f"reply to request {reply.number} of {reply.client}")
@@ -187,7 +187,9 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         number = self._next_number()
         names = self._plan.names
         self.records.append(
-            records.Sent(self.now_s, self.name, number, tuple([names[peer] for peer in receivers]), message)
+            records.Sent(
+                self.now_s, self.name, number, tuple([names[peer] for peer in receivers]), neutral.message(message)
+            )
         )
         data = self._encoded(message, f"{kind} of round {round_}")
         for receiver in receivers:
@@ -224,9 +226,9 @@ class ReplicaNode(Endpoint[Timer], Outlet):
             log.info("failure injection: %s is %d now", attribute, value)
 
     def _record_state(self) -> None:
-        state = recording.state_of(self.replica)
+        state = recording.snapshot(self.replica)
         if state != self._state:
             if self._state is None or state[0] != self._state[0]:
                 log.info("round %d, led by %s", state[0], self._plan.names[state[1]])
             self._state = state
-            self.records.append(records.State(self.now_s, self.name, *state))
+            self.records.append(recording.state(self.now_s, self.name, state))

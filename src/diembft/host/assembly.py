@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from diembft.client.client import Client
-from diembft.consensus.config import Config
+from diembft.consensus.config import Config, quorum_size
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
 from diembft.consensus.recovery import Recovered
@@ -16,6 +16,7 @@ from diembft.consensus.state_machine import StateMachine
 from diembft.faults.actors.actor import MakeActor
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.faults.tampering import tampered
+from diembft.host import neutral
 from diembft.host.keys import Keychain, replica_name
 from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
@@ -110,20 +111,22 @@ def header(
     runtime: str = "simulator",
     seed: str = "",
     replay: str = "",
-    description: str = "",
+    title: str = "",
+    bugs: Sequence[str] = (),
 ) -> Header:
     """The header of the trace of a run."""
     return Header(
         runtime=runtime,
+        protocol=neutral.PROTOCOL,
         nodes=tuple([Node(node.name, node.replica, node.correct) for node in nodes]),
         n=config.n,
-        chain_id=config.chain_id,
-        epoch=config.epoch,
-        crypto=keys.crypto,
+        quorum=quorum_size(config.n),
+        chain=neutral.CHAIN,
         delta_s=config.delta_s,
         clients=tuple(keys.clients),
-        public_keys=dict(keys.public),
         seed=seed,
         replay=replay,
-        description=description,
+        title=title,
+        bugs=tuple(bugs),
+        detail=neutral.header_detail(config.chain_id, config.epoch, keys.crypto, keys.public),
     )

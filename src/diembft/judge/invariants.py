@@ -12,8 +12,8 @@ per set of nodes.
 2. `certified_uniqueness`: at most one block is certified in a round.
 3. `honest_vote_once`: a correct node signs at most one vote in a round, and none in a round that it timed out in
    before, restarts included.
-4. `monotonicity`: highest_vote_round, highest_qc_round and the number of committed blocks never decrease, also across a
-   restart; current_round never decreases while running, and after a restart is at least highest_vote_round.
+4. `monotonicity`: voted_round, locked_round and the number of committed blocks never decrease, also across a
+   restart; current_round never decreases while running, and after a restart is at least voted_round.
 5. `commit_order`: a block is committed after its ancestors; `execution`: each request executes at most once, and
    correct nodes have equal states at equal heights, also across a restart: what a storage hands back fits together.
 6. `certificates`: every QC and TC that a correct node holds or sends verifies.
@@ -23,6 +23,7 @@ per set of nodes.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from math import inf
 from typing import TypeVar
@@ -33,11 +34,13 @@ from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
 from diembft.errors import InputError
+from diembft.judge.details import block_of, message_of, qc_of, tc_of
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
     QC,
     STALE,
     TC,
+    Block,
     BlockResponse,
     LedgerCommitInfo,
     Message,
@@ -69,6 +72,11 @@ from diembft.trace.records import (
     TimerSet,
     Violated,
 )
+from diembft.trace.values import Certificate, Vote
+from diembft.trace.values import Message as NeutralMessage
+
+DIEMBFT = "diembft"
+"""The protocol whose details are looked into; of others, what stands in neutral terms is judged."""
 
 AGREEMENT = "agreement"
 CERTIFIED_UNIQUENESS = "certified_uniqueness"
@@ -142,8 +150,8 @@ class Checker:
                 self._chains.state(record)
                 self._liveness.state(record)
             case Persisted():
-                if record.last_sent is not None:
-                    self._votes.signed(record.node, record.last_sent)
+                if record.signed is not None:
+                    self._votes.signed(record.node, record.signed)
                 self._progress.persisted(record)
             case Committed():
                 self._certificates.committed(record)
@@ -222,8 +230,8 @@ class _Report:
         detail: str,
         *nodes: str,
         round_: int | None = None,
-        certificates: tuple[QC, ...] = (),
-        votes: tuple[VoteMsg, ...] = (),
+        certificates: tuple[Certificate, ...] = (),
+        votes: tuple[NeutralMessage, ...] = (),
     ) -> None:
         """Something is violated; said once for each set of nodes."""
         if (name, nodes) not in self._known:
@@ -236,34 +244,72 @@ class _Certificates:
 
     def __init__(self, header: Header, report: _Report) -> None:
         self._report = report
-        self._digests = Digests(header.chain_id, header.epoch)
+        self._digests = digests_of(header)
         self._keys = key_ring(header)
-        self._quorum = header.n - (header.n - 1) // 3
+        self._quorum = header.quorum
+        self._is_diembft = header.protocol == DIEMBFT
         self._genesis: QC | None = None
         self._qcs: dict[QC, str] = {}
         self._tcs: dict[TC, str] = {}
-        self._certified: dict[int, QC] = {}
+        self._certified: dict[int, Certificate] = {}
+        self._states: dict[bytes, bytes] = {}
+        """By block: the state that was certified for it first."""
 
     def sent(self, record: Sent) -> None:
-        qcs, tc = _certificates_of(record.message)
+        if not self._is_diembft:
+            for certificate in _neutral_certificates(record.message):
+                self._held_neutral(record.node, "sends", certificate)
+            return
+        message = message_of(record.message.detail)
+        if message is None:
+            return
+        qcs, tc = _certificates_of(message)
         for qc in qcs:
             self._held(record.node, "sends", qc)
         if tc is not None:
             self._held_tc(record.node, "sends", tc)
 
     def state(self, record: State) -> None:
-        self._held(record.node, "holds", record.high_qc)
-        self._held(record.node, "holds", record.high_commit_qc)
-        if record.last_round_tc is not None:
-            self._held_tc(record.node, "holds", record.last_round_tc)
+        self._holds(record.node, record.high)
+        self._holds(record.node, record.committed_by)
+        self._holds(record.node, record.given_up)
 
     def committed(self, record: Committed) -> None:
-        self._held(record.node, "holds", record.block.qc)
-        self._held(record.node, "holds", record.certificate)
+        block = block_of(record.block.detail) if self._is_diembft else None
+        if block is not None:
+            self._held(record.node, "holds", block.qc)
+        else:
+            self._holds(record.node, record.block.certificate)
+        self._holds(record.node, record.certificate)
 
     def evidence(self, record: Evidence) -> None:
-        if record.certificate is not None:
-            self._held(record.node, "holds", record.certificate)
+        self._holds(record.node, record.certificate)
+
+    def _holds(self, node: str, certificate: Certificate | None) -> None:
+        if certificate is None:
+            return
+        if not self._is_diembft:
+            self._held_neutral(node, "holds", certificate)
+        elif certificate.block is None:
+            tc = tc_of(certificate.detail)
+            if tc is not None:
+                self._held_tc(node, "holds", tc)
+        else:
+            qc = qc_of(certificate.detail)
+            if qc is not None:
+                self._held(node, "holds", qc)
+
+    def _held_neutral(self, node: str, verb: str, certificate: Certificate) -> None:
+        """A certificate whose signatures nobody can verify: is it of a quorum?"""
+        if certificate.round == 0:
+            return
+        fault = self._signers_fault(list(certificate.signers))
+        if not fault and certificate.block is not None:
+            self._is_certified(certificate)
+        if fault and self._report.correct(node):
+            detail = f"{node} {verb} a certificate of round {certificate.round} that does not verify: {fault}"
+            round_, certificates = certificate.round, (certificate,)
+            self._report.violated(CERTIFICATES, detail, node, round_=round_, certificates=certificates)
 
     def _held(self, node: str, verb: str, qc: QC) -> None:
         fault = self._qcs.get(qc)
@@ -271,10 +317,10 @@ class _Certificates:
             fault = self._fault(qc)
             _remember(self._qcs, qc, fault)
             if not fault:
-                self._is_certified(qc)
+                self._is_certified(_neutral(qc), qc.vote_info.exec_state_id)
         if fault and self._report.correct(node):
             detail = f"{node} {verb} a QC of round {qc.round} that does not verify: {fault}"
-            self._report.violated(CERTIFICATES, detail, node, round_=qc.round, certificates=(qc,))
+            self._report.violated(CERTIFICATES, detail, node, round_=qc.round, certificates=(_neutral(qc),))
 
     def _held_tc(self, node: str, verb: str, tc: TC) -> None:
         fault = self._tcs.get(tc)
@@ -286,17 +332,19 @@ class _Certificates:
             self._report.violated(CERTIFICATES, detail, node, round_=tc.round)
         self._held(node, verb, tc.high_qc)
 
-    def _is_certified(self, qc: QC) -> None:
-        """A QC that verifies: is its block the only one of its round, and its state the only one of its block?"""
-        first = self._certified.setdefault(qc.round, qc).vote_info
-        if first.id != qc.vote_info.id:
-            detail = f"two blocks are certified in round {qc.round}: {_short(first.id)} and {_short(qc.vote_info.id)}"
-            self._report.violated(
-                CERTIFIED_UNIQUENESS, detail, round_=qc.round, certificates=(self._certified[qc.round], qc)
-            )
-        elif first.exec_state_id != qc.vote_info.exec_state_id:
-            detail = f"two states are certified for the block of round {qc.round}"
-            self._report.violated(EXECUTION, detail, round_=qc.round, certificates=(self._certified[qc.round], qc))
+    def _is_certified(self, certificate: Certificate, state: bytes = b"") -> None:
+        """A certificate that verifies: is its block the only one of its round, and its state the only one of its
+        block?"""
+        round_, block = certificate.round, certificate.block
+        assert block is not None, "because it is of a block"
+        first = self._certified.setdefault(round_, certificate)
+        assert first.block is not None, "because it is of a block"
+        if first.block != block:
+            detail = f"two blocks are certified in round {round_}: {_short(first.block)} and {_short(block)}"
+            self._report.violated(CERTIFIED_UNIQUENESS, detail, round_=round_, certificates=(first, certificate))
+        elif self._states.setdefault(block, state) != state:
+            detail = f"two states are certified for the block of round {round_}"
+            self._report.violated(EXECUTION, detail, round_=round_, certificates=(first, certificate))
 
     def _fault(self, qc: QC) -> str:
         """What is wrong with a QC; the empty string if nothing is."""
@@ -350,31 +398,28 @@ class _Votes:
 
     def __init__(self, report: _Report) -> None:
         self._report = report
-        self._votes: dict[tuple[str, int], VoteMsg] = {}
+        self._votes: dict[tuple[str, int, str], NeutralMessage] = {}
         self._timeouts: dict[tuple[str, int], None] = {}
 
-    def signed(self, node: str, message: Message) -> None:
-        match message:
-            case VoteMsg():
-                self._voted(node, message)
-            case TimeoutMsg():
-                self._timeouts[node, message.tmo_info.round] = None
-            case _:
-                pass
+    def signed(self, node: str, message: NeutralMessage) -> None:
+        if message.vote is not None:
+            self._voted(node, message, message.vote)
+        if message.timeout is not None:
+            self._timeouts[node, message.timeout.round] = None
 
-    def _voted(self, node: str, vote: VoteMsg) -> None:
-        round_ = vote.vote_info.round
-        first = self._votes.get((node, round_))
-        if first is vote or not self._report.correct(node):
+    def _voted(self, node: str, message: NeutralMessage, vote: Vote) -> None:
+        round_ = vote.round
+        first = self._votes.get((node, round_, vote.phase))
+        if first is message or not self._report.correct(node):
             return
-        if first is None:
+        if first is None or first.vote is None:
             if (node, round_) in self._timeouts:
                 detail = f"{node} votes in round {round_}, in which it timed out before"
-                self._report.violated(HONEST_VOTE_ONCE, detail, node, round_=round_, votes=(vote,))
-            self._votes[node, round_] = vote
-        elif first.ledger_commit_info != vote.ledger_commit_info:
+                self._report.violated(HONEST_VOTE_ONCE, detail, node, round_=round_, votes=(message,))
+            self._votes[node, round_, vote.phase] = message
+        elif first.vote.content != vote.content:
             detail = f"{node} signs two votes in round {round_}"
-            self._report.violated(HONEST_VOTE_ONCE, detail, node, round_=round_, votes=(first, vote))
+            self._report.violated(HONEST_VOTE_ONCE, detail, node, round_=round_, votes=(first, message))
 
 
 class _Entry(Struct, frozen=True):
@@ -382,7 +427,7 @@ class _Entry(Struct, frozen=True):
 
     node: str
     block_id: bytes
-    state_id: bytes
+    state: bytes | None
     executed: tuple[tuple[str, int], ...]
 
 
@@ -391,12 +436,11 @@ class _Chains:
 
     def __init__(self, header: Header, report: _Report) -> None:
         self._report = report
-        self._digests = Digests(header.chain_id, header.epoch)
+        self._digests = digests_of(header)
         self._keys = key_ring(header)
         self._chain: list[_Entry] = []
-        self._tips: dict[str, tuple[int, bytes, int]] = {
-            node.name: (0, self._digests.genesis, 0) for node in header.nodes
-        }
+        genesis = self._digests.genesis if header.protocol == DIEMBFT else None
+        self._tips: dict[str, tuple[int, bytes | None, int]] = {node.name: (0, genesis, 0) for node in header.nodes}
         """Of each node: how many blocks it delivered, the id and the round of the last."""
         self.executed: dict[tuple[str, int], int] = {}
         """The height at which each request was executed."""
@@ -409,7 +453,7 @@ class _Chains:
         self._tips[node] = (height, block.id, block.round)
         if height != length + 1:
             self._out_of_order(record, f"{node} delivers block {height} after block {length}")
-        elif block.qc.vote_info.id != last_id:
+        elif last_id is not None and block.parent != last_id:
             self._out_of_order(record, f"{node} delivers at height {height} a block whose parent is not block {length}")
         elif block.round <= last_round:
             self._out_of_order(record, f"{node} delivers a block of round {block.round} after one of {last_round}")
@@ -428,7 +472,7 @@ class _Chains:
             )
             certificates = (record.certificate,)
             self._report.violated(AGREEMENT, detail, first.node, node, round_=block.round, certificates=certificates)
-        elif (first.state_id, first.executed) != (record.state_id, record.executed):
+        elif (first.state, first.executed) != (record.state, record.executed):
             detail = f"{first.node} and {node} have different states after block {height}"
             self._report.violated(EXECUTION, detail, first.node, node, round_=block.round)
 
@@ -451,9 +495,10 @@ class _Chains:
         """What was executed in this block, judged once."""
         if not record.executed:
             return
-        requests: dict[tuple[str, int], Request] = {}
-        for request in record.block.payload:
-            requests.setdefault((request.client, request.number), request)
+        requests: dict[tuple[str, int], Request | None] = dict.fromkeys(record.block.requests)
+        block = block_of(record.block.detail)
+        for request in reversed(block.payload if isinstance(block, Block) else ()):
+            requests[request.client, request.number] = request
         for key in record.executed:
             name = f"request {key[1]} of {key[0]}"
             if key in self.executed:
@@ -467,8 +512,10 @@ class _Chains:
                 detail = f"{name} is executed in block {record.height}, and not signed by its client"
                 self._report.violated(VALIDITY, detail, record.node, round_=record.block.round)
 
-    def _signed(self, request: Request) -> bool:
-        return self._keys.verify_client(request.client, self._digests.request(request), request.signature)
+    def _signed(self, request: Request | None) -> bool:
+        return request is None or self._keys.verify_client(
+            request.client, self._digests.request(request), request.signature
+        )
 
 
 class _Monotonicity:
@@ -477,7 +524,7 @@ class _Monotonicity:
     def __init__(self, report: _Report) -> None:
         self._report = report
         self._locks: dict[str, tuple[int, int]] = {}
-        """The highest (highest_vote_round, highest_qc_round) of each node."""
+        """The highest (voted_round, locked_round) of each node."""
         self._rounds: dict[str, int] = {}
         """The current round of each node that runs; none between a restart and the first state after it."""
         self._heights: dict[str, int] = {}
@@ -486,7 +533,7 @@ class _Monotonicity:
         node = record.node
         if not self._report.correct(node):
             return
-        self._lock(node, record.highest_vote_round, record.highest_qc_round)
+        self._lock(node, record.voted_round, record.locked_round or 0)
         height = self._heights.get(node, 0)
         if record.height < height:
             self._decreases(node, "the number of committed blocks", height, record.height)
@@ -503,7 +550,7 @@ class _Monotonicity:
 
     def persisted(self, record: Persisted) -> None:
         if self._report.correct(record.node):
-            self._lock(record.node, record.highest_vote_round, record.highest_qc_round)
+            self._lock(record.node, record.voted_round, record.locked_round or 0)
 
     def restarted(self, node: str) -> None:
         self._rounds.pop(node, None)
@@ -511,9 +558,9 @@ class _Monotonicity:
     def _lock(self, node: str, vote_round: int, qc_round: int) -> None:
         highest_vote, highest_qc = self._locks.get(node, (0, 0))
         if vote_round < highest_vote:
-            self._decreases(node, "highest_vote_round", highest_vote, vote_round)
+            self._decreases(node, "voted_round", highest_vote, vote_round)
         if qc_round < highest_qc:
-            self._decreases(node, "highest_qc_round", highest_qc, qc_round)
+            self._decreases(node, "locked_round", highest_qc, qc_round)
         self._locks[node] = (max(vote_round, highest_vote), max(qc_round, highest_qc))
 
     def _decreases(self, node: str, what: str, before: int, after: int) -> None:
@@ -588,7 +635,7 @@ class _Liveness:
     # --- what correct nodes hold
 
     def submitted(self, record: Submitted) -> None:
-        self._submitted[record.number] = (record.request.client, record.request.number)
+        self._submitted[record.message] = (record.client, record.number)
 
     def delivered(self, record: Delivered) -> None:
         key = self._submitted.get(record.number)
@@ -606,8 +653,8 @@ class _Liveness:
 
     def replied(self, record: Replied) -> None:
         """A request that was refused is not held."""
-        if record.reply.status == STALE:
-            self._let_go((record.reply.client, record.reply.number), record.node)
+        if record.status == STALE:
+            self._let_go((record.client, record.number), record.node)
 
     def lost(self, node: str) -> None:
         """What the node held counts no longer."""
@@ -624,8 +671,8 @@ class _Liveness:
 
     def committed(self, record: Committed) -> None:
         if self._report.correct(record.node):
-            for request in record.block.payload:
-                self._held.pop((request.client, request.number), None)
+            for request in record.block.requests:
+                self._held.pop(request, None)
 
     def _let_go(self, key: tuple[str, int], node: str) -> None:
         held = self._held.get(key)
@@ -714,13 +761,45 @@ class _Liveness:
             self._report.violated(LIVENESS, detail, *held.nodes, round_=self._highest)
 
 
+def digests_of(header: Header) -> Digests:
+    """The digests of the run that a header describes; of another protocol than DiemBFT ones that nobody asks."""
+    return Digests(str(header.detail.get("chain_id", "")), int(header.detail.get("epoch", 0)))
+
+
 def key_ring(header: Header) -> KeyRing:
-    """The keys of the run that a header describes."""
-    if header.crypto == "symbolic":
+    """The keys of the run that a header describes, likewise."""
+    if header.detail.get("crypto") != "ed25519":
         return SymbolicKeyRing(header.n, header.clients)
-    keys = {name: key for name, key in header.public_keys.items() if len(key) == _PUBLIC_KEY_SIZE}
+    keys = {name: _public_key(key) for name, key in header.detail.get("public_keys", {}).items()}
+    keys = {name: key for name, key in keys.items() if len(key) == _PUBLIC_KEY_SIZE}
     replicas = [keys.get(f"replica{replica}", bytes(_PUBLIC_KEY_SIZE)) for replica in range(header.n)]
     return Ed25519KeyRing(replicas, {client: keys[client] for client in header.clients if client in keys})
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _neutral(qc: QC) -> Certificate:
+    about, signers = qc.vote_info, tuple([signer for signer, _ in qc.signatures])
+    commits = about.parent_id if qc.commits else None
+    return Certificate(
+        qc.round,
+        about.id,
+        signers,
+        parent=about.parent_id,
+        parent_round=about.parent_round,
+        commits=commits,
+        detail=qc,
+    )
+
+
+def _neutral_certificates(message: NeutralMessage) -> list[Certificate]:
+    inside = [block.certificate for block in message.blocks if block.certificate is not None]
+    return [*inside, *message.certificates]
 
 
 def _certificates_of(message: Message) -> tuple[tuple[QC, ...], TC | None]:
@@ -741,7 +820,7 @@ def _certificates_of(message: Message) -> tuple[tuple[QC, ...], TC | None]:
 
 
 def _entry(record: Committed) -> _Entry:
-    return _Entry(record.node, record.block.id, record.state_id, record.executed)
+    return _Entry(record.node, record.block.id, record.state, record.executed)
 
 
 def _remember(cache: dict[_Certificate, str], certificate: _Certificate, fault: str) -> None:

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
-from diembft.messages.types import (
-    BlockRequest,
-    BlockResponse,
-    Message,
-    ProposalMsg,
-    Relay,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-    kind_of,
-    round_of,
-)
 from diembft.pages import data
-from diembft.pages.catalogue import Catalogue, result_text, shown_requests
+from diembft.pages.catalogue import Catalogue
 from diembft.pages.data import NONE
 from diembft.trace.records import Replied, Sent, Submitted
+from diembft.trace.values import Message
 
 Carrier: TypeAlias = Sent | Submitted | Replied
 """The records of messages: between nodes, of clients, to clients."""
@@ -32,21 +21,25 @@ def describe(catalogue: Catalogue, index: Mapping[str, int], record: Carrier) ->
     deliveries = [data.PageDelivery(index[name], "in flight", at) for name in receivers(record)]
     match record:
         case Sent():
-            kind, round_ = kind_of(record.message), round_of(record.message)
-            shown = data.PageMessage(record.number, kind, round_, index[record.node], at, deliveries)
-            _fill(catalogue, shown, record.message)
+            message = record.message
+            shown = data.PageMessage(record.number, message.kind, message.round, index[record.node], at, deliveries)
+            _fill(catalogue, shown, message)
             return shown
         case Submitted():
-            requests = shown_requests((record.request,))
+            requests = [data.PageRequest(record.client, record.number, f"{record.size} bytes")]
             client = index[record.client]
-            return data.PageMessage(record.number, "request", NONE, client, at, deliveries, requests=requests)
+            return data.PageMessage(record.message, "submitted", NONE, client, at, deliveries, requests=requests)
         case Replied():
-            reply = record.reply
-            told = "; ".join(map(result_text, reply.results))
-            result = [data.PageRequest(reply.client, reply.number, f"{reply.status} {told}")]
-            return data.PageMessage(record.number, "reply", NONE, index[record.node], at, deliveries, requests=result)
+            result = [data.PageRequest(record.client, record.number, record.status)]
+            node = index[record.node]
+            return data.PageMessage(record.message, "reply", NONE, node, at, deliveries, requests=result)
         case _:
             assert_never(record)
+
+
+def number_of(record: Carrier) -> int:
+    """The number of a message."""
+    return record.number if isinstance(record, Sent) else record.message
 
 
 def receivers(record: Carrier) -> tuple[str, ...]:
@@ -55,7 +48,7 @@ def receivers(record: Carrier) -> tuple[str, ...]:
         case Sent() | Submitted():
             return record.to
         case Replied():
-            return (record.reply.client,)
+            return (record.client,)
         case _:
             assert_never(record)
 
@@ -66,36 +59,26 @@ def moment(at: float) -> float:
 
 
 def _fill(known: Catalogue, shown: data.PageMessage, message: Message) -> None:
-    match message:
-        case ProposalMsg():
-            shown.block = known.block(message.block)
-            shown.qc = known.certificate(message.block.qc)
-            shown.high_commit_qc = known.certificate(message.high_commit_qc)
-            shown.tc = known.timeout_certificate(message.last_round_tc)
-            shown.sender = message.block.author
-        case VoteMsg():
-            shown.block = known.named(message.vote_info)
-            shown.parent_round = message.vote_info.parent_round
-            shown.commits = message.ledger_commit_info.commit_state_id is not None
-            shown.high_commit_qc = known.certificate(message.high_commit_qc)
-            shown.sender = message.sender
-        case TimeoutMsg():
-            shown.qc = known.certificate(message.tmo_info.high_qc)
-            shown.high_commit_qc = known.certificate(message.high_commit_qc)
-            shown.tc = known.timeout_certificate(message.last_round_tc)
-            shown.sender = message.tmo_info.sender
-        case SyncInfo():
-            shown.qc = known.certificate(message.high_qc)
-            shown.high_commit_qc = known.certificate(message.high_commit_qc)
-            shown.tc = known.timeout_certificate(message.last_round_tc)
-        case BlockRequest():
-            shown.block = known.find(message.id)
-            shown.known_block = known.find(message.known)
-            shown.count = message.count
-        case BlockResponse():
-            shown.blocks = [known.block(block) for block in message.blocks]
-        case Relay():
-            shown.requests = shown_requests(message.requests)
-            shown.count = len(message.requests)
-        case _:
-            assert_never(message)
+    blocks = [known.block(block) for block in message.blocks]
+    if message.sender is not None:
+        shown.sender = message.sender
+    if message.vote is not None:
+        shown.block = known.voted_for(message.vote)
+        shown.phase = message.vote.phase
+        shown.parent_round = message.vote.parent_round
+    if message.timeout is not None:
+        shown.high_round = message.timeout.high_round
+    if message.kind == "proposal" and blocks:
+        shown.block = blocks[-1]
+        shown.certificate = known.blocks[blocks[-1]].certificate
+        if message.sender is None:
+            shown.sender = known.blocks[blocks[-1]].author
+    else:
+        shown.blocks = blocks
+    for certificate in message.certificates:
+        if certificate.block is None:
+            shown.given_up = known.round_given_up(certificate)
+        else:
+            index = known.certificate(certificate)
+            if index not in (shown.certificate, *shown.certificates):
+                shown.certificates = [*shown.certificates, index]

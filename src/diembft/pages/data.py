@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-DIEMBFT = "diembft"
-"""The protocol whose rules pages know."""
+RULES_KNOWN = "diembft"
+"""The protocol whose rules for votes and commits pages know."""
 NONE = -1
 """The index of nothing."""
 
@@ -33,12 +33,12 @@ class PageNode(Struct):
     """Whether it shares its identity with another node."""
 
 
-class PageRequest(Struct):
-    """A client's request, its operation as text (shortened)."""
+class PageRequest(Struct, omit_defaults=True):
+    """A client's request, with a word or two on it."""
 
     client: str
     number: int
-    operation: str
+    text: str = ""
 
 
 class PageBlock(Struct, omit_defaults=True):
@@ -52,8 +52,8 @@ class PageBlock(Struct, omit_defaults=True):
     author: int
     """A replica; NONE if only a certificate of the block was seen."""
     parent: int
-    qc: int
-    """The certificate of the parent, inside the block."""
+    certificate: int
+    """That of the parent, inside the block."""
     known: list[int]
     """For each node the first step at which it had the block."""
     committed: list[int]
@@ -66,28 +66,31 @@ class PageBlock(Struct, omit_defaults=True):
 
 
 class PageCertificate(Struct):
-    """A quorum certificate."""
+    """A certificate of a block."""
 
     block: int
     round: int
+    phase: str
+    """Of the votes in it, where there are several."""
     parent_round: int
+    """Of the certified block; NONE if nothing tells it."""
     commits: bool
-    """Whether it commits the parent of the block that it certifies."""
+    """Whether it commits a block."""
+    head: int
+    """The newest block that it commits; NONE if that was not seen."""
     signers: list[int]
     """Distinct, sorted."""
-    author: int
     known: list[int]
     """For each node the first step at which it had the certificate."""
 
 
-class PageTimeoutCertificate(Struct):
-    """A timeout certificate."""
+class PageGivenUp(Struct):
+    """A certificate that a round was given up."""
 
     round: int
     signers: list[int]
-    high_qc_rounds: list[int]
-    """What each signer signed beside the round."""
-    qc: int
+    high_rounds: list[int]
+    """For each signer the highest certified round that it told, as far as that is known."""
 
 
 class PageDelivery(Struct, omit_defaults=True):
@@ -113,17 +116,22 @@ class PageMessage(Struct, omit_defaults=True):
     step: int = NONE
     """The step in which it was sent; NONE if before the window."""
     sender: int = NONE
-    """The identity that a vote or timeout names."""
+    """The identity that a proposal, vote or timeout names."""
     block: int = NONE
-    """Proposed, voted for, or asked for."""
+    """Proposed or voted for."""
+    phase: str = ""
+    """Of a vote."""
     parent_round: int = NONE
-    commits: bool = False
-    qc: int = NONE
-    high_commit_qc: int = NONE
-    tc: int = NONE
+    """Of the block voted for."""
+    high_round: int = NONE
+    """Of a timeout: the highest certified round that its sender says it knows."""
+    certificate: int = NONE
+    """Of a proposal: that of the block's parent."""
+    certificates: list[int] = []
+    """The other certificates of blocks in it."""
+    given_up: int = NONE
+    """The certificate in it that a round was given up."""
     blocks: list[int] = []
-    known_block: int = NONE
-    count: int = 0
     requests: list[PageRequest] = []
 
 
@@ -132,11 +140,15 @@ class PageState(Struct):
 
     round: int
     leader: int
-    highest_vote_round: int
-    highest_qc_round: int
-    high_qc: int
-    high_commit_qc: int
-    tc: int
+    voted_round: int
+    locked_round: int
+    """NONE if the protocol has no lock."""
+    high: int
+    """The highest certificate that it knows."""
+    committed_by: int
+    """The certificate that commits the newest block that it committed."""
+    given_up: int
+    """The certificate by which it entered its round, if that was after one that was given up."""
     height: int
 
 
@@ -305,13 +317,12 @@ class PageData(Struct):
     """All that one page shows."""
 
     title: str
-    description: str
+    scenario: str
+    """The script of a Twins run, on several lines."""
     protocol: str
-    """Another than DiemBFT has rules of its own, which a page does not know."""
     runtime: str
     n: int
     quorum: int
-    crypto: str
     delta_s: float
     seed: str
     replay: str
@@ -330,7 +341,7 @@ class PageData(Struct):
     """Of each node at the beginning of the window: `up`, `crashed` or `paused`."""
     blocks: list[PageBlock]
     certificates: list[PageCertificate]
-    timeout_certificates: list[PageTimeoutCertificate]
+    given_up: list[PageGivenUp]
     messages: list[PageMessage]
     steps: list[PageStep]
     bands: list[Band]

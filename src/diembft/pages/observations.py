@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Set
 
-from diembft.pages.data import DIEMBFT, NONE, Observation, PageData, PageMessage
+from diembft.pages.data import NONE, RULES_KNOWN, Observation, PageData, PageMessage
 
 ANYWHERE = frozenset({"quorum", "vote_once", "commit_order"})
 """The rules of every protocol with certificates and one vote in a round."""
@@ -20,17 +20,17 @@ _SHOWN = 3
 def observe(page: PageData, until: int, blocks: Set[int] = frozenset()) -> list[Observation]:
     """All observations up to a step, the first few of each rule, in the order of the rules below.
 
-    Of another protocol than DiemBFT only those that every protocol of certificates forbids.
+    Of a protocol whose rules are not known only those that every protocol of certificates forbids.
 
     Those about one of `blocks` come first.
     """
     found = [
         *_certificates(page, until),
-        *_timeout_certificates(page, until),
+        *_given_up(page, until),
         *_votes(page, until),
         *_commits(page, until),
     ]
-    if page.protocol != DIEMBFT:
+    if page.protocol != RULES_KNOWN:
         found = [observation for observation in found if observation.rule in ANYWHERE]
     found.sort(key=lambda observation: observation.block not in blocks)
     seen: Counter[str] = Counter()
@@ -68,26 +68,26 @@ def _certificates(page: PageData, until: int) -> Iterator[Observation]:
             yield Observation("two_chain", text, first, certificate.block)
 
 
-def _timeout_certificates(page: PageData, until: int) -> Iterator[Observation]:
+def _given_up(page: PageData, until: int) -> Iterator[Observation]:
     first: dict[int, int] = {}
-    """The step at which a node held a TC first."""
+    """The step at which a node held such a certificate first."""
     for number, step in enumerate(page.steps[: until + 1]):
-        if step.state is not None and step.state.tc != NONE:
-            first.setdefault(step.state.tc, number)
+        if step.state is not None and step.state.given_up != NONE:
+            first.setdefault(step.state.given_up, number)
     for index, number in first.items():
-        tc = page.timeout_certificates[index]
-        signers = sorted(set(tc.signers))
+        given_up = page.given_up[index]
+        signers = sorted(set(given_up.signers))
         if len(signers) < page.quorum:
             text = (
-                f"The timeout certificate of round {tc.round} has {len(signers)} distinct signers "
+                f"The certificate that round {given_up.round} is given up has {len(signers)} distinct signers "
                 f"({_replicas(page, signers)}); a quorum is {page.quorum} of {page.n}."
             )
             yield Observation("quorum", text, number)
 
 
 def _votes(page: PageData, until: int) -> Iterator[Observation]:
-    voted: dict[tuple[int, int], int] = {}
-    """The block that a node voted for in a round."""
+    voted: dict[tuple[int, int, str], int] = {}
+    """The block that a node voted for in a round and phase."""
     highest: dict[int, int] = {}
     """The highest round that a node voted in."""
     given_up: dict[int, int] = {}
@@ -99,9 +99,9 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
         node, name = message.node, page.nodes[message.node].name
         if message.kind == "timeout":
             given_up[node] = max(given_up.get(node, 0), message.round)
-        elif message.kind == "vote":
+        elif message.kind == "vote" and message.block != NONE:
             block = page.blocks[message.block]
-            first = voted.setdefault((node, message.round), message.block)
+            first = voted.setdefault((node, message.round, message.phase), message.block)
             if first != message.block:
                 text = (
                     f"{name} voted twice in round {message.round}: for {page.blocks[first].name} and for {block.name}."
@@ -123,15 +123,18 @@ def _extension(page: PageData, vote: PageMessage, proposal: PageMessage | None) 
     if proposal is None or vote.parent_round + 1 == vote.round:
         return
     name, block = page.nodes[vote.node].name, page.blocks[vote.block].name
-    if proposal.tc == NONE:
-        text = f"{name} voted for {block}, which follows round {vote.parent_round} without a timeout certificate."
+    if proposal.given_up == NONE:
+        text = (
+            f"{name} voted for {block}, which follows round {vote.parent_round}, and nothing shows that a quorum gave "
+            f"round {vote.round - 1} up."
+        )
         yield Observation("safe_to_extend", text, vote.step, vote.block)
         return
-    tc = page.timeout_certificates[proposal.tc]
-    if tc.round + 1 != vote.round or vote.parent_round < max(tc.high_qc_rounds, default=0):
+    given_up = page.given_up[proposal.given_up]
+    if given_up.round + 1 != vote.round or vote.parent_round < max(given_up.high_rounds, default=0):
         text = (
-            f"{name} voted for {block}, which extends round {vote.parent_round}; its timeout certificate is of round "
-            f"{tc.round} and shows a certificate of round {max(tc.high_qc_rounds, default=0)}."
+            f"{name} voted for {block}, which extends round {vote.parent_round}; the round that was given up is "
+            f"{given_up.round}, and shows a certificate of round {max(given_up.high_rounds, default=0)}."
         )
         yield Observation("safe_to_extend", text, vote.step, vote.block)
 

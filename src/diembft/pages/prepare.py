@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from diembft.consensus.config import quorum_size
 from diembft.pages import data
-from diembft.pages.data import DIEMBFT, NONE
+from diembft.pages.data import NONE
 from diembft.pages.layout import lay_out
 from diembft.pages.steps import Reader, clients_of
 from diembft.pages.story import tell
 from diembft.pages.survey import MAX_BYTES, Survey, choose_window, span, survey
 from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Record
-
-_SCENARIO = re.compile(r"scenario(?: (\S+))?: replicas=")
-_PROTOCOL = re.compile(r" protocol=(\S+)")
-_PLANTED = re.compile(r" bugs=([\w,]+)")
-"""The first line of a scenario's text form (see `twins.scenarios.text`)."""
 
 MAX_STORIES = 20
 """How many violations of one run are told; the first ones say the most."""
@@ -42,8 +35,13 @@ def prepare(
     lay_out(reader.catalogue.blocks)
     page = _page(found, window, reader)
     for step, violated in reader.violations[:MAX_STORIES]:
-        certificates = [reader.catalogue.certificate(certificate) for certificate in violated.certificates]
-        votes = [[vote.sender, vote.vote_info.round, reader.catalogue.named(vote.vote_info)] for vote in violated.votes]
+        found_certificates = [reader.catalogue.certificate(certificate) for certificate in violated.certificates]
+        certificates = [index for index in found_certificates if index != NONE]
+        votes = [
+            [NONE if message.sender is None else message.sender, vote.round, reader.catalogue.voted_for(vote)]
+            for message in violated.signed
+            if (vote := message.vote) is not None
+        ]
         page.stories.append(tell(page, step, violated, certificates, votes))
     if page.stories:  # the blocks that conflict stand in the first rows
         sides = page.stories[0].sides
@@ -61,12 +59,11 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
             names[node.replica], shorts[node.replica] = node.name, node.short
     return data.PageData(
         title=_title(header),
-        description=header.description,
-        protocol=_protocol(header),
+        scenario=header.scenario.replace("; ", "\n  "),
+        protocol=header.protocol,
         runtime=header.runtime,
         n=header.n,
-        quorum=quorum_size(header.n),
-        crypto=header.crypto,
+        quorum=header.quorum,
         delta_s=header.delta_s,
         seed=header.seed,
         replay=header.replay,
@@ -81,7 +78,7 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
         start_status=reader.start_status,
         blocks=reader.catalogue.blocks,
         certificates=reader.catalogue.certificates,
-        timeout_certificates=reader.catalogue.timeout_certificates,
+        given_up=reader.catalogue.given_up,
         messages=reader.messages,
         steps=reader.steps,
         bands=_bands(found, window, reader),
@@ -89,20 +86,8 @@ def _page(found: Survey, window: data.Window, reader: Reader) -> data.PageData:
 
 
 def _title(header: Header) -> str:
-    first = header.description.partition("\n")[0]
-    scenario = _SCENARIO.match(first)
-    if scenario is None:
-        return first or f"A run of {header.n} replicas"
-    name, planted = scenario[1], _PLANTED.search(first)
-    return (f"Scenario {name}" if name else "A scenario") + (
-        f", planted: {planted[1].replace(',', ', ')}" if planted else ""
-    )
-
-
-def _protocol(header: Header) -> str:
-    first = header.description.partition("\n")[0]
-    named = _PROTOCOL.search(first) if _SCENARIO.match(first) else None
-    return named[1] if named else DIEMBFT
+    title = header.title or f"A run of {header.n} replicas"
+    return title + (f", planted: {', '.join(header.bugs)}" if header.bugs else "")
 
 
 def _nodes(found: Survey) -> list[data.PageNode]:

@@ -167,7 +167,7 @@ def run_latency(trace: Sequence[Record]) -> RunLatency:
     if not blocks:
         raise InputError("the trace has no committed block, so there is no latency to plot")
     return RunLatency(
-        header.description or f"A run of {header.n} replicas",
+        header.title or f"A run of {header.n} replicas",
         blocks,
         tuple((record.at, record.latency_s) for record in trace if isinstance(record, Accepted)),
         _spans(trace, frozenset([node.name for node in header.nodes]), end_s),
@@ -180,8 +180,9 @@ def _block_latencies(trace: Sequence[Record]) -> tuple[BlockLatency, ...]:
     proposed: dict[bytes, float] = {}
     committed: dict[bytes, list[float]] = {}
     for record in trace:
-        if isinstance(record, Sent) and (block := getattr(record.message, "block", None)) is not None:
-            proposed.setdefault(block.id, record.at)
+        if isinstance(record, Sent) and record.message.kind == "proposal":
+            for block in record.message.blocks:
+                proposed.setdefault(block.id, record.at)
         elif isinstance(record, Committed):
             committed.setdefault(record.block.id, []).append(record.at)
     latencies = []

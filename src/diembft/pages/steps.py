@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from diembft.errors import InputError
-from diembft.messages.types import kind_of, round_of
 from diembft.pages import data
 from diembft.pages.catalogue import Catalogue
-from diembft.pages.contents import Carrier, describe, moment, receivers
+from diembft.pages.causes import Cause, client_text, kind_of, persisted_text, text_of
+from diembft.pages.contents import Carrier, describe, moment, number_of, receivers
 from diembft.pages.data import NONE
 from diembft.trace.records import (
     Accepted,
@@ -112,7 +112,7 @@ class Reader:
     def _before(self, record: Record) -> None:
         match record:
             case Sent() | Submitted() | Replied():
-                self._carriers[record.number] = (record, len(receivers(record)))
+                self._carriers[number_of(record)] = (record, len(receivers(record)))
             case Delivered() | Dropped():
                 carrier, left = self._carriers.get(record.number, (None, 0))
                 if carrier is None or left <= 1:
@@ -207,57 +207,25 @@ class Reader:
             return self._new_step(data.PageStep(moment(at), "acted", node))
         return number
 
-    def _cause(
-        self,
-        record: Fired
-        | Crashed
-        | Restarted
-        | Paused
-        | Resumed
-        | Partitioned
-        | Synchronous
-        | PeerConnected
-        | SetAttribute
-        | Accepted
-        | WorkloadEnded
-        | Violated
-        | Ended,
-    ) -> None:
-        at = moment(record.at)
+    def _cause(self, record: Cause) -> None:
+        """What is a step of its own."""
         match record:
-            case Fired():
-                self._new_step(
-                    data.PageStep(at, "fired", self.index[record.node], text=record.timer, round=record.round)
-                )
-            case Crashed():
-                self._new_step(data.PageStep(at, "crashed", self.index[record.node]))
-            case Restarted():
-                self._new_step(data.PageStep(at, "restarted", self.index[record.node]))
-            case Paused():
-                self._new_step(data.PageStep(at, "paused", self.index[record.node]))
-            case Resumed():
-                self._new_step(data.PageStep(at, "resumed", self.index[record.node]))
             case Partitioned():
                 self._partition(record, record.at)
-            case Synchronous():
-                self._new_step(data.PageStep(at, "synchronous", text=f"{record.delta_s:g} s"))
-            case PeerConnected():
-                self._new_step(data.PageStep(at, "connected", self.index[record.node], text=record.peer))
-            case SetAttribute():
-                text = f"{record.attribute} = {record.value}"
-                self._new_step(data.PageStep(at, "set_attribute", self.index[record.node], text=text))
-            case Accepted():
-                text = f"request {record.number}, {record.status}, after {record.latency_s:.3g} s"
-                self._new_step(data.PageStep(at, "accepted", self.index[record.client], text=text))
-            case WorkloadEnded():
-                text = "complete" if record.completed else "timed out"
-                self._new_step(data.PageStep(at, "workload_ended", self.index[record.client], text=text))
             case Violated():
                 self._violated(record, record.at)
-            case Ended():
-                self._new_step(data.PageStep(at, "ended", text="passed" if record.passed else "failed"))
+            case Accepted() | WorkloadEnded():
+                text = client_text(record)
+                self._new_step(data.PageStep(moment(record.at), kind_of(record), self.index[record.client], text=text))
+            case Synchronous() | Ended():
+                self._new_step(data.PageStep(moment(record.at), kind_of(record), text=text_of(record)))
+            case Fired():
+                node = self.index[record.node]
+                step = data.PageStep(moment(record.at), "fired", node, text=record.timer, round=record.round)
+                self._new_step(step)
             case _:
-                assert_never(record)
+                node = self.index[record.node]
+                self._new_step(data.PageStep(moment(record.at), kind_of(record), node, text=text_of(record)))
 
     def _violated(self, record: Violated, at: float) -> None:
         round_ = NONE if record.round is None else record.round
@@ -286,7 +254,7 @@ class Reader:
                 step.state = self._state(record)
                 self._learn_state(node, step.state, number)
             case Persisted():
-                step.persisted = _persisted_text(record)
+                step.persisted = persisted_text(record)
                 for block_id in record.blocks:
                     self._know_block(node, self.catalogue.find(block_id), number)
             case TimerSet():
@@ -304,7 +272,7 @@ class Reader:
                 committed[node] = number if committed[node] == NONE else committed[node]
             case Evidence():
                 culprit = "" if record.culprit is None else f" by replica {record.culprit}"
-                messages = ", ".join(f"{kind_of(message)} of round {round_of(message)}" for message in record.messages)
+                messages = ", ".join(f"{message.kind} of round {message.round}" for message in record.messages)
                 step.evidence = [*step.evidence, f"{record.kind}{culprit}" + (f": {messages}" if messages else "")]
             case BlocksRead():
                 step.persisted = f"{record.count} blocks read from storage"
@@ -315,11 +283,11 @@ class Reader:
         return data.PageState(
             record.current_round,
             record.leader,
-            record.highest_vote_round,
-            record.highest_qc_round,
-            self.catalogue.certificate(record.high_qc),
-            self.catalogue.certificate(record.high_commit_qc),
-            self.catalogue.timeout_certificate(record.last_round_tc),
+            record.voted_round,
+            NONE if record.locked_round is None else record.locked_round,
+            self.catalogue.certificate(record.high),
+            self.catalogue.certificate(record.committed_by),
+            self.catalogue.round_given_up(record.given_up),
             record.height,
         )
 
@@ -328,12 +296,10 @@ class Reader:
         message = describe(self.catalogue, self.index, record)
         number = len(self.messages)
         self.messages.append(message)
-        self._numbers[record.number] = number
+        self._numbers[number_of(record)] = number
         if step is None:
             if isinstance(record, Submitted):
-                text = f"request {record.request.number}" + (
-                    f", attempt {record.attempt}" if record.attempt > 1 else ""
-                )
+                text = f"request {record.number}" + (f", attempt {record.attempt}" if record.attempt > 1 else "")
                 step = self._new_step(data.PageStep(message.at, "submitted", message.node, text=text))
             else:
                 step = self._step_of(message.node, record.at)
@@ -383,25 +349,23 @@ class Reader:
 
     def _learn(self, node: int, message: data.PageMessage, step: int, blocks: bool = True) -> None:
         """A node has what a message carries: its certificates, and its blocks unless they were of no use."""
-        for index in (message.qc, message.high_commit_qc):
+        for index in (message.certificate, *message.certificates):
             self._know_certificate(node, index, step)
-        if message.tc != NONE:
-            self._know_certificate(node, self.catalogue.timeout_certificates[message.tc].qc, step)
         if blocks and message.kind == "proposal":
             self._know_block(node, message.block, step)
         for block in message.blocks if blocks else ():
             self._know_block(node, block, step)
 
     def _learn_state(self, node: int, state: data.PageState, step: int) -> None:
-        self._know_certificate(node, state.high_qc, step)
-        self._know_certificate(node, state.high_commit_qc, step)
+        self._know_certificate(node, state.high, step)
+        self._know_certificate(node, state.committed_by, step)
 
     def _know_block(self, node: int, block: int, step: int) -> None:
         if block != NONE:
             known = self.catalogue.blocks[block].known
             if known[node] == NONE:
                 known[node] = step
-                self._know_certificate(node, self.catalogue.blocks[block].qc, step)
+                self._know_certificate(node, self.catalogue.blocks[block].certificate, step)
 
     def _know_certificate(self, node: int, certificate: int, step: int) -> None:
         if certificate != NONE:
@@ -417,12 +381,3 @@ class Reader:
                 if block != NONE:
                     self.catalogue.blocks[block].committed[node] = 0
                     self._know_block(node, block, 0)
-
-
-def _persisted_text(record: Persisted) -> str:
-    parts = [f"highest_vote_round {record.highest_vote_round}", f"highest_qc_round {record.highest_qc_round}"]
-    if record.blocks:
-        parts.append(f"{len(record.blocks)} new block" + ("s" if len(record.blocks) > 1 else ""))
-    if record.committed:
-        parts.append(f"{len(record.committed)} committed")
-    return ", ".join(parts)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from diembft.protocols.cast import Cast
-from diembft.protocols.interface import Block
+from diembft.protocols.interface import OwnBlock
 from diembft.protocols.merging import StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
@@ -129,7 +129,7 @@ class ChainKeys(StateKeys):
 
     @override
     def certified(self, facts: NodeView) -> bytes:
-        high: Block = facts.high
+        high: OwnBlock = facts.high
         return high.id
 
     @override
@@ -256,5 +256,5 @@ def _stage(round_: int, step: Step) -> int:
     return LAST_ROUND if step.last and round_ == step.round - 1 else BEHIND
 
 
-def _round(block: Block) -> int:
+def _round(block: OwnBlock) -> int:
     return block.round

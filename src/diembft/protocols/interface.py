@@ -22,10 +22,13 @@ from msgspec import Struct
 
 from diembft.crypto.interface import CRYPTO as CRYPTO
 from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
-from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
 from diembft.protocols.merging import Sharing, StateKeys
 from diembft.trace.records import Record
+from diembft.trace.values import Certificate as Certificate  # re-exported, like the next two: what a `Reading` tells
+from diembft.trace.values import Message
+from diembft.trace.values import Timeout as Timeout
+from diembft.trace.values import Vote as Vote
 
 # --- messages and rounds
 
@@ -72,8 +75,8 @@ class Leaders(dict[int, int]):
 # --- what is told
 
 
-class Block(Protocol):
-    """A block, whatever else is in it."""
+class OwnBlock(Protocol):
+    """A protocol's own block, whatever else is in it."""
 
     @property
     def id(self) -> bytes:
@@ -84,26 +87,6 @@ class Block(Protocol):
     def round(self) -> int:
         """The round that it was proposed in; genesis has 0."""
         ...
-
-
-class Vote(Struct, frozen=True, gc=False):
-    """What a vote says."""
-
-    round: int
-    block: bytes
-    """The id of the block."""
-    parent: bytes
-    parent_round: int
-    content: Hashable
-    """What the signature covers: votes that differ in it are different votes."""
-
-
-class Timeout(Struct, frozen=True, gc=False):
-    """What a timeout says: its sender gives up on a round."""
-
-    round: int
-    high_round: int
-    """The round of the highest certificate of a block that it says it knows."""
 
 
 class Link(NamedTuple):
@@ -117,17 +100,6 @@ class Link(NamedTuple):
     parent_round: int
     certificate: Any = None
     """The parent's, if it is in the block."""
-
-
-class Certificate(NamedTuple):
-    """What a certificate says."""
-
-    round: int
-    """Of the certified block, or that was given up; 0 is genesis, which nobody signs."""
-    block: bytes | None
-    """The id of the certified block; None if a round was given up."""
-    signers: tuple[int, ...]
-    """Replicas."""
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -155,7 +127,7 @@ class Reading(Protocol):
         ...
 
     def certificate(self, certificate: Any) -> Certificate:
-        """What a certificate says."""
+        """What a certificate says. `round`, `block` and `signers` are needed; the rest is for traces and pages."""
         ...
 
     def requests(self, block: Any) -> Sequence[tuple[str, int, Any]]:
@@ -250,7 +222,7 @@ class Exploring(Protocol):
         """
         ...
 
-    def root(self, replica: Any) -> Block:
+    def root(self, replica: Any) -> OwnBlock:
         """The last block that it committed; genesis, of round 0, if there is none."""
         ...
 
@@ -286,17 +258,17 @@ class Exploring(Protocol):
 
 
 class Showing(Protocol):
-    """How a trace shows a protocol: in the terms of DiemBFT, which `diembft.trace.records` has."""
+    """How a trace shows a protocol: in the neutral terms of `diembft.trace`, with its own values as `detail`."""
 
     def header(self, system: Any) -> dict[str, Any]:
-        """Fields of the header: `chain_id`, `epoch`, `public_keys`."""
+        """What the protocol has to say in the header: its `detail`."""
         ...
 
     def message(self, message: Any, sender: int) -> Message:
         """A message of this replica."""
         ...
 
-    def certificate(self, certificate: Any) -> QC | TC:
+    def certificate(self, certificate: Any) -> Certificate:
         """A certificate."""
         ...
 
@@ -359,7 +331,7 @@ class UnderTest(Protocol):
     """Without it scenarios are sampled, not exhausted, and only the network model `timed` is there."""
 
     showing: Showing | None = None
-    """Without it traces show what `reading` tells (`protocols.default_showing`)."""
+    """Without it traces show what `reading` tells (`protocols.default_showing`), without detail."""
 
     def round_of(self, message: Any) -> int:
         """The round that a message belongs to: that of its proposal, vote or timeout; the sender's if it asks for

@@ -149,7 +149,7 @@ def simulate(settings: Settings) -> Outcome:
     machine = bugs.machine(key_value_machine())
     nodes = [replica_node(config, replica, keys, machine, bugs=bugs) for replica in range(settings.n)]
     clients = [_client(settings, config, keys, name) for name in names]
-    head = header(config, nodes, keys, seed=str(settings.seed))
+    head = header(config, nodes, keys, seed=str(settings.seed), bugs=bugs.names)
     watch = Watch(head, keep=settings.trace, judge=settings.invariants, stop_at_violation=True)
     simulator = Simulator(
         config,

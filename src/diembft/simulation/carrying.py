@@ -239,7 +239,7 @@ class Carrying(Post, Outlet):
         machine, observe = self.machines[node], self.observe
         if observe is None or not isinstance(machine, Replica | Actor):
             return
-        state = recording.state_of(machine)
+        state = recording.snapshot(machine)
         if state != self._states[node]:
             self._states[node] = state
-            observe(records.State(self.now_s, self._names[node], *state))
+            observe(recording.state(self.now_s, self._names[node], state))

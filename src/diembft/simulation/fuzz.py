@@ -27,7 +27,7 @@ from diembft.host.recording import Observer
 from diembft.host.watch import Watch
 from diembft.judge.invariants import LIVENESS
 from diembft.messages.digests import Digests
-from diembft.messages.types import BlockResponse, Request
+from diembft.messages.types import Request
 from diembft.simulation.drawing import DELTA_S, DrawnRun, Stray, draw_run
 from diembft.simulation.network import SeededNetwork
 from diembft.simulation.simulator import Simulator
@@ -43,6 +43,7 @@ from diembft.trace.records import (
     State,
     Violated,
 )
+from diembft.trace.values import Message
 
 PATIENCE_DELTAS = 3000
 """For how long after GST, in units of delta, clients that retransmit may take: far longer than they do."""
@@ -155,7 +156,8 @@ def run_drawn(
         keys,
         seed=f"{drawn.seed}, scenario {drawn.index}",
         replay=replay,
-        description=f"scenario {drawn.index} of seed {drawn.seed}",
+        title=f"scenario {drawn.index} of seed {drawn.seed}",
+        bugs=bugs.names,
     )
     watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
     counter = _Counter(drawn, nodes, watch.observe)
@@ -289,7 +291,7 @@ class _Counter:
         self._observe(record)
         reached = self.reached
         match record:
-            case Sent(message=BlockResponse(blocks=blocks)) if blocks:
+            case Sent(message=Message(kind="blocks", blocks=blocks)) if blocks:
                 self._answers[record.number] = None
             case Delivered(node=node, number=number):
                 if number in self._answers and not (record.rejected or record.ignored) and self._correct[node]:
@@ -312,7 +314,7 @@ class _Counter:
                 pass
 
     def _state(self, record: State) -> None:
-        tc = record.last_round_tc
+        tc = record.given_up
         if tc is not None and tc.round > self._tc_round:
             self._tc_round = tc.round
             self.reached.timeout_certificates += 1

@@ -17,6 +17,7 @@ from msgspec import Struct
 from diembft.client import events as client_events
 from diembft.consensus.config import Config
 from diembft.consensus.events import Received, Requests, Timer
+from diembft.host import neutral, recording
 from diembft.host.assembly import ClientSpec, NodeSpec
 from diembft.host.clock import dated, milliseconds
 from diembft.host.recording import Observer
@@ -106,7 +107,7 @@ class Post:
         self._number = number = self._number + 1
         if self.observe is not None:
             to = tuple([self._names[node] for node in nodes])
-            self.observe(records.Submitted(self.now_s, request.client, request, attempt, number, to))
+            self.observe(recording.submitted(self.now_s, request, attempt, number, to))
         event = Requests((request,))
         for node in nodes:
             self._carry(CLIENT, node, node, request, event, number)
@@ -123,7 +124,7 @@ class Post:
         self._number = number = self._number + 1
         if self.observe is not None:
             to = tuple([self._names[receiver] for receiver in receivers])
-            self.observe(records.Sent(now_s, self._names[node], number, to, message))
+            self.observe(records.Sent(now_s, self._names[node], number, to, neutral.message(message)))
         self.figures.sent += len(receivers)
         delay_s = self.network.constant_delay_s
         if delay_s is None:
@@ -162,7 +163,7 @@ class Post:
     def _reply(self, node: int, reply: Reply) -> None:
         self._number = number = self._number + 1
         if self.observe is not None:
-            self.observe(records.Replied(self.now_s, self._names[node], reply, number))
+            self.observe(recording.replied(self.now_s, self._names[node], reply, number))
         client = self._client_index.get(reply.client)
         if client is not None:
             event = client_events.ReplyReceived(self._identities[node], reply)

@@ -64,7 +64,8 @@ def run_case(
         keys,
         seed=f"{case.seed!r}, failures {case.failure_seed!r}",
         replay=replay,
-        description=f"{case.name}: {case.description}",
+        title=f"{case.name}: {case.description}",
+        bugs=bugs.names,
     )
     account = Account(head, keep=keep_trace)
     network = CaseNetwork(case)

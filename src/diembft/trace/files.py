@@ -6,12 +6,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from diembft.errors import InputError
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
+
+
+class _Version(Struct):
+    """What every version of the schema has in its header."""
+
+    format: str
+    version: int
+
+
+_version_decoder = msgspec.json.Decoder(_Version)
 
 
 def write_trace(path: Path, records: Iterable[Record]) -> None:
@@ -57,14 +68,24 @@ def read_trace(path: Path) -> Iterator[Record]:
 
 
 def _decoded(path: Path, number: int, line: bytes) -> Record:
+    if number == 1:
+        _check_version(path, line)
     try:
         record: Record = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: line {number}: not a trace record: {error}") from None
     if (number == 1) != isinstance(record, Header):
         raise InputError(f"{path}: line {number}: a trace has one header, in its first line")
-    if isinstance(record, Header) and (record.format, record.version) != (FORMAT, VERSION):
-        raise InputError(
-            f"{path}: line 1: format {record.format!r} version {record.version}, expected {FORMAT!r} version {VERSION}"
-        )
     return record
+
+
+def _check_version(path: Path, line: bytes) -> None:
+    """Raises InputError if this header is of another version; what is no header at all passes here."""
+    try:
+        found = _version_decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if found.format != FORMAT:
+        raise InputError(f"{path}: line 1: format {found.format!r}, expected {FORMAT!r}")
+    if found.version != VERSION:
+        raise InputError(f"{path}: a trace of version {found.version}; this is version {VERSION}: run it again")

@@ -11,55 +11,52 @@ function signersOf(certificate) {
 function certificateLink(index) {
   if (index === NONE) return "none";
   const certificate = run.certificates[index];
-  return link(certificate.round === 0 ? "genesis QC" : `QC of ${blockName(certificate.block)}`, () => select("certificate", index));
+  return link(certificate.round === 0 ? "genesis certificate" : `certificate of ${blockName(certificate.block)}`, () => select("certificate", index));
 }
 
 function pairList(pairs) {
   return el("dl", {}, pairs.filter(Boolean).map(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
 }
 
-function tcParts(index) {
+function givenUpParts(index) {
   if (index === NONE) return "none";
-  const tc = run.timeout_certificates[index];
-  return [`round ${tc.round}; signed by `, ...joined(tc.signers.map((signer, position) => `${replicaName(signer)} (high QC ${tc.high_qc_rounds[position]})`)), "; ", certificateLink(tc.qc)];
+  const certificate = run.given_up[index];
+  const told = (position) => (certificate.high_rounds[position] === undefined ? "" : ` (knew round ${certificate.high_rounds[position]})`);
+  return [`round ${certificate.round}; signed by `, ...joined(certificate.signers.map((signer, position) => `${replicaName(signer)}${told(position)}`))];
 }
 
 function requestList(requests, count) {
   if (!requests.length) return "none";
   const more = count > requests.length ? el("li", { class: "soft" }, `and ${count - requests.length} more`) : null;
-  return el("ul", {}, requests.map((request) => el("li", {}, `${request.client} #${request.number} `, el("code", {}, request.operation))), more);
+  return el("ul", {}, requests.map((request) => el("li", {}, `${request.client} #${request.number} `, request.text ? el("code", {}, request.text) : "")), more);
 }
 
 function messageContent(message) {
   const pairs = [["from", nodeName(message.node)], ["sent", message.step === NONE ? `${seconds(message.at)}, before this window` : [seconds(message.at), ", ", stepLink(message.step)]]];
   if (message.round !== NONE) pairs.push(["round", String(message.round)]);
+  if (message.sender !== NONE) pairs.push(["signed by", replicaName(message.sender)]);
   switch (message.kind) {
     case "proposal": {
       const block = run.blocks[message.block];
-      pairs.push(["block", [blockLink(message.block), ` by ${replicaName(block.author)}`]], ["extends", [blockLink(block.parent), " by ", certificateLink(message.qc)]],
-        ["last_round_tc", tcParts(message.tc)], ["requests", requestList(block.requests, block.request_count)]);
+      if (!block) break;
+      pairs.push(["block", [blockLink(message.block), ` by ${replicaName(block.author)}`]], ["extends", [blockLink(block.parent), " by the ", certificateLink(message.certificate)]],
+        ["requests", requestList(block.requests, block.request_count)]);
       break;
     }
     case "vote":
-      pairs.push(["signed by", replicaName(message.sender)], ["block", blockLink(message.block)], ["parent round", String(message.parent_round)],
-        ["would commit", message.commits ? ["its parent ", blockLink(run.blocks[message.block].parent)] : "nothing"]);
+      pairs.push(["block", blockLink(message.block)], ["parent round", String(message.parent_round)], message.phase && ["phase", message.phase]);
       break;
     case "timeout":
-      pairs.push(["signed by", replicaName(message.sender)], ["high_qc", certificateLink(message.qc)], ["last_round_tc", tcParts(message.tc)]);
+      pairs.push(["highest certified round", String(message.high_round)]);
       break;
-    case "sync_info":
-      pairs.push(["high_qc", certificateLink(message.qc)], ["last_round_tc", tcParts(message.tc)]);
-      break;
-    case "block_request":
-      pairs.push(["asks for", [`up to ${message.count} blocks to `, blockLink(message.block)]], ["after", blockLink(message.known_block)]);
-      break;
-    case "block_response":
+    case "blocks":
       pairs.push(["blocks", message.blocks.length ? joined(message.blocks.map(blockLink)) : "none"]);
       break;
     default:
-      pairs.push(["content", requestList(message.requests, message.count)]);
+      if (message.requests.length) pairs.push(["content", requestList(message.requests, message.requests.length)]);
   }
-  if (message.high_commit_qc !== NONE) pairs.push(["high_commit_qc", certificateLink(message.high_commit_qc)]);
+  if (message.certificates.length) pairs.push(["certificates", joined(message.certificates.map(certificateLink))]);
+  if (message.given_up !== NONE) pairs.push(["given up", givenUpParts(message.given_up)]);
   return pairList(pairs);
 }
 
@@ -73,17 +70,17 @@ function checksOf(message, delivery) {
   const check = (ok, rule) => checks.push({ ok, rule });
   if (message.kind === "proposal") {
     const block = run.blocks[message.block];
-    const parentRound = message.qc === NONE ? 0 : run.certificates[message.qc].round;
-    const tc = message.tc === NONE ? null : run.timeout_certificates[message.tc];
-    const current = Math.max(before.round, parentRound + 1, tc ? tc.round + 1 : 0);
+    const parentRound = message.certificate === NONE ? 0 : run.certificates[message.certificate].round;
+    const left = message.given_up === NONE ? null : run.given_up[message.given_up];
+    const current = Math.max(before.round, parentRound + 1, left ? left.round + 1 : 0);
     check(message.round === current, `its round ${message.round} is the current round ${current}`);
     check(after.leader === block.author, `its author ${replicaName(block.author)} leads the round (leader here: ${replicaName(after.leader)})`);
-    check(message.round > before.highest_vote_round, `its round ${message.round} > highest_vote_round ${before.highest_vote_round}`);
-    if (parentRound + 1 === message.round) check(true, `it extends the QC of the round before, ${parentRound}`);
-    else if (!tc) check(false, `it extends the QC of round ${parentRound}, so it needs a TC of round ${message.round - 1}: none`);
+    check(message.round > before.voted_round, `its round ${message.round} > the voted round ${before.voted_round}`);
+    if (parentRound + 1 === message.round) check(true, `it extends the certificate of the round before, ${parentRound}`);
+    else if (!left) check(false, `it extends the certificate of round ${parentRound}, so round ${message.round - 1} must be given up: nothing shows it`);
     else {
-      const high = Math.max(0, ...tc.high_qc_rounds);
-      check(tc.round + 1 === message.round && parentRound >= high, `it extends the QC of round ${parentRound} with the TC of round ${tc.round}: ${parentRound} ≥ max(high QC rounds) = ${high}`);
+      const high = Math.max(0, ...left.high_rounds);
+      check(left.round + 1 === message.round && parentRound >= high, `it extends the certificate of round ${parentRound} after round ${left.round} was given up: ${parentRound} ≥ the highest round known then, ${high}`);
     }
     const voted = step.sent.some((index) => run.messages[index].kind === "vote" && run.messages[index].block === message.block);
     checks.push({ ok: null, rule: voted ? `so ${nodeName(delivery.to)} votes for it` : `${nodeName(delivery.to)} sends no vote in this step` });
@@ -134,7 +131,7 @@ function messageDetails(index, chosen) {
 function effectList(step) {
   const before = step.node === NONE ? null : stateAt(step.node, step.index - 1);
   const items = [];
-  if (step.state) items.push(`state: round ${before && before.round !== step.state.round ? `${before.round} → ` : ""}${step.state.round}, leader ${replicaName(step.state.leader)}, highest_vote_round ${step.state.highest_vote_round}, highest_qc_round ${step.state.highest_qc_round}`);
+  if (step.state) items.push(`state: round ${before && before.round !== step.state.round ? `${before.round} → ` : ""}${step.state.round}, leader ${replicaName(step.state.leader)}, voted round ${step.state.voted_round}${step.state.locked_round === NONE ? "" : `, locked round ${step.state.locked_round}`}`);
   if (step.persisted) items.push(`persists ${step.persisted}`);
   for (const commit of step.commits) items.push(["commits ", blockLink(commit.block), ` at height ${commit.height} by the `, certificateLink(commit.certificate)]);
   for (const index of step.sent) items.push(["sends ", messageLink(index), ` to ${receivers(run.messages[index])}`]);
@@ -170,11 +167,11 @@ function stateDetails(node, index) {
     pairList([
       ["current round", String(state.round)],
       ["its leader", state.leader === run.nodes[node].replica ? `${replicaName(state.leader)}, itself` : replicaName(state.leader)],
-      ["highest_vote_round", String(state.highest_vote_round)],
-      ["highest_qc_round", String(state.highest_qc_round)],
-      ["high_qc", certificate(state.high_qc)],
-      ["high_commit_qc", certificate(state.high_commit_qc)],
-      ["last_round_tc", tcParts(state.tc)],
+      ["voted round", String(state.voted_round)],
+      state.locked_round !== NONE && ["locked round", String(state.locked_round)],
+      ["highest certificate", certificate(state.high)],
+      ["committed by", certificate(state.committed_by)],
+      ["given up", givenUpParts(state.given_up)],
       ["committed", state.height ? [`${state.height} blocks, the last one `, blockLink(last)] : "nothing"],
       ["round timer", timer ? `${timer.delay} s, since ${seconds(timer.start)}` : "not set"],
     ]),
@@ -194,7 +191,7 @@ function blockDetails(index) {
       ["id", el("code", {}, block.id)],
       ["round", String(block.round)],
       ["author", block.author === NONE ? "unknown (only certificates of it were seen)" : replicaName(block.author)],
-      block.round > 0 && ["extends", [blockLink(block.parent), " by ", certificateLink(block.qc)]],
+      block.round > 0 && ["extends", [blockLink(block.parent), " by the ", certificateLink(block.certificate)]],
       ["extended by", block.children.length ? joined(block.children.map(blockLink)) : "no block"],
       block.round > 0 && ["certified", block.certificates.length ? block.certificates.map((certificate) => el("div", {}, certificateLink(certificate), " ", signersOf(run.certificates[certificate]))) : "no"],
       ["committed by", committed.length ? joined(committed.map((node) => (run.steps[block.committed[node]] ? stepLink(block.committed[node], nodeName(node)) : nodeName(node)))) : "no node"],
@@ -209,13 +206,13 @@ function certificateDetails(index) {
   const votes = votesOf(certificate);
   const fewer = certificate.round > 0 && certificate.signers.length < run.quorum;
   return [
-    el("p", { class: "lead" }, certificate.round === 0 ? "Genesis QC" : `QC of ${blockName(certificate.block)}, round ${certificate.round}`),
+    el("p", { class: "lead" }, certificate.round === 0 ? "Genesis certificate" : `Certificate of ${blockName(certificate.block)}, round ${certificate.round}`),
     pairList([
       ["certifies", blockLink(certificate.block)],
       ["signed by", [signersOf(certificate), el("div", { class: fewer ? "bad" : "soft" }, `${certificate.signers.length} distinct; a quorum is ${run.quorum} of ${run.n}`)]],
-      ["formed by", replicaName(certificate.author)],
-      ["parent round", String(certificate.parent_round)],
-      ["commits", certificate.commits && certificate.round > 0 ? ["its parent ", blockLink(run.blocks[certificate.block].parent)] : "nothing"],
+      certificate.phase && ["phase", certificate.phase],
+      certificate.parent_round !== NONE && ["parent round", String(certificate.parent_round)],
+      ["commits", certificate.commits && certificate.round > 0 ? blockLink(certificate.head) : "nothing"],
       ["known to", names(replicaNodes.filter((node) => certificate.known[node] !== NONE)) || "nobody"],
     ]),
     votes.length ? [el("h3", {}, "Votes sent for it"), el("ul", {}, votes.map((vote) => el("li", {}, messageLink(vote), ` by ${nodeName(run.messages[vote].node)} to ${receivers(run.messages[vote])}`)))] : null,

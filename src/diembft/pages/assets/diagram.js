@@ -48,7 +48,7 @@ function passes(message) {
 // Whether a message is about the blocks that conflict, or brings their certificates in a proposal.
 function toldOf(message) {
   if (message.family === "timeout" || sideOf(message.block) !== NONE) return true;
-  return message.kind === "proposal" && message.qc !== NONE && sideOf(run.certificates[message.qc].block) !== NONE;
+  return message.kind === "proposal" && message.certificate !== NONE && sideOf(run.certificates[message.certificate].block) !== NONE;
 }
 
 function deliveryPasses(message, delivery) {

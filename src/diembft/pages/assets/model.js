@@ -12,8 +12,8 @@ const FAMILIES = {
   proposal: { name: "Proposals", kinds: ["proposal"] },
   vote: { name: "Votes", kinds: ["vote"] },
   timeout: { name: "Timeouts", kinds: ["timeout"] },
-  sync: { name: "Sync", kinds: ["sync_info", "block_request", "block_response", "relay"] },
-  client: { name: "Clients", kinds: ["request", "reply"] },
+  sync: { name: "Sync", kinds: ["answer", "request", "blocks", "relay"] },
+  client: { name: "Clients", kinds: ["submitted", "reply"] },
 };
 const familyOf = {};
 for (const [family, { kinds }] of Object.entries(FAMILIES)) for (const kind of kinds) familyOf[kind] = family;
@@ -32,11 +32,12 @@ run.blocks.forEach((block, index) => {
 });
 run.messages.forEach((message, index) => {
   message.index = index;
-  message.family = familyOf[message.kind];
-  for (const name of ["step", "sender", "block", "parent_round", "qc", "high_commit_qc", "tc", "known_block"]) message[name] ??= NONE;
+  message.family = familyOf[message.kind] ?? "sync";
+  for (const name of ["step", "sender", "block", "parent_round", "high_round", "certificate", "given_up"]) message[name] ??= NONE;
   message.blocks ??= [];
+  message.certificates ??= [];
+  message.phase ??= "";
   message.requests ??= [];
-  message.count ??= 0;
   for (const delivery of message.deliveries) {
     delivery.step ??= NONE;
     delivery.reason ??= "";

@@ -49,15 +49,15 @@ function select(type, index, delivery = NONE) {
 
 function stateTable() {
   const step = run.steps[replay.step];
-  const columns = ["node", "round", "leader", "voted", "QC", "high", "commit", "TC", "height"];
-  const titles = ["", "current round", "leader of the round in its view", "highest_vote_round", "highest_qc_round", "high_qc", "high_commit_qc", "round of last_round_tc", "blocks committed"];
+  const columns = ["node", "round", "leader", "voted", "locked", "high", "commit", "left", "height"];
+  const titles = ["", "current round", "leader of the round in its view", "voted round", "locked round", "what the highest certificate is of", "what the certificate that committed last is of", "the round that was given up before this one", "blocks committed"];
   return [
     el("p", { class: "lead" }, step ? `After step ${replay.step + 1}, ${seconds(step.at)}` : "Before the first step"),
     el("p", {}, step ? stepText(step) : ""),
     el("table", { id: "state-table" },
       el("thead", {}, el("tr", {}, columns.map((column, index) => el("th", { title: titles[index] }, column)))),
       el("tbody", {}, replicaNodes.map((node) => stateRow(node, step)))),
-    el("p", { class: "soft" }, "The node that acted is marked. voted: highest_vote_round; QC: highest_qc_round; high and commit: the blocks that high_qc and high_commit_qc certify; TC: the round of last_round_tc; height: blocks committed."),
+    el("p", { class: "soft" }, "The node that acted is marked. voted: the highest round that it voted in or gave up; locked: the round of its lock; high: the block of the highest certificate that it knows; commit: that of the certificate by which it committed last; left: the round that was given up before this one; height: blocks committed."),
   ];
 }
 
@@ -66,19 +66,16 @@ function stateRow(node, step) {
   const acted = step && step.node === node;
   const cells = !state
     ? [el("td", { colspan: 8, class: "soft" }, "not started")]
-    : [String(state.round), state.leader === run.nodes[node].replica ? "★ self" : replicaShort(state.leader), String(state.highest_vote_round), String(state.highest_qc_round),
-      qcBlock(state.high_qc), qcBlock(state.high_commit_qc), state.tc === NONE ? "–" : String(run.timeout_certificates[state.tc].round), String(state.height)].map((content) => el("td", {}, content));
+    : [String(state.round), state.leader === run.nodes[node].replica ? "★ self" : replicaShort(state.leader), String(state.voted_round), state.locked_round === NONE ? "–" : String(state.locked_round),
+      certifiedBlock(state.high), certifiedBlock(state.committed_by), state.given_up === NONE ? "–" : String(run.given_up[state.given_up].round), String(state.height)].map((content) => el("td", {}, content));
   return el("tr", { class: acted ? "changed current" : "", "data-node": node },
     el("td", {}, el("b", {}, state ? link(nodeName(node), () => select("state", replay.step, node)) : nodeName(node)), status === "up" ? "" : el("div", { class: "bad" }, status)), cells);
 }
 
-const qcBlock = (index) => (index === NONE ? "–" : link(blockName(run.certificates[index].block).replace("genesis", "gen."), () => select("certificate", index)));
+const certifiedBlock = (index) => (index === NONE ? "–" : link(blockName(run.certificates[index].block).replace("genesis", "gen."), () => select("certificate", index)));
 
-// What a description says beyond the title is the script of the run.
 function scenario() {
-  const lines = run.description.split("\n");
-  const script = lines.slice(lines[0] === run.title ? 1 : 0).join("\n");
-  return script ? [el("h3", {}, "The scenario"), el("pre", { class: "scenario" }, script)] : null;
+  return run.scenario ? [el("h3", {}, "The scenario"), el("pre", { class: "scenario" }, run.scenario)] : null;
 }
 
 function aboutRun() {
@@ -101,8 +98,8 @@ function aboutRun() {
     run.reasons.length ? [el("h3", {}, "Why it failed"), el("ul", {}, run.reasons.map((reason) => el("li", { class: "bad" }, reason)))] : null,
     pairList([
       ["replicas", `${run.n}, a quorum is ${run.quorum}` + (replicaNodes.length > run.n ? `; ${replicaNodes.length} nodes with twins` : "")],
-      run.protocol !== "diembft" && ["protocol", run.protocol],
-      ["runtime", `${run.runtime}, ${run.crypto} signatures`],
+      ["protocol", run.protocol],
+      ["runtime", run.runtime],
       ["delay bound", `${run.delta_s} s`],
       run.seed && ["seed", run.seed],
       ["rounds", `${part.first_round} to ${part.last_round}`],

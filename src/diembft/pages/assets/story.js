@@ -61,7 +61,7 @@ function sideCard(side, index) {
   return el("div", { class: `side side${index % 4}`, "data-side": index },
     el("h4", {}, `${SIDE_SIGNS[index % 4]} `, blockLink(side.block)),
     chain.map((block) => el("div", {}, blockLink(block), ": ", run.blocks[block].certificates.length
-      ? joined(run.blocks[block].certificates.map((certificate) => el("span", {}, signersOf(run.certificates[certificate]), " ", link("QC", () => select("certificate", certificate)))), " and ")
+      ? joined(run.blocks[block].certificates.map((certificate) => el("span", {}, signersOf(run.certificates[certificate]), " ", link("certificate", () => select("certificate", certificate)))), " and ")
       : [el("span", { class: "soft" }, "not certified"), block === side.block && side.voters && side.voters.length ? [", votes of ", side.voters.map((replica) => el("span", { class: "voter" }, replicaName(replica)))] : ""])),
     side.committed_by && side.committed_by.length
       ? el("div", {}, `committed by ${names(side.committed_by)}`, side.commit_certificate === undefined || side.commit_certificate === NONE ? "" : [" by the ", certificateLink(side.commit_certificate)])

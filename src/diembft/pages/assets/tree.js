@@ -38,13 +38,13 @@ function drawEdge(block, parent) {
   });
 }
 
-// For each block the nodes whose high_qc certifies it at this moment.
+// For each block the nodes whose highest certificate certifies it at this moment.
 function highFlags() {
   const flags = new Map();
   for (const node of treeState.node === NONE ? replicaNodes : [treeState.node]) {
     const state = stateAt(node, replay.step);
-    if (!state || state.high_qc === NONE) continue;
-    const block = run.certificates[state.high_qc].block;
+    if (!state || state.high === NONE) continue;
+    const block = run.certificates[state.high].block;
     if (!flags.has(block)) flags.set(block, []);
     flags.get(block).push(node);
   }
@@ -78,7 +78,7 @@ function drawBox(block, index, flagged) {
   block.round === 0 ? text(x + BOX.width / 2, y + 31, block.name, "bold", "middle") : text(x + 7, y + 15, `${side === NONE ? "" : `${SIDE_SIGNS[side]} `}${block.name}`, "bold"),
   text(x + BOX.width - 6, y + 15, block.author === NONE ? "" : `by ${replicaShort(block.author)}`, "small soft", "end"));
   if (block.round > 0) {
-    group.append(text(x + 7, y + 32, "QC", "small soft"), pips(x + 27, y + 22, run.n, (replica) => ({
+    group.append(text(x + 7, y + 32, "✎", "small soft"), pips(x + 27, y + 22, run.n, (replica) => ({
       on: signers.has(replica), style: signers.has(replica) ? (side !== NONE && bothSigners.has(replica) ? "both" : "signed") : "", label: replicaShort(replica),
     })));
     group.append(text(x + 9, y + 48, "◆", "small soft"), pips(x + 27, y + 38, replicaNodes.length, (position) => {
@@ -87,7 +87,7 @@ function drawBox(block, index, flagged) {
     }));
   }
   if (conflicting) group.append(text(x + BOX.width / 2, y + BOX.height + 11, "✖ conflict", "small conflict", "middle"));
-  else if (flagged.length) group.append(text(x + 4, y + BOX.height + 11, `high QC of ${flagged.length === replicaNodes.length ? "all" : setText(flagged)}`, "small soft"));
+  else if (flagged.length) group.append(text(x + 4, y + BOX.height + 11, `highest of ${flagged.length === replicaNodes.length ? "all" : setText(flagged)}`, "small soft"));
   return group;
 }
 
@@ -139,6 +139,6 @@ function wireTree() {
     treeState.node = Number(chooser.value);
     drawTree();
   });
-  byId("tree-key").textContent = "QC: who signed · ◆: who committed · dashed: not certified";
+  byId("tree-key").textContent = "✎: who signed its certificate · ◆: who committed · dashed: not certified";
   treeScroll.addEventListener("scroll", () => requestAnimationFrame(drawTree));
 }

@@ -1,8 +1,8 @@
 // What things are called, and what happened in a step, as plain text.
 
 const KIND_NAMES = {
-  proposal: "proposal", vote: "vote", timeout: "timeout", sync_info: "sync info", block_request: "block request",
-  block_response: "block response", relay: "relayed requests", request: "request", reply: "reply",
+  proposal: "proposal", vote: "vote", timeout: "timeout", answer: "answer", request: "request for blocks",
+  blocks: "blocks", relay: "relayed requests", submitted: "request", reply: "reply",
 };
 const FATE_NAMES = { delivered: "accepted", rejected: "rejected", ignored: "no effect", lost: "lost", "in flight": "still under way" };
 
@@ -24,11 +24,11 @@ function messageText(message) {
     case "proposal": return `proposal of ${blockName(message.block)}`;
     case "vote": return `vote for ${blockName(message.block)}`;
     case "timeout": return `timeout of round ${message.round}`;
-    case "sync_info": return `sync info, round ${message.round}`;
-    case "block_request": return `request for ${blockName(message.block)}`;
-    case "block_response": return `${message.blocks.length} block${message.blocks.length === 1 ? "" : "s"}`;
-    case "relay": return `${message.count} relayed requests`;
-    case "request": return `request ${message.requests[0].number}`;
+    case "answer": return `answer, round ${message.round}`;
+    case "request": return "request for blocks";
+    case "blocks": return `${message.blocks.length} block${message.blocks.length === 1 ? "" : "s"}`;
+    case "relay": return "relayed requests";
+    case "submitted": return `request ${message.requests[0].number}`;
     case "reply": return `reply to request ${message.requests[0].number}`;
     default: return message.kind;
   }

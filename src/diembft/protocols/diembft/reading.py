@@ -6,8 +6,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from diembft.host import neutral
 from diembft.messages.types import QC, TC, Block, BlockResponse, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
-from diembft.protocols.interface import Certificate, Link, Reading, Timeout, Told, Vote
+from diembft.protocols.interface import Certificate, Link, Reading, Timeout, Told
 
 _NOTHING = Told()
 
@@ -18,9 +19,7 @@ class DiemBftReading(Reading):
     @override
     def told(self, message: Message) -> Told:
         if isinstance(message, VoteMsg):
-            about = message.vote_info
-            vote = Vote(about.round, about.id, about.parent_id, about.parent_round, message.ledger_commit_info)
-            return Told(vote, None, (), (message.high_commit_qc,))
+            return Told(neutral.vote_of(message), None, (), (message.high_commit_qc,))
         if isinstance(message, ProposalMsg):
             tc = message.last_round_tc
             if tc is None:
@@ -43,10 +42,7 @@ class DiemBftReading(Reading):
 
     @override
     def certificate(self, certificate: QC | TC) -> Certificate:
-        if isinstance(certificate, QC):
-            about = certificate.vote_info
-            return Certificate(about.round, about.id, tuple([signer for signer, _ in certificate.signatures]))
-        return Certificate(certificate.round, None, tuple([signer for signer, _ in certificate.tmo_signatures]))
+        return neutral.certificate(certificate) if isinstance(certificate, QC) else neutral.given_up(certificate)
 
     @override
     def requests(self, block: Block) -> list[tuple[str, int, Any]]:

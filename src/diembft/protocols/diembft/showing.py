@@ -1,4 +1,4 @@
-"""How a trace shows DiemBFT: as it is, for a trace is written in its terms."""
+"""How a trace shows DiemBFT: in neutral terms, with its own values as detail."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing_extensions import override
 
 from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
 from diembft.consensus.replica import Replica
+from diembft.host import neutral, recording
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.diembft.system import DiemBftSystem
-from diembft.protocols.interface import Showing
-from diembft.trace import records
+from diembft.protocols.interface import Certificate, Showing
+from diembft.trace import records, values
 from diembft.trace.records import Record
 
 
 class DiemBftShowing(Showing):
-    """Shows DiemBFT in a trace, unchanged."""
+    """Shows DiemBFT in a trace."""
 
     @override
     def header(self, system: DiemBftSystem) -> dict[str, Any]:
         config = system.config
-        return {"chain_id": config.chain_id, "epoch": config.epoch, "public_keys": system.public_keys}
+        return neutral.header_detail(config.chain_id, config.epoch, system.crypto, system.public_keys)
 
     @override
-    def message(self, message: Message, sender: int) -> Message:
-        return message
+    def message(self, message: Message, sender: int) -> values.Message:
+        return neutral.message(message)
 
     @override
-    def certificate(self, certificate: QC | TC) -> QC | TC:
-        return certificate
+    def certificate(self, certificate: QC | TC) -> Certificate:
+        return neutral.certificate(certificate) if isinstance(certificate, QC) else neutral.given_up(certificate)
 
     @override
     def refusals(self, effects: Sequence[Effect]) -> tuple[str | None, str | None]:
@@ -41,39 +42,17 @@ class DiemBftShowing(Showing):
     @override
     def effect(self, at: float, node: str, effect: Effect) -> Record | None:
         match effect:
-            case Persist(record=record, blocks=blocks, committed=committed):
-                return records.Persisted(
-                    at,
-                    node,
-                    record.highest_vote_round,
-                    record.highest_qc_round,
-                    record.last_sent,
-                    tuple([block.id for block in blocks]),
-                    committed,
-                )
+            case Persist():
+                return recording.persisted(at, node, effect)
             case Commit():
-                executed = tuple([(request.client, request.number) for request in effect.block.payload])
-                return records.Committed(
-                    at, node, effect.height, effect.block, effect.state_id, executed, effect.certificate
-                )
-            case Equivocation():
-                messages = (effect.first, effect.second)
-                return records.Evidence(at, node, "equivocation", effect.culprit, messages)
-            case Divergence():
-                return records.Evidence(at, node, "divergence", None, (), effect.certificate)
+                block, certificate = neutral.block(effect.block), neutral.certificate(effect.certificate)
+                executed = block.requests  # markers, which always take effect
+                return records.Committed(at, node, effect.height, block, certificate, executed, effect.state_id)
+            case Equivocation() | Divergence():
+                return recording.evidence(at, node, effect)
             case _:
                 return None
 
     @override
     def state(self, node: str, replica: Replica) -> tuple[Any, ...]:
-        tree, safety, round_ = replica.tree, replica.safety, replica.current_round
-        return (
-            round_,
-            replica.leader(round_),
-            safety.highest_vote_round,
-            safety.highest_qc_round,
-            tree.high_qc,
-            tree.high_commit_qc,
-            replica.pacemaker.last_round_tc,
-            tree.height,
-        )
+        return recording.state_fields(recording.snapshot(replica))

@@ -38,8 +38,10 @@ class HotStuffReading(interface.Reading):
 
     @override
     def certificate(self, certificate: QC | TC) -> Certificate:
-        block = certificate.block.id if isinstance(certificate, QC) else None
-        return Certificate(certificate.round, block, certificate.signers)
+        if isinstance(certificate, TC):
+            high_rounds = (certificate.high_round,) * len(certificate.signers)
+            return Certificate(certificate.round, None, certificate.signers, high_rounds=high_rounds)
+        return Certificate(certificate.round, certificate.block.id, certificate.signers)
 
     @override
     def requests(self, block: Block) -> list[tuple[str, int, Any]]:

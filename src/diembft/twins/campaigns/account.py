@@ -12,22 +12,9 @@ from typing import NamedTuple, TypeAlias
 
 from rich.text import Text
 
-from diembft.messages.types import (
-    QC,
-    TC,
-    Block,
-    BlockRequest,
-    BlockResponse,
-    Message,
-    ProposalMsg,
-    SyncInfo,
-    TimeoutMsg,
-    VoteMsg,
-    kind_of,
-    round_of,
-)
 from diembft.trace import records
 from diembft.trace.records import Record
+from diembft.trace.values import Block, Certificate, Message
 from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.scenarios.scenario import Scenario
@@ -86,8 +73,8 @@ class _Teller:
         self.fates: dict[int, _Fate] = {}
         self.entries: list[_RoundLine] = []
         self.rounds: dict[str, int] = {}
-        self.known: set[QC | int] = set()
-        """The QCs, and the rounds of the TCs, that some node has held."""
+        self.known: set[tuple[int, bytes | None, tuple[int, ...]]] = set()
+        """The certificates that some node has held, by round, block and (of a block) signers."""
 
     # --- sorting
 
@@ -95,10 +82,11 @@ class _Teller:
         """One record of the trace."""
         match record:
             case records.Sent():
-                self.note_blocks(record.message)
+                for block in record.message.blocks:
+                    self.name(block)
                 fate = self.fates[record.number] = _Fate(record.message)
                 if record.to:
-                    self.entries.append(_RoundLine(record.at, round_of(record.message), record.node, fate))
+                    self.entries.append(_RoundLine(record.at, record.message.round, record.node, fate))
             case records.Delivered():
                 reason = record.rejected or record.ignored
                 if reason is None:
@@ -112,7 +100,7 @@ class _Teller:
                 self.rounds[record.node] = record.current_round
             case records.Committed():
                 line = Text.assemble("commits ", (self.name(record.block), COMMIT), f" at height {record.height}")
-                line.append(f", by the QC of round {record.certificate.round}", QUIET)
+                line.append(f", by the certificate of round {record.certificate.round}", QUIET)
                 self.entries.append(_RoundLine(record.at, record.block.round, record.node, line))
             case records.Crashed() | records.Restarted():
                 crashed = isinstance(record, records.Crashed)
@@ -121,49 +109,48 @@ class _Teller:
             case _:
                 pass
 
-    def note_blocks(self, message: Message) -> None:
-        """Name the blocks in a message."""
-        match message:
-            case ProposalMsg():
-                self.name(message.block)
-            case BlockResponse():
-                for block in message.blocks:
-                    self.name(block)
-            case _:
-                pass
-
     def name(self, block: Block) -> str:
-        """The name of a block: its payload says which node proposed it."""
-        node = block.payload[0].client if block.payload else self.scenario.replicas[block.author]
+        """The name of a block: its requests say which node proposed it."""
+        node = block.requests[0][0] if block.requests else self.scenario.replicas[block.author]
         return self.blocks.setdefault(block.id, f"{node}{block.round}")
 
-    def named(self, block_id: bytes, round_: int) -> str:
+    def named(self, block_id: bytes | None, round_: int) -> str:
         """The name of a block of which the id is given."""
+        if block_id is None:
+            return "no block"
         return GENESIS if round_ == 0 else self.blocks.get(block_id, f"a block of round {round_}")
 
     def note_certificates(self, state: records.State) -> None:
         """Certificates that no node held before."""
-        qc, tc = state.high_qc, state.last_round_tc
-        if qc.round > 0 and qc not in self.known:
-            self.known.add(qc)
-            line = Text.assemble("holds ", *self.certificate(qc))
-            if qc.commits and qc.vote_info.parent_round > 0:
-                line.append(f", which commits {self.named(qc.vote_info.parent_id, qc.vote_info.parent_round)}", QUIET)
-            self.entries.append(_RoundLine(state.at, qc.round, state.node, line))
-        if tc is not None and tc.round not in self.known:
-            self.known.add(tc.round)
-            line = Text.assemble("holds ", *self.certificate(tc))
-            line.append(f", with a QC of round {max(tc.tmo_high_qc_rounds)}", QUIET)
-            self.entries.append(_RoundLine(state.at, tc.round, state.node, line))
+        high, given_up = state.high, state.given_up
+        if high.round > 0 and self.is_new(high):
+            line = Text.assemble("holds ", *self.certificate(high))
+            if high.commits is not None and high.commits in self.blocks:
+                line.append(f", which commits {self.blocks[high.commits]}", QUIET)
+            self.entries.append(_RoundLine(state.at, high.round, state.node, line))
+        if given_up is not None and self.is_new(given_up):
+            line = Text.assemble("holds ", *self.certificate(given_up))
+            if given_up.high_rounds:
+                line.append(f", the highest known certificate being of round {max(given_up.high_rounds)}", QUIET)
+            self.entries.append(_RoundLine(state.at, given_up.round, state.node, line))
 
-    def certificate(self, certificate: QC | TC) -> Words:
+    def is_new(self, certificate: Certificate) -> bool:
+        """Whether no node held a certificate before; those that give one round up are one."""
+        signers = () if certificate.block is None else certificate.signers
+        key = (certificate.round, certificate.block, signers)
+        if key in self.known:
+            return False
+        self.known.add(key)
+        return True
+
+    def certificate(self, certificate: Certificate) -> Words:
         """A certificate and its signers."""
-        if isinstance(certificate, QC):
-            info = certificate.vote_info
-            what, signatures = f"a QC for {self.named(info.id, info.round)}", certificate.signatures
+        if certificate.block is None:
+            what = f"a certificate that round {certificate.round} is given up"
         else:
-            what, signatures = f"a TC of round {certificate.round}", certificate.tmo_signatures
-        return [(what, CERTIFICATE), f", signed by {','.join([self.scenario.replicas[who] for who, _ in signatures])}"]
+            what = f"a certificate of {self.named(certificate.block, certificate.round)}"
+        signers = ",".join([self.scenario.replicas[signer] for signer in certificate.signers])
+        return [(what, CERTIFICATE), f", signed by {signers}"]
 
     # --- telling
 
@@ -218,28 +205,32 @@ class _Teller:
 
     def what(self, message: Message) -> Words:
         """What a message is, in words."""
-        match message:
-            case ProposalMsg():
-                block, tc = message.block, message.last_round_tc
-                parent = self.named(block.qc.vote_info.id, block.qc.round)
-                after = "" if tc is None else f", after a TC of round {tc.round}"
-                return ["proposes ", (self.name(block), NAMED), f" on {parent}{after}"]
-            case VoteMsg():
-                info = message.vote_info
-                return ["votes for ", (self.named(info.id, info.round), NAMED)]
-            case TimeoutMsg():
-                info_ = message.tmo_info
-                return [f"gives up on round {info_.round}, its highest QC is of round {info_.high_qc.round}"]
-            case SyncInfo():
-                tc = message.last_round_tc
-                also = "" if tc is None else f" and a TC of round {tc.round}"
-                return [f"tells of a QC of round {message.high_qc.round}{also}"]
-            case BlockRequest():
-                return [f"asks for {self.blocks.get(message.id, 'a block')}"]
-            case BlockResponse():
+        if message.kind == "proposal" and message.blocks:
+            block = message.blocks[-1]
+            parent = self.named(block.parent, block.parent_round)
+            return ["proposes ", (self.name(block), NAMED), f" on {parent}{self.after(message)}"]
+        if message.vote is not None:
+            return ["votes for ", (self.named(message.vote.block, message.vote.round), NAMED)]
+        if message.timeout is not None:
+            told = message.timeout
+            return [f"gives up on round {told.round}, its highest certificate is of round {told.high_round}"]
+        match message.kind:
+            case "answer":
+                rounds = [certificate.round for certificate in message.certificates if certificate.block is not None]
+                given_up = [certificate.round for certificate in message.certificates if certificate.block is None]
+                also = f", and that round {max(given_up)} is given up" if given_up else ""
+                return [f"tells of a certificate of round {max(rounds, default=0)}{also}"]
+            case "request":
+                return ["asks for blocks"]
+            case "blocks":
                 return [f"gives {', '.join([self.name(block) for block in message.blocks]) or 'no blocks'}"]
             case _:
-                return [f"sends a {kind_of(message)}"]
+                return [f"sends a {message.kind}"]
+
+    def after(self, message: Message) -> str:
+        """What a proposal comes after, if it comes after a round that was given up."""
+        rounds = [certificate.round for certificate in message.certificates if certificate.block is None]
+        return f", after round {max(rounds)} was given up" if rounds else ""
 
     def tell_finding(self, finding: Finding) -> list[Text]:
         """What an oracle says, with what shows it; nothing if its property just held."""
@@ -248,13 +239,12 @@ class _Teller:
         style = {Verdict.HELD: HEARD, Verdict.VIOLATED: VIOLATED, Verdict.UNDECIDED: QUIET}[finding.verdict]
         lines = [Text.assemble((f"{finding.verdict.value.upper()} {finding.oracle}", style), f": {finding.detail}")]
         for certificate in finding.certificates:
-            if isinstance(certificate, QC | TC):
+            if isinstance(certificate, Certificate):
                 lines.append(Text.assemble("    ", *self.certificate(certificate)))
         for message in finding.signed:
-            if not isinstance(message, VoteMsg | TimeoutMsg):
-                continue
-            sender = message.sender if isinstance(message, VoteMsg) else message.tmo_info.sender
-            lines.append(Text.assemble("    ", (self.scenario.replicas[sender], NAMED), " ", *self.what(message)))
+            if isinstance(message, Message) and message.sender is not None:
+                name = self.scenario.replicas[message.sender]
+                lines.append(Text.assemble("    ", (name, NAMED), " ", *self.what(message)))
         return lines
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from diembft.protocols.cast import Cast as Cast
 from diembft.protocols.cast import cast_of as cast_of
-from diembft.protocols.interface import Block
+from diembft.protocols.interface import OwnBlock
 from diembft.trace import records as trace
 
 TICKS_PER_BOUND = 4
@@ -32,7 +32,7 @@ class BlockCommitted(NamedTuple):
 
     tick: int
     node: int
-    block: Block
+    block: OwnBlock
     certificate: Any
 
 
@@ -73,18 +73,19 @@ class RunRecord(NamedTuple):
 
 
 def from_trace(records: Iterable[trace.Record], cast: Cast, tick_s: float) -> RunRecord:
-    """The lean record that a trace contains; `tick_s` are the seconds of a tick. The ending is taken from its last
-    record."""
+    """The lean record that a trace contains, if the protocol shows its own values in it as `detail`; `tick_s` are the
+    seconds of a tick. The ending is taken from its last record."""
     number = {name: index for index, name in enumerate(cast.names)}
     lean = RunRecord([], [], [], [], Ending.TIMED_OUT, 0)
     rounds = [0] * len(cast.names)
     for record in records:
         match record:
             case trace.Sent():
-                lean.sent.append(MessageSent(round(record.at / tick_s), number[record.node], record.message))
+                lean.sent.append(MessageSent(round(record.at / tick_s), number[record.node], record.message.detail))
             case trace.Committed():
+                block, certificate = record.block.detail, record.certificate.detail
                 lean.committed.append(
-                    BlockCommitted(round(record.at / tick_s), number[record.node], record.block, record.certificate)
+                    BlockCommitted(round(record.at / tick_s), number[record.node], block, certificate)
                 )
             case trace.State():
                 node = number[record.node]

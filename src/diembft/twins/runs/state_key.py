@@ -171,6 +171,7 @@ class _Keeper(Numbering):
                     continue
                 told = self.told(message)
                 if told.vote is not None:
+                    assert told.vote.block is not None, "because replicas under test vote for blocks"
                     votes.append((told.vote.round, node, self.number(told.vote.block, told.vote.round)))
                 if told.timeout is not None:
                     timeouts.append((told.timeout.round, node))
@@ -228,6 +229,7 @@ def forget_the_past(execution: SharedRun, gst: int) -> None:
         if kinds[type(message)] == VOTE and node in cast.correct:
             vote = told(message).vote
             assert vote is not None, "because it is a vote"
+            assert vote.block is not None, "because replicas under test vote for blocks"
             voters.setdefault(vote.round, {}).setdefault(vote.block, set()).add(node)
             head = head_of(vote, steps, blocks)
             if head is not None:

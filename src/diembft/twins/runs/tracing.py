@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
-from diembft.messages.types import QC, VoteMsg
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.cast import Cast
 from diembft.protocols.default_showing import Shown
@@ -137,7 +136,7 @@ def traced(
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)
     system = system_of(scenario, crypto)
-    cast, showing = system.cast, showing_of(scenario)
+    cast, showing, protocol = system.cast, showing_of(scenario), protocol_of(scenario.protocol)
     observer = TraceObserver(scenario, system, showing)
     if timed:
         record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
@@ -147,17 +146,21 @@ def traced(
     judgement = _shown(judge(record, terms(scenario, delayed=delayed, crypto=crypto)), record, cast, showing)
     header = records.Header(
         runtime=RUNTIME,
+        protocol=protocol.name,
         nodes=tuple(
             [records.Node(name, cast.identity[node], node in cast.correct) for node, name in enumerate(cast.names)]
         ),
         n=cast.n,
-        crypto=crypto,
+        quorum=cast.quorum,
+        chain=protocol.chain,
         delta_s=scenario.delay_bound_s,
         clients=cast.names,
         seed=repr(scenario.seed),
         replay=replay,
-        description=format_scenario(scenario),
-        **showing.header(system),
+        title=f"Scenario {scenario.name}" if scenario.name else "A scenario",
+        scenario=format_scenario(scenario, one_line=True),
+        bugs=scenario.bugs,
+        detail=showing.header(system),
     )
     at = judgement.end * scenario.delay_bound_s / TICKS_PER_BOUND
     violated = [
@@ -167,8 +170,8 @@ def traced(
             finding.detail,
             finding.nodes,
             finding.round,
-            tuple([certificate for certificate in finding.certificates if isinstance(certificate, QC)]),
-            tuple([message for message in finding.signed if isinstance(message, VoteMsg)]),
+            finding.certificates,
+            finding.signed,
         )
         for finding in judgement.violations
     ]

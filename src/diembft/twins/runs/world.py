@@ -167,6 +167,7 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     if kind == VOTE:
         vote = world.reading.told(message).vote
         assert vote is not None, "because it is a vote"
+        assert vote.block is not None, "because replicas under test vote for blocks"
         name = world.name(node)
         if signed.vote_round == vote.round and signed.vote_id != vote.block:
             faults.append(Fault("honest_vote_once", f"{name} voted twice in round {vote.round}"))
@@ -271,6 +272,7 @@ class Group(Outlet):
             if world.is_correct(sender):
                 vote = world.reading.told(message).vote
                 assert vote is not None, "because it is a vote"
+                assert vote.block is not None, "because replicas under test vote for blocks"
                 self.voted.append((sender, vote.block))
         if to == NOBODY:
             to = self.collector
@@ -391,8 +393,8 @@ class Group(Outlet):
         quorum = self.world.quorum
         for node, replica in self.replicas.items():
             for certificate in self.exploring.certificates(replica):
-                round_, _, signers = self.world.reading.certificate(certificate)
-                distinct = len(frozenset(signers))
+                told = self.world.reading.certificate(certificate)
+                round_, distinct = told.round, len(frozenset(told.signers))
                 if round_ and distinct < quorum:
                     detail = (
                         f"{self.world.name(node)} holds a {type(certificate).__name__} of round {round_} "

@@ -16,9 +16,9 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     certified: dict[int, dict[bytes, Any]] = {}
     certificate = facts.reading.certificate
     for qc in facts.qcs:
-        round_, block, _ = certificate(qc)
-        if block is not None:
-            certified.setdefault(round_, {}).setdefault(block, qc)
+        says = certificate(qc)
+        if says.block is not None:
+            certified.setdefault(says.round, {}).setdefault(says.block, qc)
     correct = terms.cast.correct
     votes: dict[int, dict[bytes, dict[int, SentVote]]] = {}
     for vote in facts.votes:

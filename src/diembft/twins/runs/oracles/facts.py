@@ -80,6 +80,7 @@ def facts_of(record: RunRecord, reading: Reading | None = None) -> Facts:
         seen.add((node, message))
         told = told_by(message)
         if (vote := told.vote) is not None:
+            assert vote.block is not None, "because replicas under test vote for blocks"
             votes.append(
                 SentVote(order, node, vote.round, vote.block, vote.parent, vote.parent_round, vote.content, message)
             )

@@ -18,9 +18,9 @@ def judge(facts: Facts, terms: Terms) -> Finding:
     certificate = facts.reading.certificate
     for certificates in (facts.qcs, facts.tcs):
         for value, node in certificates.items():
-            round_, _, signers = certificate(value)
-            if round_ > 0 and len(frozenset(signers)) < quorum:
-                return _too_few(terms, value, round_, signers, node)
+            says = certificate(value)
+            if says.round > 0 and len(frozenset(says.signers)) < quorum:
+                return _too_few(terms, value, says.round, says.signers, node)
     highest, node = facts.highest_entry
     if terms.quorumless is not None and highest > terms.quorumless:
         who = names(terms, [entered for entered, round_ in facts.first_entries if round_ > terms.quorumless])
