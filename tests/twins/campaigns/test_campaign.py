@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Verdict
 from diembft.twins.campaigns import campaign
 from diembft.twins.campaigns.campaign import (
     CampaignProgress,
@@ -27,7 +28,6 @@ from diembft.twins.campaigns.campaign import (
 )
 from diembft.twins.campaigns.workers import Inline
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario

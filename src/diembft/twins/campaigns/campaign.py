@@ -26,10 +26,10 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Verdict
 from diembft.protocols.interface import Crypto
 from diembft.twins.campaigns.workers import is_breakdown
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space

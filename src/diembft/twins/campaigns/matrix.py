@@ -22,12 +22,12 @@ import msgspec
 from msgspec import Struct
 
 from diembft.faults.registry import plant
+from diembft.judge.verdict import Finding
 from diembft.simulation.fuzz import run_index
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.search import Limits, Question, SearchEnding, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.models import MODELS
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import MessageType, Scenario
 from diembft.twins.scenarios.space import Space

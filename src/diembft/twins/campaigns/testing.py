@@ -20,13 +20,13 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.search import Decision, Limits, Question, SearchEnding, explore
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
 

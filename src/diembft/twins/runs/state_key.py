@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
+from diembft.judge.commit_chain import head_of
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
 from diembft.protocols.interface import BELOW_BASE, PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
-from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
 from diembft.twins.runs.shared import SharedRun

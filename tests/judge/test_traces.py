@@ -10,20 +10,15 @@ from msgspec import structs
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
-from diembft.judge import invariants
-from diembft.judge.invariants import (
-    AGREEMENT,
-    CERTIFICATES,
-    CERTIFIED_UNIQUENESS,
-    COMMIT_ORDER,
-    EXECUTION,
-    HONEST_VOTE_ONCE,
-    LIVENESS,
-    MONOTONICITY,
-    VALIDITY,
-    Checker,
-    check,
-)
+from diembft.judge import diembft as judge_diembft
+from diembft.judge.agreement import NAME as AGREEMENT
+from diembft.judge.certificates import CERTIFICATES, CERTIFIED_UNIQUENESS
+from diembft.judge.monotonicity import NAME as MONOTONICITY
+from diembft.judge.order import NAME as COMMIT_ORDER
+from diembft.judge.requests import EXECUTION, VALIDITY
+from diembft.judge.traces import Checker, check
+from diembft.judge.votes import NAME as HONEST_VOTE_ONCE
+from diembft.judge.waiting import NAME as LIVENESS
 from diembft.messages.digests import DIGEST_SIZE, Digests
 from diembft.messages.types import (
     OK,
@@ -453,7 +448,7 @@ def test_messages_without_certificates_have_none_to_judge() -> None:
 
 
 def test_certificates_are_judged_again_once_they_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invariants, "_CACHED_CERTIFICATES", 2)
+    monkeypatch.setattr(judge_diembft, "_CACHED", 2)
     many = [state(high_qc=certificate) for certificate in (qc(B1), qc(B2), qc(B3), qc(B1, (0, 1)))]
     assert violated([*many, state("replica1", high_qc=qc(B1)), state("replica2", high_qc=qc(B1, (0, 1)))]) == [
         CERTIFICATES,
