@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from diembft.errors import InputError as InputError
-    from diembft.judge.invariants import check as check_trace
+    from diembft.judge.traces import check as check_trace
     from diembft.protocols.interface import UnderTest as Protocol
     from diembft.simulation.api import Settings as Settings
     from diembft.simulation.api import simulate as simulate
@@ -78,7 +78,7 @@ _WHERE: Final = {
     "Uniform": ("diembft.simulation.network", "Uniform"),
     "assert_holds": ("diembft.twins.campaigns.testing", "assert_holds"),
     "assert_safe": ("diembft.twins.campaigns.testing", "assert_safe"),
-    "check_trace": ("diembft.judge.invariants", "check"),
+    "check_trace": ("diembft.judge.traces", "check"),
     "explore": ("diembft.twins.exhaustion.search", "explore"),
     "load_case": ("diembft.testcase.loader", "load"),
     "parse_scenario": ("diembft.twins.scenarios.text", "parse_scenario"),

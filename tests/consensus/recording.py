@@ -15,7 +15,7 @@ from diembft.consensus.effects import (
     SendReply,
 )
 from diembft.consensus.events import Event, Received, Requests
-from diembft.judge.invariants import Checker
+from diembft.judge.traces import Checker
 from diembft.messages.types import OK
 from diembft.trace import records
 from diembft.trace.records import Header, Record

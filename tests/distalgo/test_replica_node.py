@@ -9,7 +9,7 @@ import pytest
 from diembft.distalgo.case_job import RECORDS, conclude
 from diembft.distalgo.folder import merged, read_ledger
 from diembft.errors import InputError
-from diembft.judge.invariants import check
+from diembft.judge.traces import check
 from diembft.testcase.case import DelayBy, FailureRule, Lose, SetsAttribute, Special
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.trace.records import (

@@ -14,7 +14,7 @@ import pytest
 from diembft.distalgo.case_job import CaseOutcome, read_arguments
 from diembft.distalgo.folder import read_ledger
 from diembft.distalgo.runtime.launch import ADAPTED, ProgramRun, end_session, launch, wait_until_gone
-from diembft.judge.invariants import check
+from diembft.judge.traces import check
 from diembft.simulation.run_case import run_case
 from diembft.testcase.loader import load
 from diembft.testcase.outcome import CaseReason

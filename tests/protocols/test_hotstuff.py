@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Verdict
 from diembft.machine.effects import Broadcast, Commit, Send
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.messages import types
@@ -20,7 +21,6 @@ from diembft.trace.files import read_trace, write_trace
 from diembft.twins.campaigns.account import account
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario

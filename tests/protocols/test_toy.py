@@ -8,12 +8,12 @@ import pytest
 from msgspec import structs
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Verdict
 from diembft.protocols.by_name import protocol_of
 from diembft.trace.files import write_trace
 from diembft.trace.records import Committed, Sent, State
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import Model
 from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios

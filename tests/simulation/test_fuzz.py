@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 
 from diembft.faults.registry import plant
-from diembft.judge.invariants import AGREEMENT, LIVENESS
+from diembft.judge.agreement import NAME as AGREEMENT
+from diembft.judge.waiting import NAME as LIVENESS
 from diembft.simulation import fuzz as fuzzing
 from diembft.simulation.drawing import draw_run
 from diembft.simulation.fuzz import EXCEPTION, Reached, fuzz, run_drawn, run_index

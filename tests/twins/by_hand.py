@@ -11,6 +11,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from diembft.consensus.replica import Replica
+from diembft.judge.verdict import Verdict
 from diembft.messages.types import (
     QC,
     TC,
@@ -27,7 +28,6 @@ from diembft.messages.types import (
 )
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.record import (
     BlockCommitted,
     Ending,

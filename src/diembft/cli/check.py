@@ -11,7 +11,7 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.errors import InputError
-from diembft.judge.invariants import check
+from diembft.judge.traces import check
 from diembft.trace.files import read_trace
 from diembft.trace.records import Committed, Ended, Header, Record, State, Violated
 

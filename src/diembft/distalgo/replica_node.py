@@ -35,7 +35,7 @@ from diembft.consensus.genesis import genesis
 from diembft.distalgo.endpoint import Endpoint, Wires
 from diembft.distalgo.folder import Ledger
 from diembft.distalgo.plan import Plan
-from diembft.host import neutral, recording
+from diembft.host import recording
 from diembft.host.clock import milliseconds
 from diembft.host.outlet import Outlet, carry_out
 from diembft.host.recording import LOSS
@@ -46,6 +46,7 @@ from diembft.messages.types import Message, Reply, Request, kind_of, round_of
 from diembft.testcase.case import Attribute
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
 from diembft.testcase.types import MsgType
+from diembft.trace import diembft as neutral
 from diembft.trace import records
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from diembft.consensus.state_machine import StateMachine
 from diembft.faults.actors.actor import MakeActor
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.faults.tampering import tampered
-from diembft.host import neutral
 from diembft.host.keys import Keychain, replica_name
 from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
+from diembft.trace import diembft as neutral
 from diembft.trace.records import Header, Node
 
 

@@ -9,8 +9,9 @@ from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, 
 from diembft.consensus.recovery import Unrecoverable
 from diembft.consensus.replica import Replica
 from diembft.faults.actors.actor import Actor
-from diembft.host import neutral
+from diembft.messages.sizes import operations_bytes
 from diembft.messages.types import OK, QC, TC, Reply, Request
+from diembft.trace import diembft as neutral
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.trace.values import Certificate
@@ -67,7 +68,7 @@ def committed(at_s: float, name: str, effect: Commit) -> records.Committed:
 
 def submitted(at_s: float, request: Request, attempt: int, number: int, to: tuple[str, ...]) -> Record:
     """The record of a request, in a message of this number."""
-    size = len(request.operation)
+    size = operations_bytes(request)
     return records.Submitted(at_s, request.client, request.number, size, attempt, number, to, request)
 
 

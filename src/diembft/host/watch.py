@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from diembft.host.recording import Observer
-from diembft.judge.invariants import Checker
+from diembft.judge.traces import Checker
 from diembft.trace.records import Ended, Header, Record, Violated
 
 

@@ -30,13 +30,14 @@ class Signed(NamedTuple):
     """What a correct node signed that binds it for ever, as an observer remembers it."""
 
     vote_round: int
-    vote_id: bytes
+    vote_content: Hashable
+    """What the signature of its last vote covers."""
     timeout_round: int
     parent_round: int
     """The highest round of a parent of a block that it voted for: it must not time out with an older QC."""
 
 
-NOTHING_SIGNED = Signed(0, b"", 0, 0)
+NOTHING_SIGNED = Signed(0, None, 0, 0)
 
 
 class NodeState(NamedTuple):

@@ -25,7 +25,7 @@ from diembft.host.assembly import ClientSpec, NodeSpec, header, key_value_machin
 from diembft.host.keys import Keychain, make_keys, replica_name
 from diembft.host.recording import Observer
 from diembft.host.watch import Watch
-from diembft.judge.invariants import LIVENESS
+from diembft.judge.waiting import NAME as LIVENESS
 from diembft.messages.digests import Digests
 from diembft.messages.types import Request
 from diembft.simulation.drawing import DELTA_S, DrawnRun, Stray, draw_run

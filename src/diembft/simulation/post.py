@@ -17,7 +17,7 @@ from msgspec import Struct
 from diembft.client import events as client_events
 from diembft.consensus.config import Config
 from diembft.consensus.events import Received, Requests, Timer
-from diembft.host import neutral, recording
+from diembft.host import recording
 from diembft.host.assembly import ClientSpec, NodeSpec
 from diembft.host.clock import dated, milliseconds
 from diembft.host.recording import Observer
@@ -25,6 +25,7 @@ from diembft.messages.types import Message, Reply, Request, TimeoutMsg
 from diembft.simulation.network import Carried, Network
 from diembft.simulation.timers import Entry
 from diembft.testcase.failures import CLIENT
+from diembft.trace import diembft as neutral
 from diembft.trace import records
 
 ACTION: Final = -2

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from diembft.errors import InputError
+from diembft.judge.verdict import Verdict
 from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
 from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk, result_of
 from diembft.twins.campaigns.results_file import read_results
@@ -18,7 +19,6 @@ from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, Scenari
 from diembft.twins.campaigns.summary import CampaignSummary
 from diembft.twins.campaigns.workers import Inline
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario

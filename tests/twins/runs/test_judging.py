@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from diembft.judge.verdict import Verdict
 from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import ORACLES
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.timed import execute
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario

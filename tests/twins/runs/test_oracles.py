@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from diembft.judge.verdict import Finding, Verdict
 from diembft.twins.runs.judging import judge, terms
 from diembft.twins.runs.oracles import ORACLES, SAFETY
-from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Extras, Round
 from tests.twins.by_hand import (

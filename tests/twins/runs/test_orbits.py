@@ -10,8 +10,8 @@ from itertools import permutations
 
 import pytest
 
+from diembft.judge.verdict import Verdict
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios.scenario import Scenario, canonical, renamed
 from diembft.twins.scenarios.space import Space

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diembft.judge.invariants import check
+from diembft.judge.traces import check
 from diembft.messages.types import ProposalMsg, VoteMsg
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace

@@ -21,7 +21,7 @@ SHOWS = {
     "no_timeout_lock": {"honest_vote_once"},
     "no_vote_lock": {"certified_uniqueness", "honest_vote_once"},
     "one_chain_commit": {"agreement"},
-    "small_quorum": {"agreement", "certified_uniqueness", "quorum_progress"},
+    "small_quorum": {"agreement", "quorum_progress"},
     "small_quorum_of_three": {"quorum_progress"},
     "stale_leader_unchecked": {"commit_chain"},
     "too_many_twins": {"agreement", "certified_uniqueness"},

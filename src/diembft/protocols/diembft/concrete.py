@@ -152,7 +152,7 @@ def _node(
         proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
         replica.proposals[replica.me] = proposal
         kept = [Kept(ALL, proposal), Kept(NOBODY, vote)]
-        signed = Signed(round_, block.id, 0, qc.vote_info.round)
+        signed = Signed(round_, vote.ledger_commit_info, 0, qc.vote_info.round)
     elif view.voted:
         return None
     replica._out = []

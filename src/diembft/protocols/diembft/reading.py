@@ -6,9 +6,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from diembft.host import neutral
 from diembft.messages.types import QC, TC, Block, BlockResponse, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg
 from diembft.protocols.interface import Certificate, Link, Reading, Timeout, Told
+from diembft.trace import diembft as neutral
 
 _NOTHING = Told()
 

@@ -9,10 +9,11 @@ from typing_extensions import override
 
 from diembft.consensus.effects import Commit, Divergence, Effect, Equivocation, Ignored, Persist, Rejected
 from diembft.consensus.replica import Replica
-from diembft.host import neutral, recording
+from diembft.host import recording
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.protocols.interface import Certificate, Showing
+from diembft.trace import diembft as neutral
 from diembft.trace import records, values
 from diembft.trace.records import Record
 

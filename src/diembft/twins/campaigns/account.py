@@ -12,11 +12,11 @@ from typing import NamedTuple, TypeAlias
 
 from rich.text import Text
 
+from diembft.judge.verdict import Finding, Verdict
 from diembft.trace import records
 from diembft.trace.records import Record
 from diembft.trace.values import Block, Certificate, Message
 from diembft.twins.runs.judging import Judgement
-from diembft.twins.runs.oracles.terms import Finding, Verdict
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_round, format_scenario
 

@@ -11,12 +11,12 @@ from threading import local
 
 from msgspec import Struct
 
+from diembft.judge.verdict import Verdict
 from diembft.protocols.interface import Crypto
 from diembft.twins.campaigns.results_file import result_line
 from diembft.twins.campaigns.sources import ScenarioList, ScenarioSource, neighbourly
 from diembft.twins.campaigns.summary import ScenarioResult, Violation
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.oracles.terms import Verdict
 from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.scenarios.scenario import Scenario
 

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from diembft.faults.registry import plant
+from diembft.judge.verdict import Finding
 from diembft.simulation.fuzz import run_index
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.decision import SearchEnding
@@ -29,7 +30,6 @@ from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.models import MODELS
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import MessageType, Scenario
 from diembft.twins.scenarios.space import Space

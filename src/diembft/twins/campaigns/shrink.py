@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError, require_type
+from diembft.judge.verdict import Finding
 from diembft.protocols.interface import Crypto
 from diembft.twins.runs.judging import Judgement, run
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, NodeSets, Round, Scenario, replica_of
 
 OnSmaller: TypeAlias = Callable[[Scenario, int], None]

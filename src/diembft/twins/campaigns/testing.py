@@ -20,6 +20,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from diembft.errors import InputError, require, require_type
+from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
 from diembft.twins.campaigns.shrink import shrink
@@ -28,7 +29,6 @@ from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
 

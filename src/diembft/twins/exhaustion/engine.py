@@ -7,12 +7,16 @@ keeps one copy of equal nodes, so that equal outcomes are recognised before the 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence, Set
+from functools import partial
 from hashlib import blake2b
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import msgspec
 
+from diembft.judge.agreement import NAME as AGREEMENT
+from diembft.judge.agreement import parts
+from diembft.judge.certificates import CERTIFIED_UNIQUENESS, rivals
 from diembft.protocols.interface import NOBODY
 from diembft.protocols.states import NodeState, Sets, Step, Summary, moved
 from diembft.twins.runs.models import (
@@ -293,8 +297,8 @@ class Engine:
         certified = blocks & {self._keys.certified(self._facts[number]) for number in nodes}
         for block in sorted(blocks):
             others = certified - {block}
-            if others and len({node for node, voted_for in voted if voted_for == block}) >= f + 1:
-                yield Fault("certified_uniqueness", f"{f + 1} correct nodes voted against a block that is certified")
+            if others and rivals(len({node for node, voted_for in voted if voted_for == block}), f):
+                yield Fault(CERTIFIED_UNIQUENESS, f"{f + 1} correct nodes voted against a block that is certified")
                 return
 
     def _disagreements(self, nodes: tuple[int, ...]) -> Iterator[Fault]:
@@ -307,15 +311,13 @@ class Engine:
         for one in correct:
             for other in range(one + 1, world.n):
                 low, high = sorted((one, other), key=lambda node: roots[node].round)
-                root = roots[low]
-                if root is roots[high] or not root.round or root.id == roots[high].id:
-                    continue
-                if not exploring.has_committed(replicas[high], root.id):
+                root, above = roots[low], roots[high]
+                if root is not above and parts(root, above, partial(exploring.has_committed, replicas[high])):
                     detail = (
                         f"{world.name(one)} and {world.name(other)} committed conflicting blocks, "
                         f"of rounds {roots[one].round} and {roots[other].round}"
                     )
-                    yield Fault("agreement", detail)
+                    yield Fault(AGREEMENT, detail)
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diembft.errors import require_one_of, require_type
+from diembft.judge.verdict import Finding, Verdict
 from diembft.protocols.interface import CRYPTO, Crypto
 from diembft.twins.runs.by_model import check_options, in_order
 from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import judge_all
 from diembft.twins.runs.oracles.facts import facts_of
-from diembft.twins.runs.oracles.terms import Finding, Terms, Verdict, terms_of
+from diembft.twins.runs.oracles.terms import Terms, terms_of
 from diembft.twins.runs.record import Ending, RunRecord
 from diembft.twins.runs.timed import execute
 from diembft.twins.runs.timed_nodes import RunObserver
@@ -70,7 +71,7 @@ def run(
 
 def judge(record: RunRecord, terms: Terms) -> Judgement:
     """Judge a record."""
-    findings = judge_all(facts_of(record, terms.protocol.reading), terms)
+    findings = judge_all(facts_of(record, terms), terms)
     return Judgement(findings, record.ending, record.end, terms.promises_liveness)
 
 

@@ -16,12 +16,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import AFTER_THE_LAST
 from diembft.twins.runs.judging import Judgement, judge, run, terms
 from diembft.twins.runs.oracles import violated_already
 from diembft.twins.runs.oracles.facts import facts_of
-from diembft.twins.runs.oracles.terms import Finding, Terms, judged_rounds
+from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Ending, cast_of
 from diembft.twins.runs.routes import Routes, routes_of, whole
 from diembft.twins.runs.shared import Lookup, LookupAnswer, SharedRun, answer_of
@@ -235,7 +236,8 @@ class Graph:
             entered = execution.pending_round
             for round_ in range(max(1, highest), min(entered, self._gst + 1)):
                 asked[Lookup(round_, QUORUM, 0, 0)] = self._script[round_].has_quorum
-            if violated_already(facts_of(execution.record), self._terms_of(routes[1:entered])):
+            so_far = self._terms_of(routes[1:entered])
+            if violated_already(facts_of(execution.record, so_far), so_far):
                 way = _End(None, Ending.COMPLETE, 0)
             else:
                 rounds = max([lookup.round for lookup in asked], default=0)

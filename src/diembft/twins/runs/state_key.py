@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
+from diembft.judge.commit_chain import head_of
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
 from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link
 from diembft.protocols.merging import BELOW_BASE, Numbering, Sharing
-from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast
 from diembft.twins.runs.shared import SharedRun

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import structs
 from typing_extensions import override
 
+from diembft.judge.verdict import Finding
 from diembft.machine.effects import CancelTimer, SetTimer
 from diembft.machine.events import Timer
 from diembft.protocols.by_name import protocol_of
@@ -20,7 +21,6 @@ from diembft.twins.runs.by_model import check_options, in_order
 from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.judging import Judgement, judge, terms
 from diembft.twins.runs.nodes import system_of
-from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.runs.record import TICKS_PER_BOUND, RunRecord
 from diembft.twins.runs.timed import execute
 from diembft.twins.runs.timed_nodes import RunObserver

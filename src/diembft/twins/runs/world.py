@@ -14,10 +14,12 @@ from typing_extensions import override
 
 from diembft.errors import InputError
 from diembft.host.outlet import Outlet, carry_out
+from diembft.judge import accountability, durability, order, votes
+from diembft.judge.certificates import QUORUM_PROGRESS, lacks_quorum
 from diembft.machine.effects import Broadcast, CancelTimer, Send, SetTimer
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.protocols.cast import Cast, cast_of
-from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, UnderTest
+from diembft.protocols.interface import BLOCKS, NOBODY, PROPOSAL, REQUEST, TIMEOUT, VOTE, Replica, Timeout, UnderTest
 from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Signed
 from diembft.twins.scenarios.scenario import replica_names
 
@@ -162,33 +164,48 @@ def sent_and_kept(
 
 def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[Signed, list[Fault]]:
     """Hold what a correct node signs against what it signed before."""
-    faults: list[Fault] = []
     kind = world.kinds[type(message)]
     if kind == VOTE:
         vote = world.reading.told(message).vote
         assert vote is not None, "because it is a vote"
-        assert vote.block is not None, "because replicas under test vote for blocks"
-        name = world.name(node)
-        if signed.vote_round == vote.round and signed.vote_id != vote.block:
-            faults.append(Fault("honest_vote_once", f"{name} voted twice in round {vote.round}"))
-        elif signed.vote_round > vote.round:
-            oracle = "durability" if world.crashes else "honest_vote_once"
-            faults.append(Fault(oracle, f"{name} voted in round {vote.round} after round {signed.vote_round}"))
-        if signed.timeout_round >= vote.round:
-            faults.append(Fault("honest_vote_once", f"{name} voted in round {vote.round} after its timeout of it"))
-        signed = Signed(vote.round, vote.block, signed.timeout_round, max(signed.parent_round, vote.parent_round))
-    elif kind == TIMEOUT:
+        round_, content = vote.round, vote.content
+        faults = _faults_of_vote(world, node, signed, round_, content)
+        return Signed(round_, content, signed.timeout_round, max(signed.parent_round, vote.parent_round)), faults
+    if kind == TIMEOUT:
         timeout = world.reading.told(message).timeout
         assert timeout is not None, "because it is a timeout"
-        if timeout.high_round < signed.parent_round and (world.crashes or world.protocol.accountable):
-            oracle = "durability" if world.crashes else "accountability"
-            detail = (
-                f"{world.name(node)} timed out in round {timeout.round} with a QC of round {timeout.high_round}, "
-                f"after it voted for a block on a QC of round {signed.parent_round}"
-            )
-            faults.append(Fault(oracle, detail))
-        signed = signed._replace(timeout_round=max(signed.timeout_round, timeout.round))
-    return signed, faults
+        faults = _faults_of_timeout(world, node, signed, timeout)
+        return signed._replace(timeout_round=max(signed.timeout_round, timeout.round)), faults
+    return signed, []
+
+
+def _faults_of_vote(world: World, node: int, signed: Signed, round_: int, content: Hashable) -> list[Fault]:
+    objection = votes.to_vote(round_, content, signed.vote_round, signed.vote_content, signed.timeout_round)
+    if objection is None:
+        return []
+    forgot = world.crashes and objection is votes.Objection.BELOW
+    detail = votes.told(objection, world.name(node), round_, signed.vote_round)
+    return [Fault(durability.NAME if forgot else votes.NAME, detail)]
+
+
+def _faults_of_timeout(world: World, node: int, signed: Signed, timeout: Timeout) -> list[Fault]:
+    """What convicts a node convicts no correct one; where nodes crash, it is what they forgot. Of lower rounds than
+    that of the last vote only the highest parent is remembered, so that what it forbids is forbidden in all rounds."""
+    round_, high_round = timeout.round, timeout.high_round
+    objection = votes.to_timeout(round_, high_round, signed.vote_round, signed.parent_round)
+    if objection is None:
+        return []
+    name = world.name(node)
+    if objection is votes.Objection.BELOW:
+        detail = f"{name} timed out in round {round_}, after it voted in round {signed.vote_round}"
+        return [Fault(durability.NAME, detail)] if world.crashes else []
+    if not world.crashes and (world.bugs or not world.protocol.accountable):
+        return []
+    detail = (
+        f"{name} timed out in round {round_} with a QC of round {high_round}, "
+        f"after it voted for a block on a QC of round {signed.parent_round}"
+    )
+    return [Fault(durability.NAME if world.crashes else accountability.NAME, detail)]
 
 
 class Group(Outlet):
@@ -334,9 +351,10 @@ class Group(Outlet):
         if not self.world.is_correct(node):
             return
         block = effect.block
-        if self.world.reading.link(block).parent != self.last_commit[node]:
+        link = self.world.reading.link(block)
+        if not order.follows(link.parent, link.parent_round, self.last_commit[node]):
             detail = f"{self.world.name(node)} delivered the block of round {block.round} twice or without its parent"
-            self.faults.append(Fault("commit_order", detail))
+            self.faults.append(Fault(order.NAME, detail))
         self.last_commit[node] = block.id
 
     def deliver(self) -> None:
@@ -394,13 +412,14 @@ class Group(Outlet):
         for node, replica in self.replicas.items():
             for certificate in self.exploring.certificates(replica):
                 told = self.world.reading.certificate(certificate)
-                round_, distinct = told.round, len(frozenset(told.signers))
-                if round_ and distinct < quorum:
+                round_, signers = told.round, told.signers
+                if lacks_quorum(round_, signers, quorum):
+                    distinct = len(frozenset(signers))
                     detail = (
                         f"{self.world.name(node)} holds a {type(certificate).__name__} of round {round_} "
                         f"with {distinct} distinct signers, fewer than {quorum}"
                     )
-                    self.faults.append(Fault("quorum_progress", detail))
+                    self.faults.append(Fault(QUORUM_PROGRESS, detail))
 
 
 def _layer_order(entry: tuple[tuple[int, ...], int, int, Message]) -> tuple[tuple[int, ...], int, int]:

@@ -1,120 +1,147 @@
-"""What oracles read: an execution's record sorted by what was signed, certified and committed.
+"""The reader of executions: makes facts of a record, by what the protocol's `Reading` tells.
 
-A protocol's `Reading` tells what is in its messages; oracles know votes, timeouts, certificates, blocks and commits.
+Facts are told by kind, and within a kind in their order, so that of several violations of one property a finding names
+the one that a reader of the scenario meets first: certificates before votes; commits node by node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from diembft.protocols.by_name import default_protocol
-from diembft.protocols.interface import Link, Reading
-from diembft.twins.runs.record import BlockCommitted, Ending, RunRecord
-
-
-class SentVote(NamedTuple):
-    """A vote as it was sent. Equal votes of one node are one."""
-
-    order: int
-    """Its place among all that was sent."""
-    node: int
-    round: int
-    block: bytes
-    parent: bytes
-    parent_round: int
-    content: Hashable
-    """What the signature covers."""
-    message: Any
-
-
-class SentTimeout(NamedTuple):
-    """A timeout as it was sent. Repetitions of one are one."""
-
-    order: int
-    node: int
-    round: int
-    high_round: int
-    """The round of the highest QC that its sender said it knew."""
-    message: Any
+from diembft.judge.facts import Certified, Committed, Entered, Link, Roster, TimedOut, Voted
+from diembft.protocols.cast import Cast
+from diembft.protocols.interface import Reading
+from diembft.twins.runs.oracles.terms import Terms
+from diembft.twins.runs.record import BlockCommitted, RunRecord
 
 
 class Facts(NamedTuple):
-    """What one execution sent and committed, sorted. Nodes are numbers; lists are in order of time."""
+    """What one execution sent and committed."""
 
-    votes: list[SentVote]
-    timeouts: list[SentTimeout]
-    qcs: dict[Any, int]
-    """All quorum certificates that were sent, or by which a commit was learnt of, with the first node that did."""
-    tcs: dict[Any, int]
-    """All certificates that a round was given up, in the same way."""
+    signed: list[Voted | TimedOut]
+    """In order of time. A message that one node sends again is told once."""
+    restarts: list[tuple[int, str]]
+    """Nodes that ran again after a crash, each with how much of `signed` had been sent by then."""
+    certificates: list[tuple[str, Certified]]
+    """Each with the first node that sent it, or learnt of a commit by it; those of blocks come first."""
     blocks: dict[bytes, Link]
-    """All blocks that were proposed, sent or committed."""
-    commits: dict[int, list[BlockCommitted]]
-    """By node."""
-    first_entries: dict[tuple[int, int], int]
-    """(node, round): the tick at which the node entered that round first."""
-    highest_entry: tuple[int, int]
-    """The highest round that was entered, and the node that did so first."""
-    restarts: dict[int, list[int]]
-    """By node: for each restart, how much had been sent by all until then."""
-    ending: Ending
+    """All that were proposed, sent or committed."""
+    commits: dict[str, list[Committed]]
+    """By node, in order of time."""
+    entries: list[Entered]
     end: int
-    reading: Reading
-    """Says what is in blocks and certificates."""
 
 
-def facts_of(record: RunRecord, reading: Reading | None = None) -> Facts:
-    """Sort a record, by the reading of the protocol that it is of."""
-    reading = reading or default_protocol().reading
-    told_by, link_of = reading.told, reading.link
-    votes: list[SentVote] = []
-    timeouts: list[SentTimeout] = []
-    qcs: dict[Any, int] = {}
-    tcs: dict[Any, int] = {}
-    blocks: dict[bytes, Link] = {}
-    seen: set[tuple[int, Any]] = set()
-    for order, (_, node, message) in enumerate(record.sent):
-        if (node, message) in seen:
-            continue
-        seen.add((node, message))
-        told = told_by(message)
-        if (vote := told.vote) is not None:
-            assert vote.block is not None, "because replicas under test vote for blocks"
-            votes.append(
-                SentVote(order, node, vote.round, vote.block, vote.parent, vote.parent_round, vote.content, message)
+@lru_cache(maxsize=256)
+def roster_of(cast: Cast) -> Roster:
+    """Who plays: nobody turns faulty in a scenario."""
+    return Roster(cast.n, dict(zip(cast.names, cast.identity, strict=True)), cast.names_of(cast.correct))
+
+
+def facts_of(record: RunRecord, terms: Terms) -> Facts:
+    """The facts of a record."""
+    reader = _Reader(terms)
+    signed, restarts = reader.signed(record)
+    commits = reader.commits(record.committed)
+    names = terms.cast.names
+    entries = [Entered(tick, names[node], round_) for tick, node, round_ in record.entered]
+    return Facts(signed, restarts, reader.certificates(), reader.blocks, commits, entries, record.end)
+
+
+class _Reader:
+    """Collects certificates and blocks wherever they are."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.blocks: dict[bytes, Link] = {}
+        self._terms = terms
+        self._names = terms.cast.names
+        self._reading: Reading = terms.protocol.reading
+        self._qcs: dict[Any, int] = {}
+        self._tcs: dict[Any, int] = {}
+        self._requests: dict[bytes, tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]] = {}
+
+    def signed(self, record: RunRecord) -> tuple[list[Voted | TimedOut], list[tuple[int, str]]]:
+        """What was signed, and who restarted when."""
+        names, told_by, qcs, tcs = self._names, self._reading.told, self._qcs, self._tcs
+        signed: list[Voted | TimedOut] = []
+        restarts: list[tuple[int, str]] = []
+        waiting = sorted([(restart.sent, restart.node) for restart in record.restarted], reverse=True)
+        seen: set[tuple[int, Any]] = set()
+        for order, (_, node, message) in enumerate(record.sent):
+            while waiting and waiting[-1][0] <= order:
+                restarts.append((len(signed), names[waiting.pop()[1]]))
+            if (node, message) in seen:
+                continue
+            seen.add((node, message))
+            told = told_by(message)
+            if (vote := told.vote) is not None:
+                assert vote.block is not None, "because replicas under test vote for blocks"
+                name, parent = names[node], vote.parent
+                signed.append(Voted(name, vote.round, vote.block, parent, vote.parent_round, vote.content, message))
+            if (timeout := told.timeout) is not None:
+                signed.append(TimedOut(names[node], timeout.round, timeout.high_round, message))
+            for block in told.blocks:
+                self._link(block, node)
+            for qc in told.qcs:
+                if qc not in qcs:
+                    qcs[qc] = node
+            for tc in told.tcs:
+                if tc not in tcs:
+                    tcs[tc] = node
+        restarts += [(len(signed), names[node]) for _, node in reversed(waiting)]
+        return signed, restarts
+
+    def _link(self, block: Any, node: int) -> Link:
+        link = self._reading.link(block)
+        if link.certificate is not None and link.certificate not in self._qcs:
+            self._qcs[link.certificate] = node
+        known = self.blocks[block.id] = Link(link.round, link.parent, link.parent_round)
+        return known
+
+    def commits(self, committed: list[BlockCommitted]) -> dict[str, list[Committed]]:
+        """What each node committed."""
+        commits: dict[str, list[Committed]] = {}
+        correct = self._terms.cast.correct
+        for tick, node, block, certificate in committed:
+            name = self._names[node]
+            link = self.blocks.get(block.id) or self._link(block, node)
+            executed, unsigned = self._executed(block) if node in correct else ((), ())
+            commit = Committed(
+                tick,
+                name,
+                block.id,
+                block.round,
+                link.parent,
+                link.parent_round,
+                certificate,
+                executed=executed,
+                unsigned=unsigned,
             )
-        if (timeout := told.timeout) is not None:
-            timeouts.append(SentTimeout(order, node, timeout.round, timeout.high_round, message))
-        for block in told.blocks:
-            link = blocks[block.id] = link_of(block)
-            if link.certificate is not None and link.certificate not in qcs:
-                qcs[link.certificate] = node
-        for qc in told.qcs:
-            if qc not in qcs:
-                qcs[qc] = node
-        for tc in told.tcs:
-            if tc not in tcs:
-                tcs[tc] = node
-    commits: dict[int, list[BlockCommitted]] = {}
-    for committed in record.committed:
-        commits.setdefault(committed.node, []).append(committed)
-        block = committed.block
-        if block.id not in blocks:
-            link = blocks[block.id] = link_of(block)
-            if link.certificate is not None and link.certificate not in qcs:
-                qcs[link.certificate] = committed.node
-        if committed.certificate not in qcs:
-            qcs[committed.certificate] = committed.node
-    first_entries: dict[tuple[int, int], int] = {}
-    highest = (0, 0)
-    for tick, node, round_ in record.entered:
-        first_entries.setdefault((node, round_), tick)
-        if round_ > highest[0]:
-            highest = (round_, node)
-    restarts: dict[int, list[int]] = {}
-    for restarted in record.restarted:
-        restarts.setdefault(restarted.node, []).append(restarted.sent)
-    return Facts(
-        votes, timeouts, qcs, tcs, blocks, commits, first_entries, highest, restarts, record.ending, record.end, reading
-    )
+            commits.setdefault(name, []).append(commit)
+            if certificate not in self._qcs:
+                self._qcs[certificate] = node
+        return commits
+
+    def _executed(self, block: Any) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+        """The requests of a block, and those that are not signed. All are executed: markers are never duplicates, one
+        names one proposal."""
+        known = self._requests.get(block.id)
+        if known is None:
+            requests = self._reading.requests(block)
+            executed = tuple([(client, number) for client, number, _ in requests])
+            signed = self._terms.signed
+            unsigned = tuple([(client, number) for client, number, request in requests if not signed(request)])
+            known = self._requests[block.id] = (executed, unsigned)
+        return known
+
+    def certificates(self) -> list[tuple[str, Certified]]:
+        """All that were met."""
+        names = self._names
+        return [
+            (names[node], self._certified(value)) for values in (self._qcs, self._tcs) for value, node in values.items()
+        ]
+
+    def _certified(self, value: Any) -> Certified:
+        told = self._reading.certificate(value)
+        return Certified(told.round, told.block, told.signers, value)

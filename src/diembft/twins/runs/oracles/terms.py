@@ -1,16 +1,12 @@
-"""What an oracle says, and the terms on which it judges."""
+"""The terms on which oracles judge a scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import Any, NamedTuple, TypeAlias
-
-from msgspec import Struct, field
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import System, UnderTest
-from diembft.twins.runs.oracles.facts import Facts
 from diembft.twins.runs.record import TICKS_PER_BOUND, Cast
 from diembft.twins.runs.routes import routes_of
 from diembft.twins.scenarios.scenario import Scenario
@@ -18,30 +14,6 @@ from diembft.twins.scenarios.scenario import Scenario
 LIVENESS_BOUNDS = 7
 """How long a block of a synchronous round with correct leaders may take to be committed by all, in delay bounds, where
 a chain of two commits; two more for each block that the chain is longer by."""
-
-
-class Verdict(Enum):
-    """Of one oracle on one execution."""
-
-    HELD = "held"
-    VIOLATED = "violated"
-    UNDECIDED = "undecided"
-    """Its precondition never came about."""
-
-
-class Finding(Struct, frozen=True):
-    """What an oracle found: its verdict and, if violated, where and what shows it."""
-
-    oracle: str
-    verdict: Verdict = field(name="outcome")
-    """`outcome` in JSON."""
-    detail: str = ""
-    """One sentence."""
-    round: int | None = None
-    nodes: tuple[str, ...] = ()
-    certificates: tuple[Any, ...] = ()
-    signed: tuple[Any, ...] = ()
-    """Votes and timeouts."""
 
 
 class Terms(NamedTuple):
@@ -132,18 +104,3 @@ def judged_rounds(terms: Terms) -> list[int]:
         for round_ in range(terms.gst + 2, terms.last + 1)
         if not any(terms.leader(led) in faulty for led in range(round_, round_ + leaders))
     ]
-
-
-Oracle: TypeAlias = Callable[[Facts, Terms], Finding]
-"""Judges one execution."""
-
-
-def names(terms: Terms, nodes: Iterable[int]) -> tuple[str, ...]:
-    """The names of nodes, in their order, each once."""
-    return terms.cast.names_of(sorted(frozenset(nodes)))
-
-
-def listed(words: Iterable[str]) -> str:
-    """`a, b and c`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

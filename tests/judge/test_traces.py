@@ -11,6 +11,7 @@ from diembft.client.requests import session_of, signed_request
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
+<<<<<<< HEAD:tests/judge/test_invariants.py
 from diembft.errors import InputError
 from diembft.judge import invariants
 from diembft.judge.invariants import (
@@ -26,6 +27,17 @@ from diembft.judge.invariants import (
     Checker,
     check,
 )
+=======
+from diembft.judge import diembft as judge_diembft
+from diembft.judge.agreement import NAME as AGREEMENT
+from diembft.judge.certificates import CERTIFICATES, CERTIFIED_UNIQUENESS
+from diembft.judge.monotonicity import NAME as MONOTONICITY
+from diembft.judge.order import NAME as COMMIT_ORDER
+from diembft.judge.requests import EXECUTION, VALIDITY
+from diembft.judge.traces import Checker, check
+from diembft.judge.votes import NAME as HONEST_VOTE_ONCE
+from diembft.judge.waiting import NAME as LIVENESS
+>>>>>>> 84047a866daa0567cfc59cd97541b40b3f179870:tests/judge/test_traces.py
 from diembft.messages.digests import DIGEST_SIZE, Digests
 from diembft.messages.types import (
     QC,
@@ -459,7 +471,7 @@ def test_messages_without_certificates_have_none_to_judge() -> None:
 
 
 def test_certificates_are_judged_again_once_they_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invariants, "_CACHED_CERTIFICATES", 2)
+    monkeypatch.setattr(judge_diembft, "_CACHED", 2)
     many = [state(high_qc=certificate) for certificate in (qc(B1), qc(B2), qc(B3), qc(B1, (0, 1)))]
     assert violated([*many, state("replica1", high_qc=qc(B1)), state("replica2", high_qc=qc(B1, (0, 1)))]) == [
         CERTIFICATES,

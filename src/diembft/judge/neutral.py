@@ -1,0 +1,93 @@
+"""What the records of any protocol say, as facts, by what stands there in neutral terms; no signature is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from diembft.judge.facts import Certified, Committed, TimedOut, Voted
+from diembft.trace import records
+from diembft.trace.records import Header
+from diembft.trace.values import Block, Certificate, Message
+
+Seen: TypeAlias = tuple[Certified, bool]
+"""A certificate, and whether it is met for the first time."""
+
+_REMEMBERED = 4096
+
+
+class NeutralReader:
+    """Reads the records of one run."""
+
+    def __init__(self, header: Header) -> None:
+        self._quorum = header.quorum
+        self._known: dict[tuple[int, bytes | None, tuple[int, ...], str], Certified] = {}
+
+    def in_message(self, message: Message) -> Iterator[Seen]:
+        """The certificates in a message."""
+        for block in message.blocks:
+            yield from self.of_block(block)
+        for certificate in message.certificates:
+            yield from self.of(certificate)
+
+    def of_block(self, block: Block) -> Iterator[Seen]:
+        """The certificate of its parent in a block, if it is there."""
+        if block.certificate is not None:
+            yield from self.of(block.certificate)
+
+    def of(self, certificate: Certificate) -> Iterator[Seen]:
+        """A certificate that a node holds, and what it holds by that."""
+        key = (certificate.round, certificate.block, certificate.signers, certificate.phase)
+        known = self._known.get(key)
+        if known is not None:
+            yield known, False
+            return
+        if len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        signers = certificate.signers
+        fault = self._signers_fault(signers) if certificate.round else ""
+        known = self._known[key] = Certified(certificate.round, certificate.block, signers, certificate, fault)
+        yield known, True
+
+    def committed(self, record: records.Committed) -> Committed:
+        """What a node delivered."""
+        foreign = [key for key in record.executed if key not in record.block.requests]
+        return self._commit(record, (), tuple(foreign))
+
+    def _commit(
+        self,
+        record: records.Committed,
+        unsigned: tuple[tuple[str, int], ...],
+        foreign: tuple[tuple[str, int], ...],
+    ) -> Committed:
+        block = record.block
+        return Committed(
+            record.at,
+            record.node,
+            block.id,
+            block.round,
+            block.parent,
+            block.parent_round,
+            record.certificate,
+            record.height,
+            record.executed,
+            unsigned,
+            foreign,
+            record.state,
+        )
+
+    def _signers_fault(self, signers: tuple[int, ...] | list[int]) -> str:
+        distinct = len(dict.fromkeys(signers))
+        if distinct != len(signers):
+            return "somebody signed twice"
+        return "" if distinct >= self._quorum else f"{distinct} signers are no quorum of {self._quorum}"
+
+
+def signed_by(node: str, message: Message) -> Voted | TimedOut | None:
+    """What a node binds itself to by a message."""
+    vote, timeout = message.vote, message.timeout
+    if vote is not None:
+        return Voted(node, vote.round, vote.block or b"", vote.parent, vote.parent_round, vote.content, message)
+    if timeout is not None:
+        return TimedOut(node, timeout.round, timeout.high_round, message)
+    return None

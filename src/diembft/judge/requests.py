@@ -1,0 +1,85 @@
+"""What holds of executed requests: once each, asked for by their clients, and with one outcome everywhere.
+
+`execution`: a correct node executes each request once, and correct nodes that execute one block come to one state.
+`validity`: an executed request is in its block and was signed by its client. Judges of scenarios, which have one name
+for both, call it `execution` too.
+"""
+
+from __future__ import annotations
+
+from diembft.judge.facts import Certified, Committed, Roster
+from diembft.judge.verdict import Report, violation
+
+EXECUTION = "execution"
+VALIDITY = "validity"
+
+
+class Requests:
+    """Executed once by each node, and valid. `validity` is the name of that."""
+
+    def __init__(self, roster: Roster, report: Report, *, validity: str = VALIDITY) -> None:
+        self._roster = roster
+        self._report = report
+        self._validity = validity
+        self._executed: dict[str, set[tuple[str, int]]] = {}
+        self.executed: dict[tuple[str, int], None] = {}
+        """By any correct node."""
+
+    def committed(self, commit: Committed) -> None:
+        """A node executes a block."""
+        node = commit.node
+        if not commit.executed or not self._roster.correct(node):
+            return
+        executed = self._executed.setdefault(node, set())
+        for key in commit.executed:
+            client, number = key
+            if key in executed:
+                self._violated(EXECUTION, commit, f"executed request {number} of {client} twice")
+            executed.add(key)
+            self.executed[key] = None
+            if commit.unsigned and key in commit.unsigned:
+                self._violated(self._validity, commit, f"executed request {number}, which {client} did not sign")
+            if commit.foreign and key in commit.foreign:
+                detail = f"executed request {number} of {client}, which is not in the block"
+                self._violated(self._validity, commit, detail)
+
+    def _violated(self, name: str, commit: Committed, what: str) -> None:
+        detail = f"{commit.node} {what}"
+        self._report.violated(violation(name, detail, commit.round, (commit.node,), (commit.certificate,)))
+
+
+class States:
+    """execution: what a block does is the same at all correct nodes, and one certified state says what."""
+
+    def __init__(self, roster: Roster, report: Report) -> None:
+        self._roster = roster
+        self._report = report
+        self._first: dict[bytes, Committed] = {}
+        self._certified: dict[bytes, Certified] = {}
+
+    def committed(self, commit: Committed) -> None:
+        """A node executes a block."""
+        node = commit.node
+        if not self._roster.correct(node):
+            return
+        first = self._first.setdefault(commit.block, commit)
+        if not self._roster.correct(first.node):
+            self._first[commit.block] = commit
+        elif (first.state, first.executed) != (commit.state, commit.executed) and first.node != node:
+            detail = f"{first.node} and {node} have different states after the block of round {commit.round}"
+            self._report.violated(violation(EXECUTION, detail, commit.round, (first.node, node)))
+
+    def certified(self, certificate: Certified) -> None:
+        """A certificate that verifies: is its state the only one of its block?"""
+        if certificate.block is None or certificate.fault:
+            return
+        first = self._certified.setdefault(certificate.block, certificate)
+        if first.state != certificate.state:
+            detail = f"two states are certified for the block of round {certificate.round}"
+            shows = (first.value, certificate.value)
+            self._report.violated(violation(EXECUTION, detail, certificate.round, (), shows))
+
+    def unrecoverable(self, node: str, detail: str) -> None:
+        """A node found its storage contradicting itself, or what quorums certified, and does not run again."""
+        if self._roster.correct(node):
+            self._report.violated(violation(EXECUTION, f"{node} does not run again: {detail}", None, (node,)))

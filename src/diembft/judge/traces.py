@@ -1,0 +1,269 @@
+"""The record of a run, judged (docs/judge.md): a reader of traces, live or from a file, from any runtime.
+
+A `Checker` takes the records one at a time, makes facts of them, and asks the properties of this room. It judges what
+was sent, made durable and delivered, and never calls the core that did so: quorums are counted and certificates
+verified a second time, on purpose. With more than f replicas that are not correct nothing is promised; whether that is
+so, the verdict on a run says. Each property is reported once per set of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from typing_extensions import override
+
+from diembft.errors import InputError
+from diembft.judge import agreement, certificates, monotonicity, order, requests, votes, waiting
+from diembft.judge.agreement import Agreement, by_ids
+from diembft.judge.certificates import Certificates, CertifiedUniqueness
+from diembft.judge.diembft import DiemBftReader
+from diembft.judge.facts import Entered, Numbers, Roster, Voted
+from diembft.judge.monotonicity import Monotonicity
+from diembft.judge.neutral import NeutralReader, Seen, signed_by
+from diembft.judge.order import CommitOrder
+from diembft.judge.requests import Requests, States
+from diembft.judge.verdict import Finding, Report
+from diembft.judge.votes import HonestVoteOnce
+from diembft.judge.waiting import Waiting
+from diembft.trace.records import (
+    Committed,
+    Crashed,
+    Delivered,
+    Evidence,
+    Fired,
+    Header,
+    Partitioned,
+    Paused,
+    Persisted,
+    Record,
+    Replied,
+    Restarted,
+    Sent,
+    SetAttribute,
+    State,
+    Submitted,
+    Synchronous,
+    TimerCancelled,
+    TimerSet,
+    Violated,
+)
+from diembft.trace.values import Certificate, Message
+
+DIEMBFT = "diembft"
+"""The protocol whose details are verified; of others, what stands in neutral terms is judged."""
+
+STALE = "stale"
+"""The status of a reply that refuses a request as too old."""
+
+PROPERTIES: Mapping[str, type] = MappingProxyType(
+    {
+        agreement.NAME: Agreement,
+        certificates.CERTIFIED_UNIQUENESS: CertifiedUniqueness,
+        votes.NAME: HonestVoteOnce,
+        monotonicity.NAME: Monotonicity,
+        order.NAME: CommitOrder,
+        requests.EXECUTION: Requests,
+        certificates.CERTIFICATES: Certificates,
+        requests.VALIDITY: Requests,
+        waiting.NAME: Waiting,
+    }
+)
+"""What is judged, by name, each with the property that is asked."""
+
+
+def check(records: Iterable[Record]) -> Iterator[Violated]:
+    """All that a trace violates, its header being its first record.
+
+    >>> from diembft import Settings, check_trace, simulate
+    >>> list(check_trace(simulate(Settings(requests=1, trace=True)).trace))
+    []
+    """
+    checker: Checker | None = None
+    for record in records:
+        if checker is None:
+            if not isinstance(record, Header):
+                raise InputError(f"check_trace: {type(record).__name__}: a trace begins with its header")
+            checker = Checker(record)
+        else:
+            yield from checker.feed(record)
+    if checker is None:
+        raise InputError("check_trace: the trace is empty, and a trace begins with its header")
+
+
+def roster_of(header: Header) -> Roster:
+    """Who plays."""
+    shared = [node.replica for node in header.nodes]
+    correct = [node.name for node in header.nodes if node.correct and shared.count(node.replica) == 1]
+    return Roster(header.n, {node.name: node.replica for node in header.nodes}, correct)
+
+
+class _Found(Report):
+    """What was found and not taken yet, each property once per set of nodes."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self._found: list[Violated] = []
+        self._known: dict[tuple[str, tuple[str, ...]], None] = {}
+
+    @override
+    def violated(self, finding: Finding) -> None:
+        if (finding.oracle, finding.nodes) in self._known:
+            return
+        self._known[finding.oracle, finding.nodes] = None
+        shown, signed = finding.certificates, finding.signed
+        self._found.append(
+            Violated(self.at, finding.oracle, finding.detail, finding.nodes, finding.round, shown, signed)
+        )
+
+    def take(self) -> list[Violated]:
+        """What was found since the last time."""
+        if not self._found:
+            return []
+        found, self._found = self._found, []
+        return found
+
+
+class Checker:
+    """Judges one run, record by record. Each record costs a constant time on average."""
+
+    def __init__(self, header: Header) -> None:
+        roster, found = roster_of(header), _Found()
+        self._roster = roster
+        self._found = found
+        self._reader = DiemBftReader(header) if header.protocol == DIEMBFT else NeutralReader(header)
+        self._certificates = Certificates(roster, found)
+        self._uniqueness = CertifiedUniqueness(roster, found)
+        self._votes = HonestVoteOnce(roster, found)
+        self._agreement = Agreement(roster, found, by_ids)
+        self._order = CommitOrder(roster, found)
+        self._requests = Requests(roster, found)
+        self._states = States(roster, found)
+        self._numbers = Monotonicity(roster, found)
+        self._waiting = Waiting(roster, found, header.delta_s)
+        self._submitted: dict[int, tuple[str, int]] = {}
+        """The requests in messages of clients, by the messages' numbers."""
+
+    def finish(self, at: float) -> list[Violated]:
+        """What is violated if nothing more happens until then, in seconds since the start of the run."""
+        self._found.at = at
+        if at > self._waiting.deadline:
+            self._waiting.overdue()
+        return self._found.take()
+
+    def feed(self, record: Record) -> list[Violated]:
+        """What this record shows to be violated; in nearly all cases nothing."""
+        assert not isinstance(record, Header), "because the header is given to the constructor"
+        found = self._found
+        found.at = record.at
+        if record.at > self._waiting.deadline:
+            self._waiting.overdue()
+        match record:
+            case Sent():
+                self._sent(record)
+            case State():
+                self._state(record)
+            case Persisted():
+                self._persisted(record)
+            case Committed():
+                self._committed(record)
+            case _:
+                self._rest(record)
+        return found.take()
+
+    def _rest(self, record: Record) -> None:
+        """Records of requests, timers and faults; others tell nothing about these properties."""
+        held = self._waiting
+        match record:
+            case Delivered():
+                self._delivered(record)
+            case Submitted():
+                self._submitted[record.message] = (record.client, record.number)
+            case Replied():
+                if record.status == STALE:
+                    held.refused(record.node, (record.client, record.number))
+            case TimerSet():
+                if record.timer == "round":
+                    held.timer(record.node, record.delay_s)
+            case TimerCancelled() | Fired():
+                if record.timer == "round":
+                    held.timer(record.node, None)
+            case SetAttribute():
+                self._roster.turn(record.node)
+                held.turned(record.node)
+            case Crashed():
+                held.faulted()
+                held.lost(record.node)
+            case Restarted():
+                self._numbers.restarted(record.node)
+            case Partitioned() | Paused():
+                held.faulted()
+            case Synchronous():
+                held.synchronous(record.at, record.delta_s)
+            case Evidence():
+                self._holds(record.node, record.certificate)
+                if record.kind == "unrecoverable":
+                    self._states.unrecoverable(record.node, record.detail)
+            case _:
+                pass
+
+    def _sent(self, record: Sent) -> None:
+        for seen in self._reader.in_message(record.message):
+            self._seen(record.node, "sends", seen)
+        self._signed(record.node, record.message)
+
+    def _signed(self, node: str, message: Message) -> None:
+        signed = signed_by(node, message)
+        if signed is None:
+            return
+        if isinstance(signed, Voted):
+            self._uniqueness.voted(signed)
+            self._votes.voted(signed)
+        else:
+            self._votes.timed_out(signed)
+
+    def _state(self, record: State) -> None:
+        node = record.node
+        self._holds(node, record.high)
+        self._holds(node, record.committed_by)
+        self._holds(node, record.given_up)
+        round_, height = record.current_round, record.height
+        self._numbers.numbers(Numbers(node, record.voted_round, record.locked_round, round_, height))
+        self._order.told(node, height)
+        self._waiting.entered(Entered(record.at, node, round_, record.leader))
+
+    def _persisted(self, record: Persisted) -> None:
+        if record.signed is not None:
+            self._signed(record.node, record.signed)
+        self._numbers.numbers(Numbers(record.node, record.voted_round, record.locked_round))
+
+    def _committed(self, record: Committed) -> None:
+        for seen in self._reader.of_block(record.block):
+            self._seen(record.node, "holds", seen)
+        self._holds(record.node, record.certificate)
+        commit = self._reader.committed(record)
+        self._order.committed(commit)
+        self._agreement.committed(commit)
+        self._states.committed(commit)
+        self._requests.committed(commit)
+        self._waiting.committed(record.node, record.block.requests)
+
+    def _delivered(self, record: Delivered) -> None:
+        key = self._submitted.get(record.number)
+        if key is None or record.rejected or record.ignored or key in self._requests.executed:
+            return
+        self._waiting.holds(record.at, record.node, key)
+
+    def _holds(self, node: str, certificate: Certificate | None) -> None:
+        if certificate is not None:
+            for seen in self._reader.of(certificate):
+                self._seen(node, "holds", seen)
+
+    def _seen(self, node: str, verb: str, seen: Seen) -> None:
+        """A certificate is told of once, one that does not verify each time."""
+        certified, new = seen
+        if new:
+            self._uniqueness.seen(node, certified)
+            self._states.certified(certified)
+        if certified.fault:
+            self._certificates.seen(node, verb, certified)
