@@ -87,8 +87,8 @@ class Teller:
                 told = f", results {' '.join(outcomes)}" if outcomes else ""
                 return f"commit {self.block(block)} at height {height} by {self.qc(certificate)}{told}"
             case SendReply(reply):
-                results = ", ".join(map(repr, reply.results))
-                return f"reply to {reply.client} {reply.number}: {reply.status} {results}"
+                told = ", ".join(map(repr, reply.results))
+                return f"reply to {reply.client} {reply.number}: {reply.status} {told}"
             case ReadBlocks(peer, _, after, count, _):
                 return f"read up to {count} blocks after {self.name(after)} for {peer}"
             case Rejected(reason):
