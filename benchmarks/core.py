@@ -10,15 +10,18 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from statistics import median
 
+import msgspec
 from typing_extensions import override
 
 from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Broadcast, Effect, Send
 from diembft.consensus.events import Received, Requests, Started
+from diembft.consensus.genesis import genesis
 from diembft.consensus.replica import Replica
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
 from diembft.crypto.interface import KeyRing, Signer
@@ -26,11 +29,15 @@ from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_sign
 from diembft.ledger.key_value import KeyValueStore, Put, encode
 from diembft.ledger.sessions import Sessions
 from diembft.messages.digests import Digests
-from diembft.messages.types import Message
+from diembft.messages.types import QC, Message, Payload
 
 RUNS = 5
 SIZES = (4, 7, 13, 31, 100)
 CLIENTS = ("alice", "bob")
+encode_any = msgspec.msgpack.Encoder().encode
+encode_payload: Callable[[Payload], bytes] = encode_any
+decode_payload = msgspec.msgpack.Decoder(Payload).decode
+
 KEYS_IN_USE = 1000
 """Different keys that the requests of the memory run write to."""
 
@@ -155,6 +162,35 @@ def growth(n: int) -> tuple[float, float]:
     return (line.messages - messages) / commits, checked / commits / n
 
 
+def block_ids() -> list[tuple[str, float]]:
+    """What the id of a block of 1,000 requests of 512 bytes takes, with the requests' digests at hand and without."""
+    digests = Digests("benchmark", 0)
+    signer = derived_signer("alice", 1)
+    session, value = session_of("alice"), bytes(512)
+    payload = tuple([signed_request(signer, digests, "alice", session, number, (value,)) for number in range(1000)])
+    wire = encode_payload(payload)
+    qc = genesis(digests).qc
+
+    def cost(chosen: Digests, of: Payload) -> float:
+        return microseconds(1, lambda: chosen.block(0, 1, 0, of, qc))
+
+    known = Digests("benchmark", 0)
+    cost(known, payload)
+    equal = [decode_payload(wire) for _ in range(RUNS)]
+    return [
+        ("digests at hand", median([cost(known, payload) for _ in range(10 * RUNS)])),
+        ("digests at hand, the block just decoded", median([cost(known, other) for other in equal])),
+        ("digests not at hand", median([cost(Digests("benchmark", 0), payload) for _ in range(RUNS)])),
+        ("all bytes hashed at once", median([microseconds(1, lambda: at_once(payload, qc)) for _ in range(RUNS)])),
+    ]
+
+
+def at_once(payload: Payload, qc: QC) -> bytes:
+    """A block's id over all its bytes, for comparison: what it would take without digests of the requests."""
+    hashed = blake2b(encode_payload(payload), digest_size=32).digest()
+    return blake2b(encode_any((0, 1, 0, hashed, qc.vote_info.id, qc.signatures)), digest_size=32).digest()
+
+
 def resident_mb() -> float:
     """Memory of this process, in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -198,6 +234,10 @@ def main(arguments: list[str]) -> None:
             f"  n = {n:3}  {messages:6.1f} messages ({messages / n:4.2f} n)   "
             f"{checks:6.1f} signature checks a validator ({checks / n:4.2f} n)"
         )
+
+    print("the id of a block of 1,000 requests of 512 bytes, us")
+    for what, cost in block_ids():
+        print(f"  {what:40} {cost:8.1f}")
 
     if options.commits:
         print("memory of four validators, a request every ten blocks")

@@ -56,6 +56,18 @@ def test_limits_of_a_block(craft: Craft) -> None:
     small = {"max_request_bytes": 10, "sync_batch_bytes": 100}
     assert holding(*requests, max_block_bytes=30, **small).select(1, []) == tuple(requests[:3])
     assert holding(*requests, max_block_bytes=39, **small).select(1, []) == tuple(requests[:3])
+    several = [craft.request(number, b"", "alice", b"") for number in range(3)]
+    few = {"max_request_operations": 2}
+    assert holding(*several, max_block_operations=4, **few).select(1, []) == tuple(several[:2])
+    assert holding(*several, max_block_operations=5, **few).select(1, []) == tuple(several[:2])
+
+
+def test_sessions_are_kept_apart(craft: Craft) -> None:
+    one, other = craft.request(1), craft.request(1, session=bytes(16))
+    mempool = holding(one, other)
+    assert mempool.select(1, [node_with(craft, one)]) == (other,)
+    mempool.forget((one,))
+    assert mempool.select(1, []) == (other,)
 
 
 def test_refusals(craft: Craft) -> None:

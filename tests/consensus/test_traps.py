@@ -13,6 +13,7 @@ from diembft.consensus.effects import (
     CancelTimer,
     Commit,
     Divergence,
+    Effect,
     Equivocation,
     Ignored,
     Persist,
@@ -35,6 +36,7 @@ from diembft.messages.types import (
     BlockResponse,
     ProposalMsg,
     Relay,
+    RequestKind,
     SyncInfo,
     TimeoutMsg,
     VoteMsg,
@@ -878,6 +880,38 @@ class TestRequestsOnce:
         assert len(replica.mempool) == 0, "the other is not waiting any more"
         assert [effect.reply for effect in all_of(replica.step(Requests((second,))), SendReply)] == replies
 
+    def test_the_operations_of_a_request_are_torn_apart(self, craft: Craft) -> None:
+        rig = Rig()
+        request = rig.craft.request(1, b"one", "alice", b"two", b"three")
+        for node in rig.nodes:
+            rig.step(node.index, Requests((request,)))
+        rig.run()
+        assert rig.executed(0) == [b"one", b"two", b"three"]
+        (reply,) = rig.nodes[0].replies
+        assert (reply.number, reply.results) == (1, (b"0", b"1", b"2"))
+
+    def test_another_session_gets_the_answer(self, craft: Craft) -> None:
+        """A client that starts anew counts anew: its first request is no duplicate of its last life's."""
+        first, anew = craft.request(1, b"first"), craft.request(1, b"anew", session=bytes(16))
+        replica = craft.started(2)
+        replica.step(Requests((anew,)))
+        blocks = craft.chain([1, 2, 3], {1: (first,)})
+        for block in blocks:
+            craft.propose(replica, block)
+        assert all_of(replica.step(Requests((anew,))), SendReply) == []
+        assert replica.mempool.holds(anew), "it waits still"
+        payload = replica.mempool.select(9, replica.tree.path(blocks[-1].id))
+        assert payload == (anew,), "and is proposed beside the other"
+
+    @pytest.mark.parametrize("kind", [RequestKind.READMISSION, RequestKind.CONFIGURATION])
+    def test_a_request_of_a_kind_without_a_meaning_is_executed(self, craft: Craft, kind: RequestKind) -> None:
+        request = craft.request(kind=kind)
+        replica = craft.started(2)
+        assert replica.step(Requests((request,))) == [Rejected(Reason.BAD_KIND)]
+        assert replica.step(Received(1, Relay(1, (request,)))) == [Rejected(Reason.BAD_KIND)]
+        effects = craft.propose(replica, craft.block(1, payload=(request,)))
+        assert effects == [Rejected(Reason.BAD_PAYLOAD)]
+
     def test_a_repeated_request_is_executed_again_instead_of_answered(self, craft: Craft) -> None:
         request = craft.request()
         blocks = craft.chain([1, 2], {1: (request,)})
@@ -1031,6 +1065,89 @@ class TestAnyN:
                         rig.fire(index)
                 rig.run()
         assert all(rig.executed(index) == [b"op0", b"op1", b"op2", b"op3"] for index in running)
+
+
+class TestTime:
+    """16. A block's time is at least its parent's, and not far ahead of the clock of whoever votes."""
+
+    LIMIT_MS = Config(n=4).max_clock_ahead_ms
+
+    def propose(self, craft: Craft, replica: Replica, block: Block, now_ms: int) -> list[Effect]:
+        return replica.step(Received(block.author, craft.proposal(block), now_ms))
+
+    def test_time_runs_backwards(self, craft: Craft) -> None:
+        first = craft.block(1, time_ms=5000)
+        replica = craft.started(2)
+        assert vote_of(self.propose(craft, replica, first, 5000)) is not None
+        before = craft.block(2, craft.qc(first), time_ms=4999)
+        effects = self.propose(craft, replica, before, 5000)
+        assert (vote_of(effects), ignored(effects)) == (None, Reason.TIME_BACKWARDS)
+        assert before.id not in replica.tree.nodes
+        same = craft.block(2, craft.qc(first), time_ms=5000)
+        assert vote_of(self.propose(craft, replica, same, 5000)) is not None
+
+    def test_time_runs_ahead_of_the_clocks(self, craft: Craft) -> None:
+        ahead = craft.block(1, time_ms=self.LIMIT_MS + 1)
+        effects = self.propose(craft, craft.started(2), ahead, 0)
+        assert (vote_of(effects), ignored(effects)) == (None, Reason.TIME_AHEAD)
+        assert vote_of(self.propose(craft, craft.started(2), ahead, 1)) is not None
+        limit = craft.block(1, time_ms=self.LIMIT_MS)
+        assert vote_of(self.propose(craft, craft.started(2), limit, 0)) is not None
+
+    def test_what_was_refused_too_early_is_refused_for_ever(self, craft: Craft) -> None:
+        replica, ahead = craft.started(2), craft.block(1, time_ms=10_000)
+        assert ignored(self.propose(craft, replica, ahead, 0)) is Reason.TIME_AHEAD
+        assert vote_of(self.propose(craft, replica, ahead, 9000)) is not None
+
+    def test_a_certified_block_is_refused_for_its_time(self, craft: Craft) -> None:
+        """A quorum had other clocks: this one's may be slow, and it follows."""
+        first = craft.block(1, time_ms=10_000)
+        replica = craft.started(3)
+        assert ignored(self.propose(craft, replica, first, 0)) is Reason.TIME_AHEAD
+        tell(craft, replica, craft.qc(first))
+        self.propose(craft, replica, first, 0)
+        assert first.id in replica.tree.nodes
+        second = craft.block(2, craft.qc(first), time_ms=10_001)
+        assert vote_of(self.propose(craft, replica, second, 9000)) is not None
+
+    def test_a_block_on_a_missing_parent_escapes_the_rule(self, craft: Craft) -> None:
+        first = craft.block(1, time_ms=5000)
+        second = craft.block(2, craft.qc(first), time_ms=4999)
+        replica = craft.started(3)
+        assert ignored(self.propose(craft, replica, second, 5000)) is Reason.UNKNOWN_PARENT
+        effects = replica.step(Received(1, BlockResponse(1, (first,)), 5000))
+        assert (vote_of(effects), ignored(effects)) == (None, Reason.TIME_BACKWARDS)
+        assert first.id in replica.tree.nodes
+
+    def test_a_late_event_finds_an_old_time(self, craft: Craft) -> None:
+        """A proposal that waited for its parent is judged by the time at which the parent came."""
+        first = craft.block(1, time_ms=5000)
+        second = craft.block(2, craft.qc(first), time_ms=6000)
+        replica = craft.started(3)
+        self.propose(craft, replica, second, 0)
+        effects = replica.step(Received(1, BlockResponse(1, (first,)), 6000))
+        assert vote_of(effects) is not None
+
+    def test_a_leader_does_not_say_the_time(self, craft: Craft) -> None:
+        effects = craft.started(0).step(Requests((craft.request(),), 7000))
+        ((_, message),) = sent(effects, ProposalMsg)
+        assert message.block.time_ms == 7000
+
+    def test_a_leader_with_a_slow_clock_proposes_in_vain(self, craft: Craft) -> None:
+        """It takes its parent's time, however far ahead that is of its clock."""
+        first = craft.block(1, time_ms=50_000)
+        leader = craft.started(1)
+        assert vote_of(self.propose(craft, leader, first, 50_000)) is not None
+        leader.step(Requests((craft.request(),), 0))
+        effects = leader.step(Received(3, SyncInfo(2, craft.qc(first), craft.genesis_qc, None), 0))
+        ((_, message),) = sent(effects, ProposalMsg)
+        assert message.block.time_ms == 50_000
+
+    def test_time_counts_where_drivers_give_none(self) -> None:
+        rig = Rig()
+        rig.request()
+        rig.run()
+        assert {block.time_ms for block in rig.nodes[0].disk.committed} == {0}
 
 
 class TestMessagesToOneself:

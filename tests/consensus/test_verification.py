@@ -14,7 +14,7 @@ from diembft.consensus.quorums import Quorums
 from diembft.consensus.verification import CACHED_CERTIFICATES, Verifier
 from diembft.crypto.interface import KeyRing
 from diembft.messages.digests import Digests
-from diembft.messages.types import QC, TC, LedgerCommitInfo, SyncInfo, VoteInfo
+from diembft.messages.types import QC, TC, LedgerCommitInfo, Request, RequestKind, SyncInfo, VoteInfo
 from tests.consensus.rig import Craft, altered, make_keys
 from tests.making import request_by
 
@@ -361,6 +361,33 @@ def test_limits_on_requests() -> None:
     assert bench.verifier.request(request(1, bytes(7))) is Reason.BAD_REQUEST
     assert bench.verifier.request(request(1, bytes(6))) is None
     assert bench.verifier.request(altered(request(1), number=2)) is Reason.BAD_REQUEST
+
+
+def test_limits_count_operations() -> None:
+    bench = Bench(Config(n=4, max_request_operations=3, max_block_operations=4, max_request_bytes=6))
+
+    def request(number: int, count: int) -> Request:
+        return bench.craft.request(number, b"", "alice", *[b""] * (count - 1))
+
+    cases = [
+        ((request(1, 3), request(2, 1)), None),
+        ((request(1, 3), request(2, 2)), Reason.BAD_PAYLOAD),
+        ((request(1, 4),), Reason.BAD_PAYLOAD),
+    ]
+    for payload, reason in cases:
+        assert bench.verifier.payload(payload, bench.mempool) is reason
+    assert bench.verifier.request(request(1, 4)) is Reason.BAD_REQUEST
+    assert bench.verifier.request(request(1, 3)) is None
+    assert bench.verifier.request(bench.craft.request(1, bytes(3), "alice", bytes(3))) is None
+    assert bench.verifier.request(bench.craft.request(1, bytes(3), "alice", bytes(4))) is Reason.BAD_REQUEST
+
+
+def test_a_request_is_of_its_session_and_kind(bench: Bench) -> None:
+    request = bench.craft.request()
+    assert bench.verifier.request(request) is None
+    assert bench.verifier.request(altered(request, session=bytes(16))) is Reason.BAD_REQUEST
+    for kind in (RequestKind.READMISSION, RequestKind.CONFIGURATION):
+        assert bench.verifier.request(bench.craft.request(kind=kind)) is Reason.BAD_KIND
 
 
 def test_duplicates_in_a_payload_are_legal(bench: Bench) -> None:

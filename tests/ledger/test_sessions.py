@@ -8,14 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
+from msgspec.structs import replace
 
 from diembft.client.requests import session_of
 from diembft.consensus.state_machine import StateMachine
 from diembft.ledger.append_log import AppendLog
-from diembft.ledger.key_value import Append, KeyValueStore, Put, encode
+from diembft.ledger.key_value import (
+    Append,
+    Delete,
+    Done,
+    Found,
+    Get,
+    KeyValueStore,
+    Put,
+    Refused,
+    decode_result,
+    encode,
+)
 from diembft.ledger.sessions import LedgerState, Sessions
 from diembft.messages.digests import operations_digest
-from diembft.messages.types import OK, STALE, Reply, Request
+from diembft.messages.types import OK, STALE, Reply, Request, RequestKind
 from tests.ledger.building import block, blocks, request
 from tests.making import reply_to
 
@@ -125,6 +137,57 @@ def test_what_is_remembered_stays_bounded() -> None:
         session = ledger.sessions["alice", session_of("alice")]
         assert sorted(session.replies) == [step * index for index in range(90, 100)]
         assert session.floor == step * 89 + 1
+
+
+def manifold(number: int, *operations: bytes) -> Request:
+    return replace(request("alice", number, b""), operations=operations)
+
+
+def test_the_operations_of_a_request_are_executed_in_their_order() -> None:
+    machine = Sessions(AppendLog())
+    ledger, results = run(machine, [manifold(0, b"x", b"y"), request("bob", 0, b"z"), manifold(1, b"v")], [])
+    assert log_of(ledger) == [b"x", b"y", b"z", b"v"]
+    assert [reply and reply.results for reply in results] == [(b"0", b"1"), (b"2",), (b"3",)]
+    assert results[0] is not None
+    assert results[0].operations_digest == operations_digest((b"x", b"y"))
+
+
+def test_a_later_operation_sees_what_an_earlier_one_did() -> None:
+    operations = [encode(Put(b"key", b"value")), encode(Get(b"key")), b"?", encode(Delete(b"key"))]
+    _, (reply,) = run(Sessions(KeyValueStore()), [manifold(0, *operations)], [])
+    assert reply is not None
+    assert [*map(decode_result, reply.results)] == [Done(), Found(b"value"), Refused("malformed"), Done()]
+
+
+def test_a_number_is_executed_once_whatever_of_its_operations_come_again() -> None:
+    machine = Sessions(AppendLog())
+    ledger, results = run(machine, [manifold(0, b"x", b"y"), manifold(0, b"x"), manifold(0, b"y", b"x")], [])
+    assert log_of(ledger) == [b"x", b"y"]
+    assert results[1:] == [None, None]
+
+
+def test_sessions_of_one_client_know_nothing_of_one_another() -> None:
+    machine = Sessions(AppendLog(), window=1)
+    one = [request("alice", number, b"one") for number in (0, 7)]
+    other = [replace(each, session=bytes(16)) for each in one]
+    ledger, results = run(machine, [*one, *other], [])
+    assert [reply and (reply.session, reply.status) for reply in results] == [
+        (each.session, OK) for each in (*one, *other)
+    ]
+    assert machine.answer(ledger, one[1]) == results[1]
+    assert machine.answer(ledger, other[1]) == results[3]
+    third = replace(one[0], session=b"3" * 16)
+    assert machine.answer(ledger, third) is None
+
+
+@pytest.mark.parametrize("kind", [RequestKind.READMISSION, RequestKind.CONFIGURATION])
+def test_other_kinds_have_no_effect(kind: RequestKind) -> None:
+    machine = Sessions(AppendLog())
+    other = replace(request("alice", 0, b"x"), kind=kind)
+    ledger, results = run(machine, [other, request("alice", 0, b"y")], [])
+    assert log_of(ledger) == [b"y"]
+    assert results[0] is None
+    assert machine.execute(machine.genesis(), block(other)).root == machine.genesis().root
 
 
 def test_a_window_must_hold_a_request() -> None:

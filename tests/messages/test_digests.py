@@ -15,7 +15,7 @@ from tests.consensus.rig import Craft, altered
 from tests.making import request_by
 
 DIGESTS = Digests("diembft", 0)
-GENESIS, BLOCK, TIMEOUT = "9bf0efbadcb49817", "ffa9c547ae747568", "cb5bf8ac7ae0d07f"
+GENESIS, BLOCK, TIMEOUT = "9bf0efbadcb49817", "404d4fd00cce4ce2", "cb5bf8ac7ae0d07f"
 
 A, B = b"a" * 32, b"b" * 32
 

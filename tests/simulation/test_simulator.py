@@ -149,7 +149,7 @@ def test_why_a_message_came_to_nothing_is_recorded() -> None:
 
 def test_a_timer_repeats_what_it_was_set_with() -> None:
     stage = Stage(at_start({1: [SetTimer(Timer.FETCH, 2.0, 9)]})).run()
-    assert stage.events[-1] == (2.0, 1, TimerFired(Timer.FETCH, 9))
+    assert stage.events[-1] == (2.0, 1, TimerFired(Timer.FETCH, 9, 2000))
 
 
 def test_kinds_of_timers_are_independent_and_clocks_differ() -> None:
@@ -161,7 +161,7 @@ def test_kinds_of_timers_are_independent_and_clocks_differ() -> None:
         SetTimer(Timer.ROUND, 5.0, 4),
     ]
     stage = Stage(at_start({0: effects}), clock_rates={0: 1.5}).run()
-    assert stage.events[3:] == [(6.0, 0, TimerFired(Timer.FETCH, 3)), (7.5, 0, TimerFired(Timer.ROUND, 4))]
+    assert stage.events[3:] == [(6.0, 0, TimerFired(Timer.FETCH, 3, 6000)), (7.5, 0, TimerFired(Timer.ROUND, 4, 7500))]
 
 
 # --- crashes and pauses
@@ -196,7 +196,7 @@ def test_a_restarted_node_has_what_it_persisted_and_nothing_else() -> None:
     assert recovered is not None
     assert (recovered.committed, recovered.pending) == ((first,), (second,))
     assert recovered.checkpoint == Checkpoint(GENESIS.qc, 1, b"state", {"some": "ledger"})
-    assert stage.events[-1] == (3.0, 0, Started())
+    assert stage.events[-1] == (3.0, 0, Started(3000))
     assert stage.simulator.figures.restarts == 1
 
 

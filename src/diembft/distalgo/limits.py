@@ -8,7 +8,12 @@ from msgspec import structs
 
 from diembft.consensus.config import Config
 from diembft.errors import InputError
-from diembft.messages.sizes import BLOCK_OVERHEAD_BYTES, REQUEST_OVERHEAD_BYTES, SIGNATURE_BYTES
+from diembft.messages.sizes import (
+    BLOCK_OVERHEAD_BYTES,
+    OPERATION_OVERHEAD_BYTES,
+    REQUEST_OVERHEAD_BYTES,
+    SIGNATURE_BYTES,
+)
 
 CERTIFICATES: Final = 4
 """In a proposal, at most: the block's QC, a TC, the QC inside the TC, and the high commit QC. Timeouts and SyncInfo
@@ -40,12 +45,14 @@ def fitted(config: Config, payload_limit: int) -> Config:
         )
     max_block_bytes = min(config.max_block_bytes, int(payload * OPERATIONS_SHARE))
     max_block_requests = min(config.max_block_requests, (payload - max_block_bytes) // REQUEST_OVERHEAD_BYTES)
+    further = (payload - max_block_bytes - max_block_requests * REQUEST_OVERHEAD_BYTES) // OPERATION_OVERHEAD_BYTES
+    max_block_operations = min(config.max_block_operations, max_block_requests + further)
     return structs.replace(
         config,
         max_block_bytes=max_block_bytes,
         max_block_requests=max_block_requests,
-        max_block_operations=min(config.max_block_operations, max_block_requests),
-        max_request_operations=min(config.max_request_operations, max_block_requests),
+        max_block_operations=max_block_operations,
+        max_request_operations=min(config.max_request_operations, max_block_operations),
         max_request_bytes=min(config.max_request_bytes, max_block_bytes),
         max_relayed_bytes=min(config.max_relayed_bytes, payload_limit - FIELDS_BYTES),
         sync_batch_bytes=min(config.sync_batch_bytes, payload_limit - FIELDS_BYTES),
