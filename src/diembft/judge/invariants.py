@@ -278,14 +278,15 @@ class _Certificates:
     def _holds(self, node: str, certificate: Certificate | None) -> None:
         if certificate is None:
             return
+        detail = certificate.detail
         if not self._is_diembft:
             self._held_neutral(node, "holds", certificate)
         elif certificate.block is None:
-            tc = tc_of(certificate.detail)
+            tc = detail if type(detail) is TC else tc_of(detail)
             if tc is not None:
                 self._held_tc(node, "holds", tc)
         else:
-            qc = qc_of(certificate.detail)
+            qc = detail if type(detail) is QC else qc_of(detail)
             if qc is not None:
                 self._held(node, "holds", qc)
 
