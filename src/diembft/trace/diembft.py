@@ -60,9 +60,28 @@ def block(block: Block) -> values.Block:
     return _block(block, block)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+class _Last:
+    """The message that was met last: what a node signs it first makes durable and then sends."""
+
+    __slots__ = ("message", "neutral")
+
+    def __init__(self) -> None:
+        self.message: Message | None = None
+        self.neutral = values.Message("", 0)
+
+
+_last = _Last()
+
+
 def message(message: Message) -> values.Message:
     """A message, its detail with it; what is inside it has none."""
+    if _last.message is not message:
+        _last.neutral = _message(message)
+        _last.message = message
+    return _last.neutral
+
+
+def _message(message: Message) -> values.Message:
     match message:
         case ProposalMsg():
             block, tc = message.block, message.last_round_tc
