@@ -11,23 +11,7 @@ from diembft.client.requests import session_of, signed_request
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
-<<<<<<< HEAD:tests/judge/test_invariants.py
 from diembft.errors import InputError
-from diembft.judge import invariants
-from diembft.judge.invariants import (
-    AGREEMENT,
-    CERTIFICATES,
-    CERTIFIED_UNIQUENESS,
-    COMMIT_ORDER,
-    EXECUTION,
-    HONEST_VOTE_ONCE,
-    LIVENESS,
-    MONOTONICITY,
-    VALIDITY,
-    Checker,
-    check,
-)
-=======
 from diembft.judge import diembft as judge_diembft
 from diembft.judge.agreement import NAME as AGREEMENT
 from diembft.judge.certificates import CERTIFICATES, CERTIFIED_UNIQUENESS
@@ -37,9 +21,9 @@ from diembft.judge.requests import EXECUTION, VALIDITY
 from diembft.judge.traces import Checker, check
 from diembft.judge.votes import NAME as HONEST_VOTE_ONCE
 from diembft.judge.waiting import NAME as LIVENESS
->>>>>>> 84047a866daa0567cfc59cd97541b40b3f179870:tests/judge/test_traces.py
 from diembft.messages.digests import DIGEST_SIZE, Digests
 from diembft.messages.types import (
+    OK,
     QC,
     STALE,
     TC,
@@ -57,6 +41,7 @@ from diembft.messages.types import (
     VoteInfo,
     VoteMsg,
 )
+from diembft.trace import diembft as neutral
 from diembft.trace.records import (
     Committed,
     Crashed,
@@ -80,7 +65,6 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
-from tests.making import reply_to
 
 DIGESTS = Digests("test", 0)
 GENESIS = genesis(DIGESTS)
@@ -89,12 +73,13 @@ QUORUM = (0, 1, 2)
 HEADER = Header(
     runtime="simulator",
     nodes=tuple([Node(f"replica{replica}", replica) for replica in range(N)]),
+    protocol="diembft",
     n=N,
-    chain_id="test",
-    epoch=0,
-    crypto="symbolic",
+    quorum=3,
+    chain=2,
     delta_s=1.0,
     clients=("client0",),
+    detail=neutral.header_detail("test", 0, "symbolic", {}),
 )
 
 
@@ -103,7 +88,8 @@ def state_id(block_id: bytes) -> bytes:
 
 
 def request(number: int = 0, signer: str = "client0") -> Request:
-    return signed_request(client_signer(signer), DIGESTS, "client0", session_of("client0"), number, (b"operation",))
+    session = session_of("client0")
+    return signed_request(client_signer(signer), DIGESTS, "client0", session, number, (b"operation",))
 
 
 def block(parent: QC, round_: int, *payload: Request, author: int = 0) -> Block:
@@ -155,12 +141,13 @@ OTHER2 = block(qc(OTHER1), 2)
 
 
 def sent(message: Message, node: str = "replica0", at: float = 0.0) -> Sent:
-    return Sent(at, node, 1, ("replica1",), message)
+    return Sent(at, node, 1, ("replica1",), neutral.message(message))
 
 
 def committed(height: int, of: Block, certificate: QC, node: str = "replica0") -> Committed:
     executed = tuple([(item.client, item.number) for item in of.payload])
-    return Committed(0.0, node, height, of, state_id(of.id), executed, certificate)
+    shown = neutral.certificate(certificate)
+    return Committed(0.0, node, height, neutral.block(of), shown, executed, state_id(of.id))
 
 
 def state(
@@ -176,11 +163,14 @@ def state(
     tc: TC | None = None,
     height: int = 0,
 ) -> State:
-    return State(at, node, current_round, leader, vote_round, qc_round, high_qc, high_commit_qc, tc, height)
+    given_up = None if tc is None else neutral.given_up(tc)
+    high, committed_by = neutral.certificate(high_qc), neutral.certificate(high_commit_qc)
+    return State(at, node, current_round, leader, height, vote_round, high, committed_by, given_up, qc_round)
 
 
 def persisted(last_sent: VoteMsg | TimeoutMsg | None, vote_round: int = 0, qc_round: int = 0) -> Persisted:
-    return Persisted(0.0, "replica0", vote_round, qc_round, last_sent, (), ())
+    signed = None if last_sent is None else neutral.message(last_sent)
+    return Persisted(0.0, "replica0", vote_round, qc_round, signed)
 
 
 def violated(records: Iterable[Record], header: Header = HEADER) -> list[str]:
@@ -241,7 +231,7 @@ def test_certified_uniqueness() -> None:
     found = list(check([HEADER, *records]))
     assert [item.property for item in found] == [CERTIFIED_UNIQUENESS]
     assert found[0].round == 1
-    assert [certificate.vote_info.id for certificate in found[0].certificates] == [B1.id, OTHER1.id]
+    assert [certificate.block for certificate in found[0].certificates] == [B1.id, OTHER1.id]
 
 
 def test_certificates_of_one_block_may_differ_in_their_signers() -> None:
@@ -258,9 +248,9 @@ def test_a_certificate_counts_whoever_sent_it_if_it_verifies() -> None:
 
 def test_one_block_with_two_certified_states() -> None:
     diverging = certify(vote_info(B1, bytes(DIGEST_SIZE)))
-    assert violated([state(high_qc=qc(B1)), Evidence(0.0, "replica1", "divergence", None, (), diverging)]) == [
-        EXECUTION
-    ]
+    assert violated(
+        [state(high_qc=qc(B1)), Evidence(0.0, "replica1", "divergence", None, (), neutral.certificate(diverging))]
+    ) == [EXECUTION]
 
 
 # --- 3: one vote a round
@@ -370,7 +360,7 @@ def test_a_height_that_was_not_delivered() -> None:
 
 
 def test_states_differ_at_one_height() -> None:
-    other = structs.replace(committed(1, B1, qc(B2), "replica1"), state_id=bytes(DIGEST_SIZE))
+    other = structs.replace(committed(1, B1, qc(B2), "replica1"), state=bytes(DIGEST_SIZE))
     assert violated([committed(1, B1, qc(B2)), other]) == [EXECUTION]
 
 
@@ -387,12 +377,6 @@ def test_a_request_executes_twice() -> None:
 
 
 # --- 6: certificates
-
-
-def test_a_storage_that_contradicts_itself() -> None:
-    found = Evidence(1.0, "replica2", "unrecoverable", None, (), detail="a state is not what a quorum certified")
-    assert violated([found]) == [EXECUTION]
-    assert violated([SetAttribute(0.0, "replica2", "current_round", 3), found]) == [], "it is Byzantine"
 
 
 def bad_certificates() -> dict[str, QC]:
@@ -429,7 +413,9 @@ def test_a_qc_that_does_not_verify(what: str) -> None:
         timeout(3, bad),
     ):
         assert violated([fine, sent(message)]) == [CERTIFICATES], message
-    assert violated([fine, Evidence(0.0, "replica0", "divergence", None, (), bad)]) == [CERTIFICATES]
+    assert violated([fine, Evidence(0.0, "replica0", "divergence", None, (), neutral.certificate(bad))]) == [
+        CERTIFICATES
+    ]
 
 
 def bad_timeout_certificates() -> dict[str, TC]:
@@ -490,10 +476,10 @@ def test_ed25519_certificates_verify_against_the_keys_of_the_header() -> None:
     info = commit_info(vote_info(B1))
     signatures = tuple([(signer, signers[signer].sign(DIGESTS.vote(info))) for signer in QUORUM])
     good = QC(vote_info(B1), info, signatures, 0, signers[0].sign(DIGESTS.qc(info, signatures)))
-    header = structs.replace(HEADER, crypto="ed25519", public_keys=keys)
+    header = structs.replace(HEADER, detail=neutral.header_detail("test", 0, "ed25519", keys))
     assert violated([state(high_qc=good)], header) == []
     assert violated([state(high_qc=structs.replace(good, author=1))], header) == [CERTIFICATES]
-    without = structs.replace(header, public_keys=keys | {"replica1": b"short"})
+    without = structs.replace(header, detail=neutral.header_detail("test", 0, "ed25519", keys | {"replica1": b"short"}))
     assert violated([state(high_qc=good)], without) == [CERTIFICATES]
 
 
@@ -520,7 +506,7 @@ def test_an_executed_request_that_is_not_in_the_block() -> None:
 # --- 8: liveness
 
 HELD: list[Record] = [
-    Submitted(1.0, "client0", request(0), 1, 50, ("replica0",)),
+    Submitted(1.0, "client0", 0, 9, 1, 50, ("replica0",)),
     Delivered(1.0, "replica0", 50),
 ]
 GST = Synchronous(1.0, 1.0)
@@ -570,8 +556,8 @@ def test_progress_moves_the_deadline() -> None:
         Paused(2.0, "replica1"),
         Partitioned(2.0, (("replica0",), ("replica1", "replica2", "replica3"))),
         Crashed(2.0, "replica0"),
-        Committed(2.0, "replica1", 1, B1, state_id(B1.id), (("client0", 0),), qc(B2)),
-        Replied(2.0, "replica0", reply_to("client0", 0, b"", status=STALE)),
+        structs.replace(committed(1, B1, qc(B2), "replica1"), at=2.0),
+        Replied(2.0, "replica0", "client0", 0, STALE),
         Synchronous(2.0, 1.5),
     ],
 )
@@ -598,16 +584,16 @@ def test_what_is_not_held(held: list[Record]) -> None:
 def test_a_second_holder_keeps_a_request_waiting() -> None:
     second: list[Record] = [
         Delivered(1.0, "replica1", 50),
-        Replied(2.0, "replica0", reply_to("client0", 0, b"", status=STALE)),
+        Replied(2.0, "replica0", "client0", 0, STALE),
     ]
     assert liveness([started(0.5, 5.0), *HELD, *second, GST]) == [LIVENESS]
 
 
 def test_a_reply_that_refuses_nothing_of_what_is_held_changes_nothing() -> None:
     others: list[Record] = [
-        Replied(2.0, "replica0", reply_to("client0", 0, b"")),
-        Replied(2.0, "replica0", reply_to("client0", 9, b"", status=STALE)),
-        Submitted(2.0, "client0", request(1), 1, 51, ("replica0",)),
+        Replied(2.0, "replica0", "client0", 0, OK),
+        Replied(2.0, "replica0", "client0", 9, STALE),
+        Submitted(2.0, "client0", 1, 9, 1, 51, ("replica0",)),
         Delivered(2.0, "replica0", 51),
     ]
     assert liveness([started(0.5, 5.0), *HELD, GST, *others]) == [LIVENESS]

@@ -19,7 +19,8 @@ from diembft.consensus.recovery import Recovered
 from diembft.host.assembly import ClientSpec, header, replica_node
 from diembft.host.keys import make_keys
 from diembft.host.storage import Storage
-from diembft.judge.invariants import EXECUTION, check
+from diembft.judge.requests import EXECUTION
+from diembft.judge.traces import check
 from diembft.ledger.append_log import AppendLog
 from diembft.ledger.sessions import Sessions
 from diembft.messages.digests import Digests
@@ -91,8 +92,8 @@ class Run:
         """What replicas answered to each request."""
         found: dict[int, set[tuple[bytes, ...]]] = {}
         for record in self.records:
-            if isinstance(record, records.Replied) and record.reply.status == OK:
-                found.setdefault(record.reply.number, set()).add(record.reply.results)
+            if isinstance(record, records.Replied) and record.status == OK:
+                found.setdefault(record.number, set()).add(record.detail.results)
         return found
 
 
