@@ -15,7 +15,8 @@ import tracemalloc
 from hashlib import blake2b
 
 from diembft.twins.campaigns.workers import executors
-from diembft.twins.exhaustion.search import Limits, Question, explore
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import Limits, explore
 
 QUESTIONS = {
     "barrier-164": Question("barrier", sets=3),

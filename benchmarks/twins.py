@@ -24,16 +24,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from diembft.twins.campaigns.campaign import (
-    NEIGHBOURS,
-    CampaignSummary,
-    Chunk,
-    Manner,
-    ScenarioList,
-    ScenarioRange,
-    execute_chunk,
-    run_campaign,
-)
+from diembft.twins.campaigns.campaign import NEIGHBOURS, run_campaign
+from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk
+from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource
+from diembft.twins.campaigns.summary import CampaignSummary
 from diembft.twins.campaigns.workers import executors
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.prefixes import PrefixRuns
@@ -105,7 +99,7 @@ def sharing(space: Space, chunks: int) -> float:
     return rate(chunks * NEIGHBOURS, lambda: [together.run(scenario) for scenario in neighbours()], times=1)
 
 
-def campaign_s(source: ScenarioList | ScenarioRange, jobs: int) -> tuple[float, CampaignSummary]:
+def campaign_s(source: ScenarioSource, jobs: int) -> tuple[float, CampaignSummary]:
     """How long a campaign takes over so many processes that are up, in seconds of real time."""
     with executors(jobs) as (make, workers):
         executor = make()

@@ -1,4 +1,4 @@
-"""Random scenarios in words."""
+"""Drawn runs in words."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from msgspec import structs
 from diembft.cli.drawn import describe
 from diembft.client.client import Flood
 from diembft.consensus.config import Config
-from diembft.simulation.drawing import TWIN, ClientPlan, draw_scenario
+from diembft.simulation.drawing import TWIN, DrawnClient, draw_run
 from diembft.simulation.network import Conditions, Uniform
 from diembft.simulation.schedule import Change, Crash, Heal, Partition, Pause, Restart, Resume, Stabilise
 
 
 def test_what_happens_before_gst_is_told_in_order() -> None:
-    scenario = structs.replace(
-        draw_scenario(1, 0),
+    drawn = structs.replace(
+        draw_run(1, 0),
         seed=7,
         index=3,
         config=Config(n=4, delta_s=0.1),
-        clients=(ClientPlan(Flood(), 5),),
+        clients=(DrawnClient(Flood(), 5),),
         byzantine=((2, TWIN),),
         before=Conditions(latency=Uniform(0.01, 0.05), loss=0.25),
         schedule=(
@@ -35,7 +35,7 @@ def test_what_happens_before_gst_is_told_in_order() -> None:
         ),
         gst_s=9.5,
     )
-    assert list(describe(scenario)) == [
+    assert list(describe(drawn)) == [
         "scenario 3 of seed 7: 4 replicas, delta 0.1 s",
         "  clients: flood 5",
         "  Byzantine: replica2 (twin)",
@@ -53,8 +53,8 @@ def test_what_happens_before_gst_is_told_in_order() -> None:
     ]
 
 
-def test_every_scenario_has_a_description() -> None:
+def test_every_run_has_a_description() -> None:
     for index in range(100):
-        first, *_, last = describe(draw_scenario(1, index))
+        first, *_, last = describe(draw_run(1, index))
         assert first.startswith(f"scenario {index} of seed 1: ")
         assert last.endswith(" s: GST")

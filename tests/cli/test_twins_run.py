@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from diembft.cli.twins import described
-from diembft.twins.campaigns.campaign import CampaignProgress, read_results
+from diembft.twins.campaigns.campaign import CampaignProgress
+from diembft.twins.campaigns.results_file import read_results
 from diembft.twins.scenarios.scenario_files import read_scenarios
 from tests.cli.running import diembft
 

@@ -279,6 +279,14 @@ def vote_of(effects: Iterable[Effect]) -> VoteMsg | None:
     return found[0][1] if found else None
 
 
+def unsettled(replica: Replica) -> list[Effect]:
+    """What the end of a step would still find to do, after the step: nothing, if each change was followed up."""
+    fork = replica.fork()
+    fork._settle()
+    assert fork._out or fork.state_key() == replica.state_key()
+    return fork._out
+
+
 # --- disks
 
 
@@ -434,6 +442,7 @@ class Rig:
         node = self.nodes[index]
         effects = node.running.step(event)
         self._check_order(effects)
+        assert unsettled(node.running) == [], "what follows from an event follows in its step"
         carried_out = [
             effect
             for number, effect in enumerate(effects)

@@ -10,7 +10,7 @@ from diembft.distalgo.case_job import RECORDS, conclude
 from diembft.distalgo.folder import merged, read_ledger
 from diembft.errors import InputError
 from diembft.judge.invariants import check
-from diembft.testcase.case import DelayBy, FailureRule, Lose, SetAttribute, Special
+from diembft.testcase.case import DelayBy, FailureRule, Lose, SetsAttribute, Special
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.trace.records import (
     Accepted,
@@ -22,12 +22,10 @@ from diembft.trace.records import (
     Record,
     Replied,
     Sent,
+    SetAttribute,
     State,
     Submitted,
     WorkloadEnded,
-)
-from diembft.trace.records import (
-    SetAttribute as SetAttributeRecord,
 )
 from tests.distalgo.rig import Rig, case_of
 
@@ -117,12 +115,12 @@ def test_replies_get_lost_too(tmp_path: Path) -> None:
 
 
 def test_a_set_attribute_takes_effect_after_the_step_and_makes_its_replica_byzantine(tmp_path: Path) -> None:
-    jump = FailureRule(2, ANY, MsgType.Vote, frozenset([4]), 1.0, SetAttribute("current_round", 40))
+    jump = FailureRule(2, ANY, MsgType.Vote, frozenset([4]), 1.0, SetsAttribute("current_round", 40))
     rig = Rig(case_of(jump), tmp_path)
     records = run(rig)
-    place = next(index for index, record in enumerate(records) if isinstance(record, SetAttributeRecord))
+    place = next(index for index, record in enumerate(records) if isinstance(record, SetAttribute))
     record, state = records[place], records[place + 1]
-    assert isinstance(record, SetAttributeRecord)
+    assert isinstance(record, SetAttribute)
     assert (record.node, record.attribute, record.value) == ("replica2", "current_round", 40)
     assert isinstance(state, State)
     assert (state.node, state.current_round) == ("replica2", 40)
@@ -201,7 +199,7 @@ def test_a_message_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_log_tells_what_a_replica_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    jump = FailureRule(2, ANY, MsgType.Vote, frozenset([4]), 1.0, SetAttribute("highest_vote_round", 0))
+    jump = FailureRule(2, ANY, MsgType.Vote, frozenset([4]), 1.0, SetsAttribute("highest_vote_round", 0))
     slow = FailureRule(ANY, ANY, MsgType.Proposal, frozenset([3]), 1.0, DelayBy(2.0))
     with caplog.at_level(logging.INFO):
         run(Rig(case_of(jump, slow), tmp_path))

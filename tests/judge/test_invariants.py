@@ -10,6 +10,7 @@ from msgspec import structs
 from diembft.consensus.genesis import genesis
 from diembft.crypto.ed25519 import derived_signer
 from diembft.crypto.symbolic import client_signer, replica_signer
+from diembft.errors import InputError
 from diembft.judge import invariants
 from diembft.judge.invariants import (
     AGREEMENT,
@@ -377,6 +378,12 @@ def test_a_request_executes_twice() -> None:
 # --- 6: certificates
 
 
+def test_a_storage_that_contradicts_itself() -> None:
+    found = Evidence(1.0, "replica2", "unrecoverable", None, (), detail="a state is not what a quorum certified")
+    assert violated([found]) == [EXECUTION]
+    assert violated([SetAttribute(0.0, "replica2", "current_round", 3), found]) == [], "it is Byzantine"
+
+
 def bad_certificates() -> dict[str, QC]:
     good = qc(B2)
     info = vote_info(B2)
@@ -648,7 +655,7 @@ def test_a_laggard_keeps_windows_open() -> None:
 
 
 def test_a_trace_begins_with_its_header() -> None:
-    with pytest.raises(AssertionError, match="header"):
+    with pytest.raises(InputError, match="header"):
         list(check([state()]))
 
 

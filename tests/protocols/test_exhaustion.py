@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from diembft.twins.exhaustion.checks import Setting, brute_force, pairs
+from diembft.twins.exhaustion.decision import SearchEnding
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import Limits, Question, SearchEnding, explore
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
 
 TOY = "toy_protocol:STREAMLET"

@@ -1,4 +1,4 @@
-"""One scenario, one trace: byte for byte, in other processes too, whatever the interpreter's hash seed."""
+"""One drawn run, one trace: byte for byte, in other processes too, whatever the interpreter's hash seed."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from msgspec import structs
 from diembft.faults.registry import plant
 from diembft.judge.invariants import AGREEMENT, LIVENESS
 from diembft.simulation import fuzz as fuzzing
-from diembft.simulation.drawing import draw_scenario
-from diembft.simulation.fuzz import EXCEPTION, Reached, fuzz, run_index, run_scenario
+from diembft.simulation.drawing import draw_run
+from diembft.simulation.fuzz import EXCEPTION, Reached, fuzz, run_drawn, run_index
 from diembft.simulation.schedule import Crash
 from diembft.simulation.simulator import Simulator
 from diembft.trace.records import Ended, Header, Violated
@@ -71,13 +71,13 @@ def test_an_exception_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_validator_that_stays_behind_is_found() -> None:
-    scenario = next(
-        scenario
-        for scenario in (draw_scenario(5, index) for index in range(100))
-        if scenario.config.n == 4 and not scenario.byzantine and scenario.clients
+    drawn = next(
+        drawn
+        for drawn in (draw_run(5, index) for index in range(100))
+        if drawn.config.n == 4 and not drawn.byzantine and drawn.clients
     )
-    late = Crash(scenario.gst_s + 0.001, 3)
-    result = run_scenario(structs.replace(scenario, schedule=(*scenario.schedule[:-1], late, scenario.schedule[-1])))
+    late = Crash(drawn.gst_s + 0.001, 3)
+    result = run_drawn(structs.replace(drawn, schedule=(*drawn.schedule[:-1], late, drawn.schedule[-1])))
     assert LIVENESS in [found.property for found in result.violations]
     assert AGREEMENT not in [found.property for found in result.violations]
 

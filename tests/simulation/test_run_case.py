@@ -7,7 +7,7 @@ import pytest
 
 from diembft.faults.registry import plant
 from diembft.simulation.run_case import last_failing_round, run_case
-from diembft.testcase.case import DelayBy, FailureRule, Lose, Rounds, SetAttribute, Special, TestCase, WorkloadSpec
+from diembft.testcase.case import DelayBy, FailureRule, Lose, Rounds, SetsAttribute, Special, TestCase, WorkloadSpec
 from diembft.testcase.outcome import EXACTLY_ONCE, OUTSIDE_FAULT_MODEL, WORKLOAD_TIMEOUT
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.trace import records
@@ -33,7 +33,7 @@ def case(*failures: FailureRule, workloads: tuple[WorkloadSpec, ...] = (ONE_BY_O
 
 
 def rule(
-    action: Lose | DelayBy | SetAttribute,
+    action: Lose | DelayBy | SetsAttribute,
     *,
     src: int | Special = ANY,
     dest: int | Special = ANY,
@@ -138,7 +138,7 @@ def test_messages_of_clients_can_be_lost_too() -> None:
 
 
 def test_set_attribute_makes_its_sender_byzantine() -> None:
-    forgets = rule(SetAttribute("highest_vote_round", 0), src=1, msg_type=MsgType.Vote, rounds=range(2, 4))
+    forgets = rule(SetsAttribute("highest_vote_round", 0), src=1, msg_type=MsgType.Vote, rounds=range(2, 4))
     result = run_case(case(forgets), keep_trace=True)
     assert result.verdict.passed
     assert result.verdict.byzantine == (1,)
@@ -147,12 +147,12 @@ def test_set_attribute_makes_its_sender_byzantine() -> None:
 
 
 def test_set_attribute_on_a_copy_to_oneself() -> None:
-    own = rule(SetAttribute("highest_qc_round", 0), src=0, dest=0, msg_type=MsgType.Proposal)
+    own = rule(SetsAttribute("highest_qc_round", 0), src=0, dest=0, msg_type=MsgType.Proposal)
     assert run_case(case(own)).verdict.byzantine == (0,)
 
 
 def test_more_than_f_byzantine_replicas_are_outside_the_model() -> None:
-    both = [rule(SetAttribute("highest_qc_round", 0), src=replica, msg_type=MsgType.Vote) for replica in (0, 1)]
+    both = [rule(SetsAttribute("highest_qc_round", 0), src=replica, msg_type=MsgType.Vote) for replica in (0, 1)]
     result = run_case(case(*both))
     assert not result.verdict.passed
     assert result.verdict.reasons[0].kind == OUTSIDE_FAULT_MODEL
@@ -191,7 +191,7 @@ def test_the_last_round_in_which_messages_can_be_lost_or_late() -> None:
     assert last_failing_round((rule(Lose(), rounds=range(9, 2, -2)), rule(Lose(), rounds=frozenset((4, 11))))) == 11
     assert last_failing_round((rule(Lose(), rounds=range(0)), rule(DelayBy(0.1), rounds=frozenset()))) == 0
     assert last_failing_round((rule(DelayBy(0.1)),)) == inf
-    assert last_failing_round((rule(Lose(), prob=0.0), rule(SetAttribute("leader", 1)))) == 0
+    assert last_failing_round((rule(Lose(), prob=0.0), rule(SetsAttribute("leader", 1)))) == 0
 
 
 def test_the_trace_ends_with_the_verdict() -> None:

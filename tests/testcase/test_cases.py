@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from diembft.simulation.run_case import run_case
-from diembft.testcase.case import Lose, SetAttribute
+from diembft.testcase.case import Lose, SetsAttribute
 from diembft.testcase.loader import case_files, load
 from tests.testcase.test_configs import MUST_FAIL, MUST_PASS
 
@@ -18,7 +18,7 @@ def test_a_case_passes_and_its_failures_do_strike(path: Path) -> None:
     assert str(result.verdict) == f"PASS {case.name}"
     actions = [rule.action for rule in case.failures]
     assert (result.figures.dropped > 0) == any(isinstance(action, Lose) for action in actions)
-    assert bool(result.verdict.byzantine) == any(isinstance(action, SetAttribute) for action in actions)
+    assert bool(result.verdict.byzantine) == any(isinstance(action, SetsAttribute) for action in actions)
 
 
 @pytest.mark.parametrize("path", MUST_FAIL, ids=lambda path: path.stem)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diembft.testcase.case import DelayBy, SetAttribute, TestCase
+from diembft.testcase.case import DelayBy, SetsAttribute, TestCase
 from diembft.testcase.loader import case_files, load
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -75,12 +75,12 @@ def test_a_case_that_must_fail_has_too_many_faulty_replicas_and_names_the_cause(
 
 
 def byzantine(loaded: TestCase) -> set[object]:
-    return {rule.src for rule in loaded.failures if isinstance(rule.action, SetAttribute)}
+    return {rule.src for rule in loaded.failures if isinstance(rule.action, SetsAttribute)}
 
 
 def test_the_attributes_that_can_be_set_and_the_ways_to_fail_all_occur() -> None:
     rules = [rule for path in MUST_PASS for rule in load(str(path)).failures]
-    attributes = {rule.action.attribute for rule in rules if isinstance(rule.action, SetAttribute)}
+    attributes = {rule.action.attribute for rule in rules if isinstance(rule.action, SetsAttribute)}
     assert attributes == {"highest_vote_round", "highest_qc_round", "current_round", "leader"}
     assert any(isinstance(rule.action, DelayBy) for rule in rules)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diembft.testcase.case import DelayBy, FailureRule, Lose, SetAttribute, Special
+from diembft.testcase.case import DelayBy, FailureRule, Lose, SetsAttribute, Special
 from diembft.testcase.failures import CLIENT, KINDS, UNTOUCHED, FailureRules, Fate
 from diembft.testcase.types import Failure, MsgType
 from tests.testcase.samples import case, failure
@@ -212,7 +212,7 @@ def naive_fate(
             and (rule.rounds is None or round_ in rule.rounds)
             and rule.src in (src, Special.ANY, *([Special.LEADER] if round_robin(round_) == src else []))
             and rule.dest in (dest, Special.ANY, *([Special.LEADER] if destination_leader == dest else []))
-            and (src != dest or isinstance(rule.action, SetAttribute))
+            and (src != dest or isinstance(rule.action, SetsAttribute))
         )
         if matches and (rule.prob == 1 or rng.random() < rule.prob):
             if isinstance(rule.action, Lose):

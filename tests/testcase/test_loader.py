@@ -6,7 +6,7 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.testcase import loader, types
-from diembft.testcase.case import SetAttribute
+from diembft.testcase.case import SetsAttribute
 from diembft.testcase.loader import case_files, default_folder, find, load, name_in
 
 GOOD = """
@@ -163,7 +163,7 @@ failure_config = FailureConfig(failures=(
 """
     case = load(write(folder / "sample.da", text))
     assert case.workloads[0].delays_s == (1.0,)
-    assert case.failures[0].action == SetAttribute("leader", 6)
+    assert case.failures[0].action == SetsAttribute("leader", 6)
     assert (case.seed, case.failure_seed) == (0.5, -3)
 
 

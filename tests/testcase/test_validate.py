@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diembft.errors import InputError
-from diembft.testcase.case import DelayBy, Lose, SetAttribute, Special, TestCase, WorkloadSpec
+from diembft.testcase.case import DelayBy, Lose, SetsAttribute, Special, TestCase, WorkloadSpec
 from diembft.testcase.types import (
     Config,
     FailType,
@@ -124,12 +124,12 @@ def test_a_case_can_be_handed_to_another_process() -> None:
         ({"val": 0.5}, DelayBy(0.5)),
         ({"val": "0.5"}, DelayBy(0.5)),
         ({"val": 0}, DelayBy(0)),
-        ({"val": 3, "attr": "highest_vote_round"}, SetAttribute("highest_vote_round", 3)),
+        ({"val": 3, "attr": "highest_vote_round"}, SetsAttribute("highest_vote_round", 3)),
         ({"fail_type": FailType.MsgLoss, "val": 3}, Lose()),
         ({"fail_type": FailType.Delay, "val": 1}, DelayBy(1)),
         (
             {"fail_type": FailType.SetAttr, "val": "7", "attr": "highest_qc_round"},
-            SetAttribute("highest_qc_round", 7),
+            SetsAttribute("highest_qc_round", 7),
         ),
     ],
 )
@@ -140,16 +140,16 @@ def test_a_fail_type_that_is_left_out_follows_from_the_rest(changes: Any, action
 @pytest.mark.parametrize(
     ("attr", "val", "expected"),
     [
-        ("round", 9, SetAttribute("current_round", 9)),
-        ("current_round", "9", SetAttribute("current_round", 9)),
-        ("highest_vote_round", 4.0, SetAttribute("highest_vote_round", 4)),
-        ("highest_vote_round", -1, SetAttribute("highest_vote_round", 0)),
-        ("leader", 2, SetAttribute("leader", 2)),
-        ("leader", "2", SetAttribute("leader", 2)),
-        ("leader", "replica2", SetAttribute("leader", 2)),
+        ("round", 9, SetsAttribute("current_round", 9)),
+        ("current_round", "9", SetsAttribute("current_round", 9)),
+        ("highest_vote_round", 4.0, SetsAttribute("highest_vote_round", 4)),
+        ("highest_vote_round", -1, SetsAttribute("highest_vote_round", 0)),
+        ("leader", 2, SetsAttribute("leader", 2)),
+        ("leader", "2", SetsAttribute("leader", 2)),
+        ("leader", "replica2", SetsAttribute("leader", 2)),
     ],
 )
-def test_the_value_of_an_attribute(attr: str, val: object, expected: SetAttribute) -> None:
+def test_the_value_of_an_attribute(attr: str, val: object, expected: SetsAttribute) -> None:
     assert case(failure(attr=attr, val=val)).failures[0].action == expected
 
 

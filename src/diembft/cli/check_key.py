@@ -10,7 +10,7 @@ from diembft.errors import InputError
 from diembft.protocols.by_name import DEFAULT_PROTOCOL
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
 from diembft.twins.exhaustion.checks import Setting, brute_force, exact, explored, pairs, walks
-from diembft.twins.exhaustion.search import Question
+from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.models import MODELS
 
 

@@ -1,4 +1,4 @@
-"""A random scenario in words, a line for each thing that happens in it."""
+"""A drawn run in words, a line for each thing that happens in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from diembft.simulation.drawing import Scenario
+from diembft.simulation.drawing import DrawnRun
 from diembft.simulation.network import Conditions
 from diembft.simulation.schedule import (
     Change,
@@ -22,26 +22,26 @@ from diembft.simulation.schedule import (
 )
 
 
-def describe(scenario: Scenario) -> Iterator[str]:
+def describe(drawn: DrawnRun) -> Iterator[str]:
     """The system, its clients, its network, and what befalls it before GST."""
-    names = _names(scenario)
-    clients = [f"{_kind(client.workload)} {client.count}" for client in scenario.clients]
-    byzantine = [f"{names[replica]} ({actor})" for replica, actor in scenario.byzantine]
-    config = scenario.config
-    yield f"scenario {scenario.index} of seed {scenario.seed}: {config.n} replicas, delta {config.delta_s:g} s"
+    names = _names(drawn)
+    clients = [f"{_kind(client.workload)} {client.count}" for client in drawn.clients]
+    byzantine = [f"{names[replica]} ({actor})" for replica, actor in drawn.byzantine]
+    config = drawn.config
+    yield f"scenario {drawn.index} of seed {drawn.seed}: {config.n} replicas, delta {config.delta_s:g} s"
     yield f"  clients: {', '.join(clients) or 'none'}"
     yield f"  Byzantine: {', '.join(byzantine) or 'none'}"
-    yield f"  network: {_conditions(scenario.before)}"
-    for incident in scenario.schedule:
-        if incident.at_s < scenario.gst_s:
+    yield f"  network: {_conditions(drawn.before)}"
+    for incident in drawn.schedule:
+        if incident.at_s < drawn.gst_s:
             yield f"  {incident.at_s:.3f} s: {_incident(incident, names)}"
-    yield f"  {scenario.gst_s:.3f} s: GST"
+    yield f"  {drawn.gst_s:.3f} s: GST"
 
 
-def _names(scenario: Scenario) -> list[str]:
+def _names(drawn: DrawnRun) -> list[str]:
     """Of all nodes; a twin is its replica's name with an apostrophe."""
-    n = scenario.config.n
-    return [f"replica{replica}" + ("'" if node >= n else "") for node, replica in enumerate(scenario.nodes)]
+    n = drawn.config.n
+    return [f"replica{replica}" + ("'" if node >= n else "") for node, replica in enumerate(drawn.nodes)]
 
 
 def _incident(incident: Incident, names: list[str]) -> str:

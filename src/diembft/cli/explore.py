@@ -10,16 +10,10 @@ from rich.text import Text
 
 from diembft.cli import options, output, replay, view
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
+from diembft.twins.exhaustion.decision import Decision, SearchLevel
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import (
-    BYTES_A_STATE,
-    Decision,
-    LevelProgress,
-    Limits,
-    Question,
-    SearchLevel,
-    explore,
-)
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits, explore
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios import scenario_files
 
@@ -85,7 +79,22 @@ def command(
     options.check_bugs(protocol, bugs)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
-    if not as_json:
+    decision = _explore_watched(question, limits, checkpoint, jobs, dask, told=not as_json)
+    written = _write(decision, counterexample, html) if decision.found is not None else None
+    if as_json:
+        output.say_json(
+            {**decision._asdict(), "statement": decision.statement(), "counterexample": written and str(written)}
+        )
+    else:
+        _say(decision, written, html)
+    return output.FAILED if decision.found is not None and not bugs else output.PASSED
+
+
+def _explore_watched(
+    question: Question, limits: Limits, checkpoint: Path | None, jobs: int, dask: str | None, *, told: bool
+) -> Decision:
+    """Decide, with a bar that shows how far a level is; `told`: a row for each level."""
+    if told:
         output.say("round      new  visited   transitions    distinct  seconds  states/s  MiB  scenarios")
     with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
         shown = bar.add_task("states", total=None)
@@ -97,11 +106,11 @@ def command(
             bar.update(shown, description=text, completed=progress.done, total=progress.of)
 
         def on_level(level: SearchLevel) -> None:
-            if not as_json:
+            if told:
                 output.say(_row(level, levels[-1] if levels else None))
             levels.append(level)
 
-        result = explore(
+        return explore(
             question,
             limits=limits,
             executor=executor,
@@ -109,22 +118,18 @@ def command(
             on_level=on_level,
             on_progress=on_progress,
         )
-    written = _write(result, counterexample, html) if result.found is not None else None
-    if as_json:
-        output.say_json(
-            {**result._asdict(), "statement": result.statement(), "counterexample": written and str(written)}
-        )
-    else:
-        output.say(Text(result.statement()))
-        if result.found is not None:
-            for detail in result.found.details:
-                output.say(f"  {detail}")
-            output.say(f"  again: {_again(result, written)}")
-        if html is not None:
-            output.say(
-                f"{html}: {'not written, for there is no' if result.found is None else 'shows the'} counterexample"
-            )
-    return output.FAILED if result.found is not None and not bugs else output.PASSED
+
+
+def _say(decision: Decision, counterexample: Path | None, html: Path | None) -> None:
+    """What was decided, and which files show it."""
+    output.say(Text(decision.statement()))
+    if decision.found is not None:
+        for detail in decision.found.details:
+            output.say(f"  {detail}")
+        output.say(f"  again: {_again(decision, counterexample)}")
+    if html is not None:
+        shows = "not written, for there is no" if decision.found is None else "shows the"
+        output.say(f"{html}: {shows} counterexample")
 
 
 def _row(level: SearchLevel, before: SearchLevel | None) -> str:
@@ -139,17 +144,17 @@ def _row(level: SearchLevel, before: SearchLevel | None) -> str:
     )
 
 
-def _again(result: Decision, file: Path | None) -> str:
-    return replay.again(str(file), None, "drop", "symbolic", expect_violation=not result.question.bugs)
+def _again(decision: Decision, file: Path | None) -> str:
+    return replay.again(str(file), None, "drop", "symbolic", expect_violation=not decision.question.bugs)
 
 
-def _write(result: Decision, path: Path | None, html: Path | None) -> Path:
-    assert result.found is not None, "because there is a counterexample"
-    question = result.question
+def _write(decision: Decision, path: Path | None, html: Path | None) -> Path:
+    assert decision.found is not None, "because there is a counterexample"
+    question = decision.question
     name = "-".join(["counterexample", question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
-    scenario = scenario_of(question, result.found.path, name)
+    scenario = scenario_of(question, decision.found.path, name)
     scenario_files.write_scenarios(target, [scenario])
     if html is not None:
-        view.write_scenario_html(html, scenario, replay=_again(result, target))
+        view.write_scenario_html(html, scenario, replay=_again(decision, target))
     return target

@@ -17,7 +17,7 @@ from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.simulation.drawing import draw_scenario
+from diembft.simulation.drawing import draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.trace.files import write_trace
 
@@ -115,7 +115,7 @@ def command(
         output.say_json(report)
     else:
         if index is not None:
-            for line in drawn.describe(draw_scenario(seed, index)):
+            for line in drawn.describe(draw_run(seed, index)):
                 output.say(line)
         _print(report)
         if index is None:

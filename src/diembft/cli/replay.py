@@ -15,7 +15,7 @@ from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.trace.files import write_trace
 from diembft.twins.campaigns.account import account
-from diembft.twins.campaigns.campaign import Manner, result_of
+from diembft.twins.campaigns.chunks import Manner, result_of
 from diembft.twins.campaigns.shrink import shrink as minimise
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import ORACLES

@@ -17,15 +17,10 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
-from diembft.twins.campaigns.campaign import (
-    CampaignProgress,
-    CampaignSummary,
-    Manner,
-    ScenarioList,
-    ScenarioRange,
-    ScenarioResult,
-    run_campaign,
-)
+from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
+from diembft.twins.campaigns.chunks import Manner
+from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource
+from diembft.twins.campaigns.summary import CampaignSummary, ScenarioResult
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.scenarios import scenario_files
@@ -145,36 +140,17 @@ def run(
     """
     bugs: tuple[str, ...] = shape["bugs"]
     protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
-    if file is not None:
-        _check_no_space(shape.keys() - {"bugs", "protocol"})
-    source: ScenarioList | ScenarioRange = (
-        _ranged(**shape)
-        if file is None
-        else ScenarioList(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
-    )
+    source = _source(file, bugs, protocol, shape)
     as_in_file = None if bugs or protocol else file
     """The file, if it holds the scenarios as they are executed."""
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
     if runtime == "distalgo":
-        if html is not None:
-            raise InputError("--html: a scenario on DistAlgo leaves no trace of which a page could be made")
-        if results is not None or dask is not None:
-            raise InputError("--results, --dask: are for campaigns in the simulator")
+        _check_no_campaign(html, results, dask)
         return _run_distalgo(file, source, manner, bugs, as_json)
     options.check_writable(results, "--results")
-    with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
-        shown = bar.add_task("scenarios", total=source.count)
-
-        def watch(progress: CampaignProgress) -> None:
-            bar.update(shown, completed=progress.done, description=described(progress))
-
-        began = time.monotonic()
-        summary = run_campaign(
-            source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
-        )
-        seconds = time.monotonic() - began
+    summary, seconds = _run_watched(source, manner, jobs, dask, results)
     if html is not None:
         said = _write_html(html, as_in_file, source, manner, summary)
     if as_json:
@@ -186,6 +162,31 @@ def run(
     return output.PASSED if summary.passed else output.FAILED
 
 
+def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
+    """The scenarios of the file, if there is one, or else those of a space."""
+    if file is None:
+        return _ranged(**shape)
+    _check_no_space(shape.keys() - {"bugs", "protocol"})
+    return ScenarioList(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
+
+
+def _run_watched(
+    source: ScenarioSource, manner: Manner, jobs: int, dask: str | None, results: Path | None
+) -> tuple[CampaignSummary, float]:
+    """What a campaign comes to, and the seconds that it took; a bar shows how far it is."""
+    with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
+        shown = bar.add_task("scenarios", total=source.count)
+
+        def watch(progress: CampaignProgress) -> None:
+            bar.update(shown, completed=progress.done, description=described(progress))
+
+        began = time.monotonic()
+        summary = run_campaign(
+            source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
+        )
+        return summary, time.monotonic() - began
+
+
 def _check_no_space(names: Collection[str]) -> None:
     """Raises InputError if one of these options of a space is given."""
     for parameter in click.get_current_context().command.params:
@@ -193,8 +194,16 @@ def _check_no_space(names: Collection[str]) -> None:
             raise InputError(f"{parameter.opts[0]}: describes a space of scenarios, and is not for a FILE")
 
 
+def _check_no_campaign(html: Path | None, results: Path | None, dask: str | None) -> None:
+    """Raises InputError if an option is given that DistAlgo has no use for."""
+    if html is not None:
+        raise InputError("--html: a scenario on DistAlgo leaves no trace of which a page could be made")
+    if results is not None or dask is not None:
+        raise InputError("--results, --dask: are for campaigns in the simulator")
+
+
 def _run_distalgo(
-    file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, bugs: tuple[str, ...], as_json: bool
+    file: Path | None, source: ScenarioSource, manner: Manner, bugs: tuple[str, ...], as_json: bool
 ) -> int:
     from diembft.distalgo.command import run_scenarios
 
@@ -218,9 +227,7 @@ def _run_distalgo(
     return output.PASSED if passed else output.FAILED
 
 
-def _write_html(
-    html: Path, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner, summary: CampaignSummary
-) -> str:
+def _write_html(html: Path, file: Path | None, source: ScenarioSource, manner: Manner, summary: CampaignSummary) -> str:
     """Write the page of the scenario that says the most; gives the words that say which it is."""
     result = next(iter(summary.unexpected), summary.first_violated)
     scenario = next(source.scenarios(0, 1), None) if result is None else _scenario_of(source, result)
@@ -235,15 +242,13 @@ def _write_html(
     )
 
 
-def _scenario_of(source: ScenarioList | ScenarioRange, result: ScenarioResult) -> Scenario:
+def _scenario_of(source: ScenarioSource, result: ScenarioResult) -> Scenario:
     if isinstance(source, ScenarioList):
         return source.listed[result.index]
     return source.space.scenario(int(result.name.removeprefix("rank-")))
 
 
-def _again(
-    index: int, scenario: Scenario, file: Path | None, source: ScenarioList | ScenarioRange, manner: Manner
-) -> str:
+def _again(index: int, scenario: Scenario, file: Path | None, source: ScenarioSource, manner: Manner) -> str:
     """The command that replays a scenario."""
     undelivered = "delay" if manner.delayed else "drop"
     if file is not None:

@@ -35,7 +35,7 @@ from diembft.messages.digests import Digests, operation_digest
 from diembft.messages.types import OK, Reply, Request
 
 
-class Retransmit(Struct, frozen=True):
+class Retransmit(Struct, frozen=True, tag=True):
     """One request at a time; it is sent again until it is accepted, then the next.
 
     The n-th wait is `first_wait_s * growth ** (n - 1)` seconds, at most `max_wait_s`, plus a part of it that is drawn
@@ -52,11 +52,11 @@ class Retransmit(Struct, frozen=True):
         assert self.growth >= 1 and self.jitter >= 0, "because waits never shrink"  # noqa: PT018
 
 
-class Flood(Struct, frozen=True):
+class Flood(Struct, frozen=True, tag=True):
     """All requests at once; nothing is sent again."""
 
 
-class Timed(Struct, frozen=True):
+class Timed(Struct, frozen=True, tag=True):
     """Request i, then a pause of `pauses_s[i]` seconds, then the next, accepted or not; nothing is sent again."""
 
     pauses_s: tuple[float, ...]

@@ -56,9 +56,11 @@ def restore(recovered: Recovered, tree: BlockTree, safety: Safety, pacemaker: Pa
 
 
 def _restore_committed(recovered: Recovered, tree: BlockTree) -> None:
-    checkpoint, committed = recovered.checkpoint, recovered.committed
+    checkpoint, committed, record = recovered.checkpoint, recovered.committed, recovered.record
     if checkpoint is None:
         raise Unrecoverable(f"there are {len(committed)} committed blocks, and no ledger that they led to")
+    if record is None:
+        raise Unrecoverable(f"there are {len(committed)} committed blocks, and no record of what was signed")
     if not 0 < len(committed) <= checkpoint.height:
         raise Unrecoverable(f"the ledger is of height {checkpoint.height}, beside {len(committed)} committed blocks")
     last = committed[-1]
@@ -67,10 +69,14 @@ def _restore_committed(recovered: Recovered, tree: BlockTree) -> None:
         raise Unrecoverable(
             f"the last committed block is of round {last.round}, and the ledger's certificate commits another one"
         )
-    certificates = [checkpoint.certificate, *[block.qc for block in recovered.pending]]
-    if recovered.record is not None:
-        certificates += [recovered.record.high_qc, recovered.record.high_commit_qc]
-    for qc in certificates:
+    known, needed = record.high_qc.vote_info.round, checkpoint.certificate.vote_info.round
+    if known < needed:
+        raise Unrecoverable(
+            f"the record knows of certificates up to round {known}, and the last commit is by the certificate of round "
+            f"{needed}"
+        )
+    pending = [block.qc for block in recovered.pending]
+    for qc in (checkpoint.certificate, record.high_qc, record.high_commit_qc, *pending):
         certified = _certified_state(qc, last.id)
         if certified is not None and certified != checkpoint.state_id:
             raise Unrecoverable(

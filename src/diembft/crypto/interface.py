@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 Crypto: TypeAlias = Literal["symbolic", "ed25519"]
 """How messages are signed: by symbolic signatures, for simulation alone, or by real ones."""
+
+CRYPTO: Final[tuple[str, ...]] = get_args(Crypto)
+"""The names of the schemes."""
 
 
 class Signer(Protocol):

@@ -69,7 +69,6 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         self._ledger = ledger
         self.outlet: Outlet = self
         """Where effects go: here, or through something that stands in front (`diembft.host.outlet`)."""
-        self._reads: list[ReadBlocks] = []
         self._state: recording.State | None = None
         self._settings: Settings = []
         """What failures set in this replica, once the step under way is done."""
@@ -111,11 +110,6 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         carry_out(self.outlet, self.index, effects)
         self._set_attributes()
         self._record_state()
-        while self._reads:
-            read = self._reads.pop(0)
-            blocks = self._storage.read(read.after, read.count, read.max_bytes, self._genesis_id)
-            self.records.append(records.BlocksRead(self.now_s, self.name, read.peer, len(blocks)))
-            self._step(BlocksRead(read.peer, read.round, blocks))
 
     # --- effects
 
@@ -164,7 +158,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
 
     @override
     def read_blocks(self, node: int, effect: ReadBlocks) -> None:
-        self._reads.append(effect)
+        self._later(0.0, partial(self._read_blocks, effect))
 
     @override
     def report(self, node: int, effect: Equivocation | Divergence) -> None:
@@ -175,6 +169,11 @@ class ReplicaNode(Endpoint[Timer], Outlet):
     def note(self, node: int, effect: Effect) -> None:
         if isinstance(effect, Rejected | Ignored):
             log.debug("%s: %s", type(effect).__name__, effect.reason.value)
+
+    def _read_blocks(self, read: ReadBlocks) -> None:
+        blocks = self._storage.read(read.after, read.count, read.max_bytes, self._genesis_id)
+        self.records.append(records.BlocksRead(self.now_s, self.name, read.peer, len(blocks)))
+        self._step(BlocksRead(read.peer, read.round, blocks))
 
     def _send(self, receivers: tuple[int, ...], message: Message, *, own: bool) -> None:
         """Put a message on its way. `own`: a copy of it has taken effect here already."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from diembft.crypto.ed25519 import Ed25519KeyRing, derived_signer
-from diembft.crypto.interface import Crypto, KeyRing, Signer
+from diembft.crypto.interface import CRYPTO, Crypto, KeyRing, Signer
 from diembft.crypto.symbolic import SymbolicKeyRing, client_signer, replica_signer
+from diembft.errors import require_one_of
 
 
 class Keychain(Struct, frozen=True):
@@ -24,6 +25,7 @@ class Keychain(Struct, frozen=True):
 
 def make_keys(crypto: Crypto, n: int, clients: Sequence[str], seed: int) -> Keychain:
     """The keys of `n` validators and these clients; with Ed25519 they follow from the seed."""
+    require_one_of(crypto, CRYPTO, "crypto")
     if crypto == "symbolic":
         return Keychain(
             crypto,

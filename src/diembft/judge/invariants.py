@@ -15,7 +15,7 @@ per set of nodes.
 4. `monotonicity`: highest_vote_round, highest_qc_round and the number of committed blocks never decrease, also across a
    restart; current_round never decreases while running, and after a restart is at least highest_vote_round.
 5. `commit_order`: a block is committed after its ancestors; `execution`: each request executes at most once, and
-   correct nodes have equal states at equal heights.
+   correct nodes have equal states at equal heights, also across a restart: what a storage hands back fits together.
 6. `certificates`: every QC and TC that a correct node holds or sends verifies.
 7. `validity`: every executed request is in its block and was signed by its client.
 8. `liveness`: see `_Liveness`, which states its bounds.
@@ -32,6 +32,7 @@ from msgspec import Struct
 from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
+from diembft.errors import InputError
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
     QC,
@@ -88,14 +89,22 @@ _CACHED_CERTIFICATES = 4096
 
 
 def check(records: Iterable[Record]) -> Iterator[Violated]:
-    """All that a trace violates, its header being its first record."""
+    """All that a trace violates, its header being its first record.
+
+    >>> from diembft import Settings, check_trace, simulate
+    >>> list(check_trace(simulate(Settings(requests=1, trace=True)).trace))
+    []
+    """
     checker: Checker | None = None
     for record in records:
         if checker is None:
-            assert isinstance(record, Header), "because a trace begins with its header"
+            if not isinstance(record, Header):
+                raise InputError(f"check_trace: {type(record).__name__}: a trace begins with its header")
             checker = Checker(record)
         else:
             yield from checker.feed(record)
+    if checker is None:
+        raise InputError("check_trace: the trace is empty, and a trace begins with its header")
 
 
 class Checker:
@@ -162,6 +171,7 @@ class Checker:
                 self._liveness.synchronous(record)
             case Evidence():
                 self._certificates.evidence(record)
+                self._chains.evidence(record)
             case _:
                 pass  # the rest tells nothing about these properties
         return report.take()
@@ -429,6 +439,10 @@ class _Chains:
         if record.height != delivered:
             detail = f"{record.node} committed {record.height} blocks and delivered {delivered}"
             self._report.violated(COMMIT_ORDER, detail, record.node)
+
+    def evidence(self, record: Evidence) -> None:
+        if record.kind == "unrecoverable" and self._report.correct(record.node):
+            self._report.violated(EXECUTION, f"{record.node} does not run again: {record.detail}", record.node)
 
     def _out_of_order(self, record: Committed, detail: str) -> None:
         self._report.violated(COMMIT_ORDER, detail, record.node, round_=record.block.round)

@@ -13,14 +13,15 @@ higher than what the node must learn of before it acts again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
 from typing_extensions import override
 
 from diembft.protocols.cast import Cast
-from diembft.protocols.interface import Block, StateKeys
+from diembft.protocols.interface import Block
+from diembft.protocols.merging import StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
@@ -166,10 +167,21 @@ class ChainKeys(StateKeys):
                 self._measure(block) - size,
             )
 
+        rows: list[Any] = [row(block) for block in ordered]
+        if committed.id != base.id:
+            rows.append(rank[committed.id])
+        entries = self._entries(nodes, stages, step, rank)
+        return Summary(age(base) if self._rule.above else 0, tuple(rows), entries, step.last)
+
+    def _entries(
+        self, nodes: Sequence[NodeView], stages: Sequence[int], step: Step, rank: Mapping[bytes, int]
+    ) -> tuple[ChainEntry, ...]:
+        """What a summary has of each node."""
+
         def rank_of(block: Any) -> int:
             return NONE if block is None else rank[block.id]
 
-        entries = tuple(
+        return tuple(
             [
                 ChainEntry(
                     self._cast.identity[node] == step.leader,
@@ -183,10 +195,6 @@ class ChainKeys(StateKeys):
                 for node, (view, stage) in enumerate(zip(nodes, stages, strict=True))
             ]
         )
-        rows: list[Any] = [row(block) for block in ordered]
-        if committed.id != base.id:
-            rows.append(rank[committed.id])
-        return Summary(age(base) if self._rule.above else 0, tuple(rows), entries, step.last)
 
     def _named(
         self, pointers: Sequence[Any], committed: Any, base: Any

@@ -9,7 +9,8 @@ and judges what was sent and committed. For that it asks the protocol by what st
 - `Replica`: `step`, `fork`, and the round that it is in;
 - `Reading`: what messages, blocks and certificates tell. Oracles know them by this alone.
 
-What is optional has a default, `None` or a plain one, in the class here; inherit from it.
+What is optional has a default, `None` or a plain one, in the class here; inherit from it. `Exploring` and `Showing` are
+optional, and so is all of `merging`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from diembft.crypto.interface import CRYPTO as CRYPTO
 from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
 from diembft.messages.types import QC, TC, Message
 from diembft.protocols.cast import Cast
-from diembft.protocols.states import NodeState, Rebuilt, Step, Summary
+from diembft.protocols.merging import Sharing, StateKeys
 from diembft.trace.records import Record
 
 # --- messages and rounds
@@ -36,9 +38,6 @@ LATE_REQUEST is a REQUEST of one who has given its round up: the executor tells 
 
 NOBODY = -1
 """As a leader: nobody that is known yet."""
-
-BELOW_BASE = -1
-"""As the number of a block (see Numbering): it stands at or below the base, and is not the base itself."""
 
 AFTER_THE_LAST = 0
 """In the table of leaders: who leads the rounds that are not in it."""
@@ -229,106 +228,7 @@ class System(Protocol):
         return True
 
 
-# --- sharing (optional)
-
-
-class Numbering(Protocol):
-    """Numbers blocks as they are met, so that what is written down holds how they descend from one another and not
-    what is in them."""
-
-    base_round: int
-    """The round of the highest block that every node has committed; that block has number 0."""
-
-    def number(self, block: bytes, round_: int) -> int:
-        """The number of a block of this id and round; BELOW_BASE for all at or below the base but the base itself."""
-        ...
-
-    def named(self, block: bytes) -> int:
-        """The number of a block of which only the id is given."""
-        ...
-
-    def known(self) -> Mapping[bytes, int]:
-        """The numbers of all blocks that were met."""
-        ...
-
-
-class Keeper(Protocol):
-    """Writes the nodes of one global state down, as values that `msgspec` encodes.
-
-    Two global states that are written down alike must go on alike for ever. Leave out what cannot matter any more.
-    """
-
-    def node(self, replica: Any) -> Any:
-        """A replica's state."""
-        ...
-
-    def message(self, message: Any) -> Any:
-        """What a message tells."""
-        ...
-
-    def holdings(self, replica: Any) -> Any:
-        """Which of the blocks that were met, by whatever was written down, a replica holds. Asked last."""
-        ...
-
-
-class Sharing(Protocol):
-    """For executing what scenarios share only once (`twins.runs.prefixes`)."""
-
-    def root(self, replica: Any) -> tuple[bytes, int]:
-        """The last block that a replica committed: its id and its round."""
-        ...
-
-    def keeper(self, replicas: Sequence[Any], blocks: Numbering) -> Keeper:
-        """For one global state."""
-        ...
-
-    def pointless(self, replica: Any, message: Any) -> bool:
-        """Whether a message will change nothing and be answered by nothing, whenever the replica receives it."""
-        ...
-
-
 # --- exhaustion (optional)
-
-
-class StateKeys(Protocol):
-    """What an exploration of one system knows of the states that it met, and their keys."""
-
-    def settle(self, replica: Any, *, settles: bool) -> None:
-        """Forget what is dead between two phases of a step, such as votes that were delivered; `settles`: no timeout of
-        the round can arrive any more. The replica is not shared."""
-        ...
-
-    def raw(self, round_: int, state: NodeState) -> Hashable:
-        """A node after a phase of step `round_`, exact but for what is dead then."""
-        ...
-
-    def exact(self, state: NodeState) -> Hashable:
-        """A node with everything: what checks compare with."""
-        ...
-
-    def facts(self, state: NodeState) -> Any:
-        """What of a node can still matter."""
-        ...
-
-    def look(self, facts: Any, round_: int) -> tuple[Any, ...]:
-        """What one sees of a node without knowing what matters, such as how many rounds ago everything was; checks
-        look for states of one key that look different."""
-        return ()
-
-    def certified(self, facts: Any) -> bytes:
-        """The id of the highest block that a node knows to be certified."""
-        ...
-
-    def summary(self, nodes: Sequence[Any], step: Step) -> Summary | None:
-        """What of the state of these nodes, by their facts, can still matter; None if none of them acts in this step.
-
-        States of one summary, but for the names of correct replicas, must behave alike for ever.
-        """
-        ...
-
-    def rebuild(self, summary: Summary, leader: int) -> Rebuilt | None:
-        """A state that a summary stands for, for speed alone; None if there is no way to make one."""
-        return None
 
 
 class Exploring(Protocol):
@@ -417,7 +317,14 @@ class Showing(Protocol):
 
 
 class UnderTest(Protocol):
-    """A protocol under test."""
+    """A protocol under test.
+
+    >>> from diembft import Protocol, assert_safe
+    >>> from diembft.protocols.by_name import protocol_of
+    >>> protocol: Protocol = protocol_of("fast-hotstuff")
+    >>> assert_safe(protocol, rounds=2).ending.name
+    'DEPTH'
+    """
 
     name: str
     """How scenarios and commands name it: `module:attribute`, where it is imported from."""

@@ -1,8 +1,6 @@
 """One simulation in a few lines, for scripts and notebooks.
 
-    from diembft.simulation.api import Settings, simulate
-    from diembft.simulation.network import Conditions, Uniform
-    from diembft.simulation.schedule import Crash, Restart
+    from diembft import Conditions, Crash, Restart, Settings, Uniform, simulate
 
     outcome = simulate(
         Settings(
@@ -22,6 +20,7 @@ from __future__ import annotations
 
 from random import Random
 from time import perf_counter
+from typing import assert_never
 
 from msgspec import Struct, structs
 
@@ -29,6 +28,7 @@ from diembft.client.client import Client, ClientConfig, Retransmit
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
 from diembft.crypto.interface import Crypto
+from diembft.errors import require, require_type, require_types
 from diembft.faults.registry import plant
 from diembft.host.assembly import ClientSpec, header, key_value_machine, replica_node
 from diembft.host.keys import Keychain, make_keys
@@ -37,13 +37,31 @@ from diembft.ledger.key_value import Put, encode
 from diembft.messages.digests import Digests
 from diembft.simulation.network import Conditions, SeededNetwork
 from diembft.simulation.post import Figures
-from diembft.simulation.schedule import Incident, Stabilise
+from diembft.simulation.schedule import (
+    Change,
+    Crash,
+    Heal,
+    Incident,
+    Partition,
+    Pause,
+    Restart,
+    Resume,
+    Stabilise,
+)
 from diembft.simulation.simulator import Simulator
 from diembft.trace.records import Ended, Record, Violated
 
+MOST_REPLICAS = 1000
+"""How many replicas a simulation has at most."""
+
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What is simulated. Times are in seconds of virtual time."""
+    """What is simulated. Times are in seconds of virtual time.
+
+    >>> from diembft import Settings
+    >>> Settings(n=7, requests=10).seed
+    0
+    """
 
     n: int = 4
     """Number of replicas."""
@@ -71,9 +89,28 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Whether the records of the run are kept in memory."""
 
     def __post_init__(self) -> None:
-        assert self.n >= 1, "because a system has at least one validator"
-        assert min(self.clients, self.requests) >= 0, "because they are counted"
-        assert self.until_s > 0, "because the run takes some time"
+        require_types(self)
+        require(1 <= self.n <= MOST_REPLICAS, "Settings.n", self.n, f"is not between 1 and {MOST_REPLICAS}")
+        for field in ("clients", "requests"):
+            require(getattr(self, field) >= 0, f"Settings.{field}", getattr(self, field), "is negative")
+        for field in ("until_s", "delta_s", "blocks"):
+            value = getattr(self, field)
+            require(value is None or value > 0, f"Settings.{field}", value, "is not positive")
+        for incident in self.schedule:
+            for node in _nodes_of(incident):
+                require(0 <= node < self.n, "Settings.schedule", incident, f"names node {node} of {self.n}")
+
+
+def _nodes_of(incident: Incident) -> tuple[int, ...]:
+    match incident:
+        case Crash() | Restart() | Pause() | Resume():
+            return (incident.node,)
+        case Partition():
+            return tuple([node for members in incident.sets for node in members])
+        case Heal() | Change() | Stabilise():
+            return ()
+        case _:
+            assert_never(incident)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -96,7 +133,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def simulate(settings: Settings) -> Outcome:
-    """Run one simulation. Raises InputError if there is no planted bug of a name."""
+    """Run one simulation. Raises InputError if there is no planted bug of a name.
+
+    >>> from diembft import Settings, simulate
+    >>> outcome = simulate(Settings(n=4, requests=3, seed=1))
+    >>> outcome.held, outcome.completed
+    (True, 3)
+    """
+    require_type(settings, Settings, "simulate")
     bugs = plant(settings.bugs)
     delta_s = settings.delta_s or settings.conditions.longest_s or 1.0
     config = Config(n=settings.n, delta_s=delta_s, rest=settings.requests > 0 or settings.n == 1)

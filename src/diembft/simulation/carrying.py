@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import assert_never
 
 from typing_extensions import override
@@ -62,7 +63,6 @@ class Carrying(Post, Outlet):
         """What waits for a paused node: events, and slots of timers; None if it is not paused."""
         self._crash_in_step = [False for _ in nodes]
         self._states: list[tuple[object, ...]] = [() for _ in nodes]
-        self._reads: list[tuple[int, ReadBlocks]] = []
         self._genesis_id = genesis(Digests(config.chain_id, config.epoch)).block.id
         self._clock_rates = tuple([node.clock_rate for node in nodes])
         self._client_slots = len(self.nodes) * len(TIMERS)
@@ -91,7 +91,7 @@ class Carrying(Post, Outlet):
     # --- effects of replicas
 
     def _carry_out(self, node: int, effects: list[Effect]) -> None:
-        """Carry out the effects of one step, then what follows from them at once."""
+        """Carry out the effects of one step."""
         if self._crash_in_step[node] and effects and isinstance(effects[0], Persist):
             self._crash_in_step[node] = False
             # The write was made, and commits are part of it; the power went before anything else was done.
@@ -101,8 +101,6 @@ class Carrying(Post, Outlet):
         carry_out(self.outlet, node, effects)
         if self.observe is not None:
             self._record_state(node)
-        while self._reads:
-            self._read_blocks(*self._reads.pop(0))
 
     def _crash(self, node: int) -> None:
         raise NotImplementedError
@@ -150,7 +148,9 @@ class Carrying(Post, Outlet):
 
     @override
     def read_blocks(self, node: int, effect: ReadBlocks) -> None:
-        self._reads.append((node, effect))
+        machine = self.machines[node]
+        assert machine is not None, "because nothing of a crashed node is carried out"
+        self.call_at(self.now_s, partial(self._read_blocks, node, machine, effect))
 
     @override
     def report(self, node: int, effect: Equivocation | Divergence) -> None:
@@ -158,10 +158,10 @@ class Carrying(Post, Outlet):
         if self.observe is not None:
             self.observe(recording.evidence(self.now_s, self._names[node], effect))
 
-    def _read_blocks(self, node: int, request: ReadBlocks) -> None:
-        """Answer from storage at once: the next event of this node."""
-        machine = self.machines[node]
-        assert machine is not None, "because it asked in this very step"
+    def _read_blocks(self, node: int, machine: Machine, request: ReadBlocks) -> None:
+        """Answer from storage: what happens next."""
+        if self.machines[node] is not machine:
+            return  # it crashed in between
         blocks = self.storages[node].read(request.after, request.count, request.max_bytes, self._genesis_id)
         self.figures.fetches += bool(blocks)
         if self.observe is not None:

@@ -1,6 +1,6 @@
-"""Random scenarios: configuration, workload, network and faults of one run, drawn from a seed and an index.
+"""Random runs: configuration, workload, network and faults of one run, drawn from a seed and an index.
 
-A scenario is a plain value: it prints, compares and crosses processes. Before `gst_s` anything may happen that the
+A drawn run is a plain value: it prints, compares and crosses processes. Before `gst_s` anything may happen that the
 fault model allows; from then on all correct nodes run, and every message between them arrives within delta.
 """
 
@@ -28,7 +28,7 @@ from diembft.simulation.schedule import (
 )
 
 DELTA_S = 0.1
-"""The delay bound of every scenario: only ratios to it matter."""
+"""The delay bound of every run: only ratios to it matter."""
 
 TWIN = "twin"
 """The Byzantine actor that is two copies of the protocol with one key. The others are those of `diembft.faults`."""
@@ -37,7 +37,7 @@ _SIZES = (4,) * 10 + (7,) * 5 + (1, 2, 3, 5, 6, 8, 10, 13)
 """The numbers of validators to draw from."""
 
 
-class ClientPlan(Struct, frozen=True):
+class DrawnClient(Struct, frozen=True):
     """What one client does."""
 
     workload: ClientWorkload
@@ -56,13 +56,13 @@ class Stray(Struct, frozen=True):
     signed: bool
 
 
-class Scenario(Struct, frozen=True, kw_only=True):
+class DrawnRun(Struct, frozen=True, kw_only=True):
     """One run to be."""
 
     seed: int
     index: int
     config: Config
-    clients: tuple[ClientPlan, ...]
+    clients: tuple[DrawnClient, ...]
     strays: tuple[Stray, ...]
     byzantine: tuple[tuple[int, str], ...]
     """Which validators are Byzantine, at most f, and the name of the actor that each is."""
@@ -81,8 +81,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return (*range(self.config.n), *[replica for replica, actor in self.byzantine if actor == TWIN])
 
 
-def draw_scenario(seed: int, index: int) -> Scenario:
-    """Scenario number `index` of a seed."""
+def draw_run(seed: int, index: int) -> DrawnRun:
+    """Run number `index` of a seed."""
     rng = Random(f"{seed}/{index}")
     n = rng.choice(_SIZES)
     config = _draw_config(rng, n)
@@ -100,7 +100,7 @@ def draw_scenario(seed: int, index: int) -> Scenario:
     schedule += [Resume(gst_s, node) for node in range(nodes)]
     schedule += [Restart(gst_s, node) for node in range(nodes)]
     schedule.append(Stabilise(gst_s + longest_s, DELTA_S))
-    return Scenario(
+    return DrawnRun(
         seed=seed,
         index=index,
         config=config,
@@ -142,21 +142,21 @@ def _draw_byzantine(rng: Random, n: int) -> tuple[tuple[int, str], ...]:
     return tuple([(replica, rng.choice(actors)) for replica in sorted(rng.sample(range(n), count))])
 
 
-def _draw_clients(rng: Random, config: Config) -> tuple[ClientPlan, ...]:
+def _draw_clients(rng: Random, config: Config) -> tuple[DrawnClient, ...]:
     """Without requests, replicas that never rest are enough to see blocks commit."""
     if not config.rest and rng.random() < 0.3:
         return ()
     return tuple([_draw_client(rng) for _ in range(rng.choice((1, 1, 2, 3)))])
 
 
-def _draw_client(rng: Random) -> ClientPlan:
+def _draw_client(rng: Random) -> DrawnClient:
     kind = rng.random()
     if kind < 0.6:
-        return ClientPlan(Retransmit(rng.uniform(4, 20) * DELTA_S, max_wait_s=60 * DELTA_S), rng.randint(1, 15))
+        return DrawnClient(Retransmit(rng.uniform(4, 20) * DELTA_S, max_wait_s=60 * DELTA_S), rng.randint(1, 15))
     if kind < 0.8:
-        return ClientPlan(Flood(), rng.randint(1, 30))
+        return DrawnClient(Flood(), rng.randint(1, 30))
     count = rng.randint(1, 15)
-    return ClientPlan(Timed(tuple([rng.expovariate(0.2) * DELTA_S for _ in range(count - 1)])), count)
+    return DrawnClient(Timed(tuple([rng.expovariate(0.2) * DELTA_S for _ in range(count - 1)])), count)
 
 
 def _draw_strays(rng: Random, nodes: int, gst_s: float) -> tuple[Stray, ...]:

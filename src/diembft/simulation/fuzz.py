@@ -1,6 +1,6 @@
 """Random configurations and schedules, run with every invariant asserted after every event.
 
-`run_index(seed, index)` draws one scenario and runs it; the same seed and index give the same run. `fuzz` runs a range
+`run_index(seed, index)` draws one run and makes it; the same seed and index give the same one. `fuzz` runs a range
 of them. What was reached is counted, for a search that never meets a timeout certificate proves little.
 """
 
@@ -26,7 +26,7 @@ from diembft.host.watch import Watch
 from diembft.judge.invariants import LIVENESS
 from diembft.messages.digests import Digests
 from diembft.messages.types import BlockResponse, Request
-from diembft.simulation.drawing import DELTA_S, Scenario, Stray, draw_scenario
+from diembft.simulation.drawing import DELTA_S, DrawnRun, Stray, draw_run
 from diembft.simulation.network import SeededNetwork
 from diembft.simulation.simulator import Simulator
 from diembft.trace.records import (
@@ -81,7 +81,7 @@ class Reached(Struct):
 
 
 class FuzzResult(Struct, frozen=True, kw_only=True):
-    """What one scenario showed."""
+    """What one run showed."""
 
     seed: int
     index: int
@@ -107,7 +107,7 @@ def fuzz(
     bugs: Planting = NO_BUGS,
     crypto: Crypto = "symbolic",
 ) -> Iterator[FuzzResult]:
-    """The results of `count` scenarios of a seed, from index `first` on, in order.
+    """The results of `count` runs of a seed, from index `first` on, in order.
 
     Indices can be cut into ranges at will.
     """
@@ -124,59 +124,59 @@ def run_index(
     keep_trace: bool = False,
     replay: str = "",
 ) -> FuzzResult:
-    """Draw and run one scenario.
+    """Draw one run and make it.
 
     `bugs` are planted in all replicas, which count as correct all the same. The run ends at the first violation.
     `replay` is the command that runs the same again, for the trace.
     """
-    scenario = draw_scenario(seed, index)
-    return run_scenario(scenario, bugs=bugs, crypto=crypto, keep_trace=keep_trace, replay=replay)
+    drawn = draw_run(seed, index)
+    return run_drawn(drawn, bugs=bugs, crypto=crypto, keep_trace=keep_trace, replay=replay)
 
 
-def run_scenario(
-    scenario: Scenario,
+def run_drawn(
+    drawn: DrawnRun,
     *,
     bugs: Planting = NO_BUGS,
     crypto: Crypto = "symbolic",
     keep_trace: bool = False,
     replay: str = "",
 ) -> FuzzResult:
-    """Run a scenario; see `run_index`."""
-    config = scenario.config
-    names = [f"client{number}" for number in range(len(scenario.clients))]
-    keys = make_keys(crypto, config.n, [*names, STRAY], scenario.seed)
-    nodes = _nodes(scenario, keys, bugs)
-    clients = [_client(scenario, number, keys) for number in range(len(scenario.clients))]
+    """Make a run that was drawn; see `run_index`."""
+    config = drawn.config
+    names = [f"client{number}" for number in range(len(drawn.clients))]
+    keys = make_keys(crypto, config.n, [*names, STRAY], drawn.seed)
+    nodes = _nodes(drawn, keys, bugs)
+    clients = [_client(drawn, number, keys) for number in range(len(drawn.clients))]
     head = header(
         config,
         nodes,
         keys,
-        seed=f"{scenario.seed}, scenario {scenario.index}",
+        seed=f"{drawn.seed}, scenario {drawn.index}",
         replay=replay,
-        description=f"scenario {scenario.index} of seed {scenario.seed}",
+        description=f"scenario {drawn.index} of seed {drawn.seed}",
     )
     watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
-    counter = _Counter(scenario, nodes, watch.observe)
+    counter = _Counter(drawn, nodes, watch.observe)
     simulator = Simulator(
         config,
         nodes,
-        SeededNetwork(len(nodes), scenario.before, Random(f"{scenario.seed}/{scenario.index}/network")),
+        SeededNetwork(len(nodes), drawn.before, Random(f"{drawn.seed}/{drawn.index}/network")),
         clients=clients,
-        schedule=scenario.schedule,
+        schedule=drawn.schedule,
         observe=counter.observe,
-        notice_connections=scenario.notice_connections,
+        notice_connections=drawn.notice_connections,
     )
     watch.attach(simulator)
-    for stray in scenario.strays:
+    for stray in drawn.strays:
         simulator.call_at(stray.at_s, partial(simulator.submit, _stray_request(stray, keys, config), stray.nodes))
     try:
-        _drive(scenario, simulator, watch)
-    except Exception as error:  # whatever it is, it is a finding, and the other scenarios go on
+        _drive(drawn, simulator, watch)
+    except Exception as error:  # whatever it is, it is a finding, and the other runs go on
         watch.add(EXCEPTION, _shown(error))
     watch.finish(Ended(simulator.now_s, not watch.violations, tuple([found.detail for found in watch.violations])))
     return FuzzResult(
-        seed=scenario.seed,
-        index=scenario.index,
+        seed=drawn.seed,
+        index=drawn.index,
         violations=tuple(watch.violations),
         reached=counter.reached,
         events=simulator.figures.delivered,
@@ -185,17 +185,17 @@ def run_scenario(
     )
 
 
-def _drive(scenario: Scenario, simulator: Simulator, watch: Watch) -> None:
+def _drive(drawn: DrawnRun, simulator: Simulator, watch: Watch) -> None:
     """Run to GST, until the clients have ended, and until laggards must have caught up; then judge how it ended."""
     correct = [node for node, spec in enumerate(simulator.nodes) if spec.correct]
     storages = simulator.storages
-    simulator.run(scenario.gst_s)
+    simulator.run(drawn.gst_s)
     if not watch.violations:
-        simulator.run_until_clients_end(scenario.gst_s + PATIENCE_DELTAS * DELTA_S)
+        simulator.run_until_clients_end(drawn.gst_s + PATIENCE_DELTAS * DELTA_S)
     target = max([storages[node].height for node in correct])
     if not watch.violations:
-        settle_s = _settle_deltas(scenario.config) * DELTA_S
-        simulator.run(max(simulator.now_s, scenario.schedule[-1].at_s) + settle_s)
+        settle_s = _settle_deltas(drawn.config) * DELTA_S
+        simulator.run(max(simulator.now_s, drawn.schedule[-1].at_s) + settle_s)
     if not watch.violations:
         watch.judge_end(simulator.now_s)
         for spec in simulator.clients:
@@ -223,9 +223,9 @@ def _settle_deltas(config: Config) -> float:
     return 60 + (25 * config.n if config.rest else 0)
 
 
-def _nodes(scenario: Scenario, keys: Keychain, bugs: Planting) -> list[NodeSpec]:
-    config, machine = scenario.config, bugs.machine(key_value_machine())
-    byzantine = dict(scenario.byzantine)
+def _nodes(drawn: DrawnRun, keys: Keychain, bugs: Planting) -> list[NodeSpec]:
+    config, machine = drawn.config, bugs.machine(key_value_machine())
+    byzantine = dict(drawn.byzantine)
     return [
         replica_node(
             config,
@@ -234,28 +234,28 @@ def _nodes(scenario: Scenario, keys: Keychain, bugs: Planting) -> list[NodeSpec]
             machine,
             bugs=bugs,
             actor=ACTORS.get(byzantine.get(replica, "")),
-            seed=scenario.index,
+            seed=drawn.index,
             name=replica_name(replica) + ("'" if node >= config.n else ""),
             correct=replica not in byzantine,
-            clock_rate=scenario.clock_rates[node],
+            clock_rate=drawn.clock_rates[node],
         )
-        for node, replica in enumerate(scenario.nodes)
+        for node, replica in enumerate(drawn.nodes)
     ]
 
 
-def _client(scenario: Scenario, number: int, keys: Keychain) -> ClientSpec:
-    plan = scenario.clients[number]
+def _client(drawn: DrawnRun, number: int, keys: Keychain) -> ClientSpec:
+    plan = drawn.clients[number]
     name = f"client{number}"
     patience = PATIENCE_DELTAS if isinstance(plan.workload, Retransmit) else HASTE_DELTAS
     config = ClientConfig(
         client=name,
-        n=scenario.config.n,
+        n=drawn.config.n,
         workload=plan.workload,
         count=plan.count,
-        timeout_s=scenario.gst_s + patience * DELTA_S,
-        seed=scenario.seed,
+        timeout_s=drawn.gst_s + patience * DELTA_S,
+        seed=drawn.seed,
     )
-    digests = Digests(scenario.config.chain_id, scenario.config.epoch)
+    digests = Digests(drawn.config.chain_id, drawn.config.epoch)
     return ClientSpec(Client(config, keys.clients[name], digests, partial(operation, name)))
 
 
@@ -268,10 +268,10 @@ def _stray_request(stray: Stray, keys: Keychain, config: Config) -> Request:
 class _Counter:
     """Counts what a run reaches, on the way of its records to the watch."""
 
-    def __init__(self, scenario: Scenario, nodes: Sequence[NodeSpec], observe: Observer) -> None:
-        self.reached = Reached(byzantine=bool(scenario.byzantine))
+    def __init__(self, drawn: DrawnRun, nodes: Sequence[NodeSpec], observe: Observer) -> None:
+        self.reached = Reached(byzantine=bool(drawn.byzantine))
         self._observe = observe
-        self._n = scenario.config.n
+        self._n = drawn.config.n
         self._correct = {node.name: node.correct for node in nodes}
         self._answers: dict[int, None] = {}
         """Messages that carry blocks."""

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
 
+from diembft.errors import require, require_types
 from diembft.host.recording import LOSS
 from diembft.messages.types import Message, Reply, Request
 from diembft.testcase.failures import CLIENT
@@ -26,17 +27,29 @@ class Constant(Struct, frozen=True, tag=True):
     delay_s: float
 
     def __post_init__(self) -> None:
-        assert self.delay_s >= 0, "because no message arrives before it was sent"
+        require_types(self)
+        require(
+            self.delay_s >= 0,
+            "Constant.delay_s",
+            self.delay_s,
+            "is negative, and no message arrives before it was sent",
+        )
 
 
 class Uniform(Struct, frozen=True, tag=True):
-    """Drawn evenly from `low_s` to `high_s` seconds."""
+    """Drawn evenly from `low_s` to `high_s` seconds.
+
+    >>> from diembft import Uniform
+    >>> Uniform(0.01, 0.05).high_s
+    0.05
+    """
 
     low_s: float
     high_s: float
 
     def __post_init__(self) -> None:
-        assert 0 <= self.low_s <= self.high_s, "because no message arrives before it was sent"
+        require_types(self)
+        require(0 <= self.low_s <= self.high_s, "Uniform.low_s", self.low_s, "is not between 0 and high_s")
 
 
 class Exponential(Struct, frozen=True, tag=True):
@@ -47,8 +60,9 @@ class Exponential(Struct, frozen=True, tag=True):
     high_s: float
 
     def __post_init__(self) -> None:
-        assert 0 <= self.low_s <= self.high_s, "because no message arrives before it was sent"
-        assert self.mean_s > 0, "because it is the mean of a positive quantity"
+        require_types(self)
+        require(0 <= self.low_s <= self.high_s, "Exponential.low_s", self.low_s, "is not between 0 and high_s")
+        require(self.mean_s > 0, "Exponential.mean_s", self.mean_s, "is not positive")
 
 
 class LogNormal(Struct, frozen=True, tag=True):
@@ -62,8 +76,11 @@ class LogNormal(Struct, frozen=True, tag=True):
     high_s: float
 
     def __post_init__(self) -> None:
-        assert 0 < self.median_s <= self.high_s, "because it is the middle of a positive quantity"
-        assert self.sigma >= 0, "because it is a deviation"
+        require_types(self)
+        require(
+            0 < self.median_s <= self.high_s, "LogNormal.median_s", self.median_s, "is not above 0 and up to high_s"
+        )
+        require(self.sigma >= 0, "LogNormal.sigma", self.sigma, "is negative, and it is a deviation")
 
 
 Latency: TypeAlias = Constant | Uniform | Exponential | LogNormal
@@ -99,7 +116,13 @@ def sampler(latency: Latency, rng: Random) -> Callable[[], float]:
 
 
 class Conditions(Struct, frozen=True, kw_only=True):
-    """What the network does to messages between replicas, and clients and replicas. Probabilities are 0 to 1."""
+    """What the network does to messages between replicas, and clients and replicas. Probabilities are 0 to 1.
+
+    >>> from diembft import Conditions, Settings, Uniform, simulate
+    >>> lossy = Conditions(latency=Uniform(0.01, 0.05), loss=0.1)
+    >>> simulate(Settings(conditions=lossy, requests=5, seed=1)).held
+    True
+    """
 
     latency: Latency = Constant(0.05)
     loss: float = 0.0
@@ -109,8 +132,10 @@ class Conditions(Struct, frozen=True, kw_only=True):
     """How probably a message is overtaken: it takes up to four times its delay."""
 
     def __post_init__(self) -> None:
-        for probability in (self.loss, self.duplication, self.reordering):
-            assert 0 <= probability <= 1, "because it is a probability"
+        require_types(self)
+        for field in ("loss", "duplication", "reordering"):
+            probability = getattr(self, field)
+            require(0 <= probability <= 1, f"Conditions.{field}", probability, "is no probability, which is 0 to 1")
 
     @property
     def longest_s(self) -> float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import inf
 from random import Random
 from time import perf_counter
 
+from diembft.consensus.config import Config
 from diembft.crypto.interface import Crypto
+from diembft.errors import require_type
 from diembft.faults.planting import NO_BUGS, Planting
-from diembft.host.assembly import header, replica_node
+from diembft.host.assembly import NodeSpec, header, replica_node
 from diembft.host.cases import Account, CaseFigures, CaseResult, case_client, case_config
-from diembft.host.keys import make_keys
+from diembft.host.keys import Keychain, make_keys
 from diembft.host.recording import LOSS
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
@@ -19,12 +22,11 @@ from diembft.messages.types import Message, Reply, Request, kind_of, round_of
 from diembft.simulation.network import Arrivals, Carried
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
-from diembft.testcase.case import FailureRule, Rounds, TestCase
-from diembft.testcase.case import SetAttribute as SetsAttribute
+from diembft.testcase.case import FailureRule, Rounds, SetsAttribute, TestCase
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
-from diembft.testcase.outcome import CaseReason, judge
+from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
 from diembft.testcase.types import MsgType
-from diembft.testcase.workload import client_plans
+from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Ended
 
 SETTLE_DELTAS = 50
@@ -43,17 +45,18 @@ def run_case(
 
     The seeds of the case fix everything but `real_s`. `bugs` are planted in all replicas, which count as correct all
     the same. `replay` is the command that runs the same again, for the trace.
+
+    >>> from diembft import load_case, run_case
+    >>> result = run_case(load_case("faulty_dropouts"))
+    >>> result.verdict.passed, result.figures.timeouts > 0
+    (True, True)
     """
+    require_type(case, TestCase, "run_case", "load_case makes one")
     began_s = perf_counter()
     plans = client_plans(case.workloads)
     config = case_config(case, plans)
     keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
-    machine = bugs.machine(Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]])))
-    tampers = any(isinstance(rule.action, SetsAttribute) for rule in case.failures)
-    nodes = [
-        replica_node(config, replica, keys, machine, bugs=bugs, can_be_tampered_with=tampers)
-        for replica in range(config.n)
-    ]
+    nodes = _nodes(case, plans, config, keys, bugs)
     clients = [case_client(case, plan, keys) for plan in plans]
     head = header(
         config,
@@ -76,28 +79,47 @@ def run_case(
         [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
         account.byzantine,
     )
-    figures = CaseFigures(
-        rounds=simulator.highest_round,
-        commits=account.longest,
-        timeouts=simulator.figures.timeouts,
-        messages=simulator.figures.sent,
-        dropped=simulator.figures.dropped,
-        virtual_s=simulator.now_s,
-    )
-    account.watch.finish(
-        Ended(
-            simulator.now_s,
-            verdict.passed,
-            tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons]),
-            {name: getattr(figures, name) for name in figures.__struct_fields__},
-        )
-    )
+    figures = _figures(simulator, commits=account.longest)
+    account.watch.finish(_ended(verdict, figures))
     return CaseResult(
         case=case,
         verdict=verdict,
         figures=figures,
         real_s=perf_counter() - began_s,
         trace=tuple(account.watch.records),
+    )
+
+
+def _nodes(
+    case: TestCase, plans: Sequence[ClientPlan], config: Config, keys: Keychain, bugs: Planting
+) -> list[NodeSpec]:
+    """The replicas. Their sessions have room for all that any client sends."""
+    machine = bugs.machine(Sessions(KeyValueStore(), max([DEFAULT_WINDOW, *[plan.count for plan in plans]])))
+    tampers = any(isinstance(rule.action, SetsAttribute) for rule in case.failures)
+    return [
+        replica_node(config, replica, keys, machine, bugs=bugs, can_be_tampered_with=tampers)
+        for replica in range(config.n)
+    ]
+
+
+def _figures(simulator: Simulator, commits: int) -> CaseFigures:
+    return CaseFigures(
+        rounds=simulator.highest_round,
+        commits=commits,
+        timeouts=simulator.figures.timeouts,
+        messages=simulator.figures.sent,
+        dropped=simulator.figures.dropped,
+        virtual_s=simulator.now_s,
+    )
+
+
+def _ended(verdict: CaseVerdict, figures: CaseFigures) -> Ended:
+    """The last record of a trace."""
+    return Ended(
+        figures.virtual_s,
+        verdict.passed,
+        tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons]),
+        {name: getattr(figures, name) for name in figures.__struct_fields__},
     )
 
 

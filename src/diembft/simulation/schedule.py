@@ -18,6 +18,11 @@ class Crash(Struct, frozen=True, tag=True):
 
     `mid_step`: not at once, but in the first step from then on that persists something: what the step persists and
     commits is durable, nothing else of the step happens.
+
+    >>> from diembft import Crash, Settings, simulate
+    >>> outcome = simulate(Settings(requests=5, schedule=(Crash(0.1, node=3),)))
+    >>> outcome.held, outcome.figures.crashes
+    (True, 1)
     """
 
     at_s: float
@@ -26,7 +31,13 @@ class Crash(Struct, frozen=True, tag=True):
 
 
 class Restart(Struct, frozen=True, tag=True):
-    """The node runs again from what it had persisted. A node that runs merely forgets a crash that was to come."""
+    """The node runs again from what it had persisted. A node that runs merely forgets a crash that was to come.
+
+    >>> from diembft import Crash, Restart, Settings, simulate
+    >>> outcome = simulate(Settings(requests=20, schedule=(Crash(0.1, node=3), Restart(0.5, node=3))))
+    >>> outcome.held, outcome.figures.restarts
+    (True, 1)
+    """
 
     at_s: float
     node: int

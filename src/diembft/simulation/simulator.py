@@ -214,7 +214,7 @@ class Simulator(Carrying):
         if self.observe is not None:
             self.observe(records.Restarted(self.now_s, self._names[node]))
         self._start(node)
-        if self._notice:
+        if self._notice and self.machines[node] is not None:
             for other in self._others[node]:
                 self._notice_connection(other, node)
 

@@ -43,14 +43,14 @@ class DelayBy(Struct, frozen=True, tag=True):
     delay_s: float
 
 
-class SetAttribute(Struct, frozen=True, tag=True):
+class SetsAttribute(Struct, frozen=True, tag=True):
     """The sender's attribute is set: from then on the sender is Byzantine."""
 
     attribute: Attribute
     value: int
 
 
-Action: TypeAlias = Lose | DelayBy | SetAttribute
+Action: TypeAlias = Lose | DelayBy | SetsAttribute
 """What a failure does when it strikes."""
 
 

@@ -18,7 +18,7 @@ from diembft.testcase.case import (
     Lose,
     Rounds,
     RuleEndpoint,
-    SetAttribute,
+    SetsAttribute,
     Special,
 )
 from diembft.testcase.types import MsgType
@@ -103,7 +103,7 @@ class FailureRules:
                     lost = True
                 case DelayBy(delay_s=extra_s):
                     delay_s += extra_s
-                case SetAttribute(attribute=attribute, value=value):
+                case SetsAttribute(attribute=attribute, value=value):
                     sets = (*sets, (attribute, value))
                 case _ as unreachable:
                     assert_never(unreachable)
@@ -137,7 +137,7 @@ def _covers(msg_type: MsgType, kind: str) -> bool:
 
 def _fits(rule: FailureRule, src: int, dest: int) -> bool:
     """Whether a rule can strike on a link, whoever leads."""
-    if src == dest and not isinstance(rule.action, SetAttribute):
+    if src == dest and not isinstance(rule.action, SetsAttribute):
         return False
     return _may_be(rule.src, src) and _may_be(rule.dest, dest)
 

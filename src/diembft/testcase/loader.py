@@ -32,6 +32,11 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
     The optional variable `expect_failure` of a file names the kind of failure that the case must show to pass.
     `draw_seed` draws each seed that the file leaves out (by default from the system's entropy; the case
     says which were drawn). Raises InputError for all that is wrong with the name, the file or what it says.
+
+    >>> from diembft import load_case
+    >>> case = load_case("faulty_dropouts")
+    >>> case.name, case.num_replicas
+    ('faulty_dropouts', 4)
     """
     path = find(name_or_file)
     file = execute(path, {"config": types})

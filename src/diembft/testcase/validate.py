@@ -20,7 +20,7 @@ from diembft.testcase.case import (
     Lose,
     Rounds,
     RuleEndpoint,
-    SetAttribute,
+    SetsAttribute,
     Special,
     TestCase,
     WorkloadSpec,
@@ -307,7 +307,7 @@ def _fail_type(at: _At, failure: Failure) -> FailType:
     return FailType.MsgLoss if failure.val is None else FailType.Delay
 
 
-def _set_attribute(at: _At, failure: Failure, n: int) -> SetAttribute:
+def _set_attribute(at: _At, failure: Failure, n: int) -> SetsAttribute:
     attribute = _ATTRIBUTES.get(failure.attr) if isinstance(failure.attr, str) else None
     if attribute is None:
         at.within("attr").fail(f"one of {', '.join(map(repr, _ATTRIBUTES))}", failure.attr)
@@ -317,11 +317,11 @@ def _set_attribute(at: _At, failure: Failure, n: int) -> SetAttribute:
         leader = _replica(failure.val if whole is None else whole, n)
         if leader is None:
             at.within("val").fail(_replicas(n), failure.val)
-        return SetAttribute(attribute, leader)
+        return SetsAttribute(attribute, leader)
     if whole is None or not -MAX_SET_ROUND < whole < MAX_SET_ROUND:
         at.within("val").fail("a round (a whole number below 2**61)", failure.val)
     # No round is below that of genesis, so a negative one forgets as much as 0 does.
-    return SetAttribute(attribute, max(whole, 0))
+    return SetsAttribute(attribute, max(whole, 0))
 
 
 def _number_in(value: object) -> int | float | None:

@@ -35,7 +35,16 @@ def write_trace(path: Path, records: Iterable[Record]) -> None:
 
 
 def read_trace(path: Path) -> Iterator[Record]:
-    """The records of a trace, checked against the schema. Raises InputError, naming file and line."""
+    """The records of a trace, checked against the schema. Raises InputError, naming file and line.
+
+    >>> from pathlib import Path
+    >>> from diembft import Settings, read_trace, simulate
+    >>> from diembft.trace.files import write_trace
+    >>> write_trace(Path("run.jsonl"), simulate(Settings(requests=1, trace=True)).trace)
+    >>> header, *records = read_trace(Path("run.jsonl"))
+    >>> header.n, len(records) > 10
+    (4, True)
+    """
     number = 0
     try:
         with path.open("rb") as lines:

@@ -10,13 +10,13 @@ from diembft.consensus.effects import Broadcast, Effect, Send
 from diembft.faults.actors.actor import Actor
 from diembft.faults.registry import ACTORS
 from diembft.messages.types import Message
-from diembft.simulation.drawing import draw_scenario
-from diembft.simulation.fuzz import FuzzResult, run_scenario
+from diembft.simulation.drawing import draw_run
+from diembft.simulation.fuzz import FuzzResult, run_drawn
 from diembft.trace.records import Sent
 from tests.consensus.rig import Craft
 
-SCENARIOS = 4
-"""In how many scenarios an actor is put among correct replicas."""
+RUNS = 4
+"""In how many runs an actor is put among correct replicas."""
 
 
 def acting(craft: Craft, kind: type[Actor], me: int = 0, seed: int = 1) -> Actor:
@@ -44,13 +44,10 @@ def said_by(result: FuzzResult, kind: type[Message]) -> list[Sent]:
 
 @cache
 def run_among_correct(name: str) -> tuple[FuzzResult, ...]:
-    """Scenarios of four replicas, of which the last is this actor: all invariants are judged, among the others."""
+    """Runs of four replicas, of which the last is this actor: all invariants are judged, among the others."""
     assert name in ACTORS
-    drawn = (draw_scenario(3, index) for index in range(1000))
-    fitting = (scenario for scenario in drawn if scenario.config.n == 4 and not scenario.byzantine and scenario.clients)
+    drawn = (draw_run(3, index) for index in range(1000))
+    fitting = (run for run in drawn if run.config.n == 4 and not run.byzantine and run.clients)
     return tuple(
-        [
-            run_scenario(structs.replace(next(fitting), byzantine=((3, name),)), keep_trace=True)
-            for _ in range(SCENARIOS)
-        ]
+        [run_drawn(structs.replace(next(fitting), byzantine=((3, name),)), keep_trace=True) for _ in range(RUNS)]
     )

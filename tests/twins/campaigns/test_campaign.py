@@ -11,20 +11,11 @@ import msgspec
 import pytest
 
 from diembft.errors import InputError
-from diembft.twins.campaigns import campaign
-from diembft.twins.campaigns.campaign import (
-    CampaignProgress,
-    CampaignSummary,
-    Chunk,
-    Manner,
-    ScenarioList,
-    ScenarioRange,
-    execute_chunk,
-    neighbourly,
-    read_results,
-    result_of,
-    run_campaign,
-)
+from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
+from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk, result_of
+from diembft.twins.campaigns.results_file import read_results
+from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource, neighbourly
+from diembft.twins.campaigns.summary import CampaignSummary
 from diembft.twins.campaigns.workers import Inline
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles.terms import Verdict
@@ -38,7 +29,7 @@ PLAIN = Manner()
 
 
 def campaigned(
-    source: ScenarioList | ScenarioRange,
+    source: ScenarioSource,
     results: Path | None = None,
     *,
     chunk: int = 10,
@@ -134,7 +125,7 @@ def test_sharing_is_for_neighbours() -> None:
     ],
     ids=["range", "sample", "canonical", "list"],
 )
-def test_parts_of_a_source_are_the_source(source: ScenarioList | ScenarioRange) -> None:
+def test_parts_of_a_source_are_the_source(source: ScenarioSource) -> None:
     whole = list(source.scenarios(0, source.count))
     cut: list[Scenario] = []
     for start in range(0, source.count, 9):
@@ -145,7 +136,7 @@ def test_parts_of_a_source_are_the_source(source: ScenarioList | ScenarioRange) 
 
 
 def test_a_digest_says_which_scenarios_these_are() -> None:
-    sources: list[ScenarioList | ScenarioRange] = [
+    sources: list[ScenarioSource] = [
         RANGE,
         ScenarioRange(SPACE, 1001, 47),
         ScenarioRange(SPACE, 1000, 48),
@@ -254,7 +245,7 @@ def test_a_file_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_what_is_unexpected_is_kept_by_index_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "SHOWN_UNEXPECTED", 5)
+    monkeypatch.setattr("diembft.twins.campaigns.summary.SHOWN_UNEXPECTED", 5)
     summary = campaigned(RANGE, manner=Manner(expect_violation=True))
     assert [result.index for result in summary.unexpected] == [0, 1, 2, 3, 4]
     assert summary.as_expected == 0

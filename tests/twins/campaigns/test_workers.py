@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from diembft.errors import InputError
-from diembft.twins.campaigns.campaign import CampaignProgress, Manner, ScenarioRange, read_results, run_campaign
+from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
+from diembft.twins.campaigns.chunks import Manner
+from diembft.twins.campaigns.results_file import read_results
+from diembft.twins.campaigns.sources import ScenarioRange
 from diembft.twins.campaigns.workers import Inline, Processes, executors, is_breakdown
 from diembft.twins.scenarios.space import Space
 

@@ -6,7 +6,7 @@ import pytest
 
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
 from diembft.twins.exhaustion.checks import Setting, brute_force, explored, pairs, walks
-from diembft.twins.exhaustion.search import Question
+from diembft.twins.exhaustion.question import Question
 
 MODELS = ["barrier", "two-phase", "lazy"]
 

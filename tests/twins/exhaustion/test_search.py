@@ -9,17 +9,11 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.twins.campaigns.workers import Processes
+from diembft.twins.exhaustion.decision import Decision, SearchEnding, SearchLevel
+from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.paths import path_of, scenario_of
-from diembft.twins.exhaustion.search import (
-    BYTES_A_STATE,
-    ChoicePath,
-    Decision,
-    Limits,
-    Question,
-    SearchEnding,
-    SearchLevel,
-    explore,
-)
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import BYTES_A_STATE, Limits, explore
 from diembft.twins.runs.judging import run
 
 BARRIER = Question("barrier", quorum_filter=True)

@@ -19,7 +19,8 @@ from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.canonical import NO_ROUND, BlockRegistry, NodeFacts, Rules, summary, tc_high
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
-from diembft.protocols.interface import NOBODY, Exploring, StateKeys
+from diembft.protocols.interface import NOBODY, Exploring
+from diembft.protocols.merging import StateKeys
 from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15

@@ -23,7 +23,7 @@ from diembft.messages.types import (
     TimeoutMsg,
     VoteMsg,
 )
-from diembft.protocols.interface import Keeper, Numbering, Sharing
+from diembft.protocols.merging import Keeper, Numbering, Sharing
 
 
 class DiemBftSharing(Sharing):

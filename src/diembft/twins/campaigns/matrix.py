@@ -24,7 +24,9 @@ from msgspec import Struct
 from diembft.faults.registry import plant
 from diembft.simulation.fuzz import run_index
 from diembft.twins.campaigns.shrink import shrink
-from diembft.twins.exhaustion.search import Limits, Question, SearchEnding, explore
+from diembft.twins.exhaustion.decision import SearchEnding
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.models import MODELS
 from diembft.twins.runs.oracles.terms import Finding

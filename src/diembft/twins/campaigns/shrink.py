@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type
 from diembft.protocols.interface import Crypto
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.oracles.terms import Finding
@@ -48,7 +48,14 @@ def shrink(
     """Minimise a scenario as long as it violates this oracle, or else the first one that it violates.
 
     Raises InputError if it does not violate it.
+
+    >>> from diembft import parse_scenario, shrink
+    >>> text = "scenario: replicas=a,b,c,d twins=a' gst=2 bugs=conflicting_votes"
+    >>> text += "; 1: a leads a,b,c,d,a'; 2: b leads a,b,c,d,a'"
+    >>> len(shrink(parse_scenario(text)).scenario.rounds)
+    1
     """
+    require_type(scenario, Scenario, "shrink", "parse_scenario makes one")
     shrinking = _Shrinking(delayed, crypto, watch)
     judgement = run(scenario, delayed=delayed, crypto=crypto)
     violated = [finding.oracle for finding in judgement.violations]

@@ -1,7 +1,7 @@
 """Twins testing from a test suite: decide a protocol's safety, or judge scenarios that Hypothesis draws.
 
+    from diembft import assert_holds, assert_safe
     from diembft.twins.scenarios.strategies import scenarios
-    from diembft.twins.campaigns.testing import assert_holds, assert_safe
 
     def test_it_is_safe():
         assert_safe("my_protocol:PROTOCOL", rounds=5)
@@ -19,12 +19,14 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require, require_type
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
 from diembft.twins.campaigns.shrink import shrink
+from diembft.twins.exhaustion.decision import Decision, SearchEnding
 from diembft.twins.exhaustion.paths import scenario_of
-from diembft.twins.exhaustion.search import Decision, Limits, Question, SearchEnding, explore
+from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.search import Limits, explore
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.oracles.terms import Finding
 from diembft.twins.scenarios.scenario import Scenario
@@ -50,7 +52,12 @@ def assert_safe(
 
     The arguments are the options of `diembft twins explore`. Fails with the shortest violating scenario, minimised, and
     if a limit was reached before that was decided. Raises InputError for what there is not.
+
+    >>> from diembft import assert_safe
+    >>> print(assert_safe("diembft", rounds=3).ending.name)
+    DEPTH
     """
+    require(rounds is None or rounds >= 1, "rounds", rounds, "is not positive")
     question = Question(
         model,
         replicas,
@@ -77,7 +84,12 @@ def assert_safe(
 
 def assert_holds(scenario: Scenario) -> None:
     """Execute one scenario and judge it by all oracles. A scenario that promises liveness must give occasion to judge
-    it."""
+    it.
+
+    >>> from diembft import assert_holds, parse_scenario
+    >>> assert_holds(parse_scenario("scenario: replicas=a,b,c,d twins=a' gst=1; 1: a leads a,b,c,d,a'"))
+    """
+    require_type(scenario, Scenario, "assert_holds", "parse_scenario makes one")
     judgement = run(scenario)
     details = [_detail(finding) for finding in judgement.violations]
     if judgement.breaks_promise:

@@ -22,7 +22,8 @@ from typing_extensions import override
 
 from diembft.protocols.states import NodeState, Summary
 from diembft.twins.exhaustion.engine import Engine, GlobalState, Successor, digest
-from diembft.twins.exhaustion.search import ChoicePath, Question
+from diembft.twins.exhaustion.expansion import ChoicePath
+from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.models import Choice, Kind, PhaseOutcome, collector_of, renamed, run_phase
 from diembft.twins.runs.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diembft.errors import InputError
 from diembft.protocols.states import Sets
-from diembft.twins.exhaustion.search import Question
+from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.by_model import choices_of, in_order
 from diembft.twins.runs.models import Choice, renamed
 from diembft.twins.scenarios.scenario import (

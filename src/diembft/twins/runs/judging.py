@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diembft.protocols.interface import Crypto
+from diembft.errors import require_one_of, require_type
+from diembft.protocols.interface import CRYPTO, Crypto
 from diembft.twins.runs.by_model import check_options, in_order
 from diembft.twins.runs.by_model import execute as execute_model
 from diembft.twins.runs.nodes import system_of
@@ -50,7 +51,14 @@ def run(
     """Execute a scenario and judge it: under the network model that it names, or in virtual time.
 
     Raises InputError for a bug that there is not, and for what the scenario's model does not have.
+
+    >>> from diembft import parse_scenario, run_scenario
+    >>> text = "scenario: replicas=a,b,c,d twins=a' gst=1 bugs=conflicting_votes; 1: a leads a,b,c,d,a'"
+    >>> [finding.oracle for finding in run_scenario(parse_scenario(text)).violations]
+    ['certified_uniqueness', 'honest_vote_once']
     """
+    require_type(scenario, Scenario, "run_scenario", "parse_scenario makes one")
+    require_one_of(crypto, CRYPTO, "crypto")
     if scenario.model != "timed":
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)

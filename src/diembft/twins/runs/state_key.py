@@ -1,7 +1,7 @@
 """A key of an execution under way: executions with equal keys go on alike, if their scripts do.
 
 Blocks are numbered as they are met, so that the key holds how they descend from one another and not what is in them.
-The protocol writes its nodes and messages down (`protocols.interface.Keeper`). Kept besides their state are the facts
+The protocol writes its nodes and messages down (`protocols.merging.Keeper`). Kept besides their state are the facts
 that oracles may yet hold against what is still to come: votes and timeouts of correct replicas in rounds that somebody
 may still vote in, and the highest block that f + 1 of them committed by their votes. An execution in which something
 was violated already has no key.
@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from diembft.machine.effects import Broadcast, CancelTimer, Commit, Send, SetTimer
 from diembft.machine.events import Received
-from diembft.protocols.interface import BELOW_BASE, PROPOSAL, TIMEOUT, VOTE, Link, Numbering, Sharing
+from diembft.protocols.interface import PROPOSAL, TIMEOUT, VOTE, Link
+from diembft.protocols.merging import BELOW_BASE, Numbering, Sharing
 from diembft.twins.runs.oracles.commit_chain import head_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
 from diembft.twins.runs.record import Cast

@@ -93,6 +93,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     ``gst`` is the index of the first round of full synchrony, ``len(rounds)`` if that is after the script;
     ``timeout_s`` and ``delay_bound_s`` are seconds; ``bugs`` names planted bugs.
+
+    >>> from diembft import Scenario
+    >>> scenario = Scenario(replicas=("a", "b", "c", "d"), twins=("a'",), rounds=(), gst=0)
+    >>> scenario.nodes
+    ('a', 'b', 'c', 'd', "a'")
     """
 
     replicas: tuple[str, ...]

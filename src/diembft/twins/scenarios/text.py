@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type
 from diembft.testcase.wording import shown
 from diembft.twins.scenarios.scenario import (
     DEFAULT_DELAY_BOUND_S,
@@ -95,7 +95,13 @@ def _format_partition(partition: NodeSets) -> str:
 
 
 def parse_scenario(text: str) -> Scenario:
-    """The scenario of a text form; ``InputError`` names what cannot be read."""
+    """The scenario of a text form; ``InputError`` names what cannot be read.
+
+    >>> from diembft import parse_scenario
+    >>> parse_scenario("scenario: replicas=a,b,c,d twins=a' gst=1; 1: a leads a,b|c,d,a'").rounds[0].leader
+    'a'
+    """
+    require_type(text, str, "parse_scenario")
     header = _HEADER.match(text)
     if header is None:
         raise InputError(f"scenario: {shown(text)} does not begin with 'scenario NAME: ...'")
