@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct, structs
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 
 class InputError(Exception):
@@ -45,6 +45,9 @@ def require_types(value: Struct) -> None:
 
     For values that users make; what is made in great numbers is checked where it comes in.
     """
+    import msgspec  # not by the module: pyDistAlgo's adapter imports it where nothing is installed
+    from msgspec import structs
+
     kind = type(value)
     for field in structs.fields(kind):
         given = getattr(value, field.name)
