@@ -106,6 +106,18 @@ Write = Callable[[int, Persist, Callable[[], None]], None]
 for one node. If it never will be, the node must be stopped: a failed write is not repeated."""
 
 
+class _Waiting:
+    """What waits for the write of a node that is under way."""
+
+    __slots__ = ("effects", "released", "under_way")
+
+    def __init__(self) -> None:
+        self.effects: deque[Any] = deque()
+        self.under_way = False
+        self.released = False
+        """Whether effects are being carried out."""
+
+
 class InOrder(Outlet):
     """Lets a node go on while a write of its is under way: what the outside could see waits until the write is durable.
 
@@ -118,35 +130,43 @@ class InOrder(Outlet):
     def __init__(self, outlet: Outlet, write: Write) -> None:
         self._outlet = outlet
         self._write = write
-        self._waiting: dict[int, deque[Any]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         """What waits for the write under way, by node; a node without a write under way has no entry."""
 
     @override
     def persist(self, node: int, effect: Persist) -> None:
         if node in self._waiting:
-            self._waiting[node].append(effect)
+            self._waiting[node].effects.append(effect)
         else:
-            self._begin(node, effect, deque())
+            waiting = self._waiting[node] = _Waiting()
+            self._begin(node, effect, waiting)
 
-    def _begin(self, node: int, effect: Persist, waiting: deque[Any]) -> None:
-        self._waiting[node] = waiting
+    def _begin(self, node: int, effect: Persist, waiting: _Waiting) -> None:
+        waiting.under_way = True
         self._write(node, effect, lambda: self._durable(node, waiting))
 
-    def _durable(self, node: int, waiting: deque[Any]) -> None:
+    def _durable(self, node: int, waiting: _Waiting) -> None:
+        waiting.under_way = False
+        if waiting.released:
+            return  # the write was done at once; what waits for it is being carried out below
+        waiting.released = True
         # The entry stays until all is carried out: what an effect brings about at once comes after what waits already.
         while self._waiting.get(node) is waiting:  # it is not, once the node has crashed: then what waited is gone
-            if not waiting:
+            if waiting.under_way:
+                waiting.released = False
+                return
+            if not waiting.effects:
                 del self._waiting[node]
                 return
-            effect = waiting.popleft()
+            effect = waiting.effects.popleft()
             if isinstance(effect, Persist):
                 self._begin(node, effect, waiting)
-                return
-            carry_out(self._outlet, node, (effect,))
+            else:
+                carry_out(self._outlet, node, (effect,))
 
     def _after_writes(self, node: int, effect: Any) -> None:
         if node in self._waiting:
-            self._waiting[node].append(effect)
+            self._waiting[node].effects.append(effect)
         else:
             carry_out(self._outlet, node, (effect,))
 

@@ -310,6 +310,20 @@ def test_reads_may_follow_one_another(driver: type[Rig]) -> None:
     assert sorted([(event.peer, event.round) for event in reads(rig)]) == [(2, 7), (3, 7), (3, 8), (3, 8)]
 
 
+@of("reads")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_node_that_crashed_answers_no_more(driver: type[Rig], again: bool) -> None:
+    rig = started(driver)
+    rig.machine(0).script = lambda event: [Send(1, note(1))]
+    tell(rig, 0, write(1), ASKED)
+    rig.crash(0)
+    answered = len(left(rig))  # a driver may be so quick
+    if again:
+        rig.start(0)
+    rig.run(0.1)
+    assert len(left(rig)) == answered
+
+
 # --- writes that take time
 
 
