@@ -15,7 +15,7 @@ from tests.consensus.rig import Craft, altered
 from tests.making import request_by
 
 DIGESTS = Digests("diembft", 0)
-GENESIS, BLOCK, TIMEOUT = "9bf0efbadcb49817", "404d4fd00cce4ce2", "cb5bf8ac7ae0d07f"
+GENESIS, BLOCK, TIMEOUT = "9bf0efbadcb49817", "adf6a808dc92d729", "cb5bf8ac7ae0d07f"
 
 A, B = b"a" * 32, b"b" * 32
 
@@ -36,7 +36,6 @@ def test_each_is_of_one_size() -> None:
         DIGESTS.genesis,
         DIGESTS.payload((craft.request(),)),
         DIGESTS.block(0, 1, 0, (), qc),
-        DIGESTS.signatures(qc.signatures),
         DIGESTS.vote_info(qc.vote_info),
         DIGESTS.vote(qc.ledger_commit_info),
         DIGESTS.qc(qc.ledger_commit_info, qc.signatures),
@@ -190,6 +189,9 @@ def test_what_is_remembered_never_changes_an_answer(asked: list[tuple[bytes, byt
         vote_info, info = VoteInfo(id_, 1, A, 0, A), LedgerCommitInfo(commit, id_)
         assert digests.vote_info(vote_info) == Digests("diembft", 0).vote_info(vote_info)
         assert digests.vote(info) == Digests("diembft", 0).vote(info)
+        for signatures in ((), ((0, id_),)):
+            for other in (info, LedgerCommitInfo(B, B)):
+                assert digests.qc(other, signatures) == Digests("diembft", 0).qc(other, signatures)
 
 
 @given(st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1))

@@ -37,7 +37,7 @@ class Digests:
 
     __slots__ = (
         "_block",
-        "_last_signatures",
+        "_last_qc",
         "_last_vote",
         "_last_vote_info",
         "_older",
@@ -47,7 +47,6 @@ class Digests:
         "_recent",
         "_request",
         "_room",
-        "_signatures",
         "_signed_request",
         "_state",
         "_timeout",
@@ -66,13 +65,12 @@ class Digests:
         self._proposal = domain("proposal")
         self._qc = domain("qc")
         self._request = domain("request")
-        self._signatures = domain("signatures")
         self._signed_request = domain("signed-request")
         self._state = domain("state")
         self._timeout = domain("timeout")
         self._vote = domain("vote")
         self._vote_info = domain("vote-info")
-        self._last_signatures: tuple[Signatures, bytes] = ((), _digest(self._signatures, _encode(())))
+        self._last_qc: tuple[LedgerCommitInfo | None, Signatures, bytes] = (None, (), b"")
         self._last_vote_info: tuple[VoteInfo | None, bytes] = (None, b"")
         self._last_vote: tuple[LedgerCommitInfo | None, bytes] = (None, b"")
         self._recent: dict[Request, bytes] = {}
@@ -91,20 +89,11 @@ class Digests:
     def block(self, author: int, round_: int, time_ms: int, payload: Payload, qc: QC) -> bytes:
         """The id of a block (report, section 3: H(author, round, payload, qc.vote_info.id, qc.signatures)).
 
-        Of the payload and the signatures it covers the digests.
+        Of the payload it covers the digest, of the signatures what the QC's author signs, which covers them.
         """
-        signatures = self.signatures(qc.signatures)
-        return _digest(
-            self._block, _encode((author, round_, time_ms, self.payload(payload), qc.vote_info.id, signatures))
-        )
-
-    def signatures(self, signatures: Signatures) -> bytes:
-        """Of the signatures in a QC."""
-        known, digest = self._last_signatures
-        if signatures != known:
-            digest = _digest(self._signatures, _encode(signatures))
-            self._last_signatures = signatures, digest
-        return digest
+        contents = self.payload(payload) if payload else self.empty_payload
+        signatures = self.qc(qc.ledger_commit_info, qc.signatures)
+        return _digest(self._block, _encode((author, round_, time_ms, contents, qc.vote_info.id, signatures)))
 
     def vote_info(self, vote_info: VoteInfo) -> bytes:
         """What LedgerCommitInfo.vote_info_hash holds."""
@@ -124,7 +113,11 @@ class Digests:
 
     def qc(self, info: LedgerCommitInfo, signatures: Signatures) -> bytes:
         """What the author of a QC signs."""
-        return _digest(self._qc, _encode((info, self.signatures(signatures))))
+        known_info, known_signatures, digest = self._last_qc
+        if signatures != known_signatures or info != known_info:
+            digest = _digest(self._qc, _encode((info, signatures)))
+            self._last_qc = info, signatures, digest
+        return digest
 
     def proposal(self, block_id: bytes) -> bytes:
         """What a proposal signs."""
