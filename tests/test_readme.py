@@ -27,6 +27,7 @@ EXECUTED = (
     "docs/protocol.md",
     "docs/protocols.md",
     "docs/testcases.md",
+    "docs/trace.md",
     "docs/twins.md",
 )
 DOCUMENTS = (*EXECUTED, "CONTRIBUTING.md", "CHANGELOG.md")

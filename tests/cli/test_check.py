@@ -27,7 +27,7 @@ def with_another_state(records: list[Record]) -> list[Record]:
     last = max(index for index, record in enumerate(records) if isinstance(record, Committed))
     commit = records[last]
     assert isinstance(commit, Committed)
-    return [*records[:last], structs.replace(commit, state_id=bytes(32)), *records[last + 1 :]]
+    return [*records[:last], structs.replace(commit, state=bytes(32)), *records[last + 1 :]]
 
 
 def test_a_run_that_held_passes(capsys: Capture, trace: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_run_that_held_passes(capsys: Capture, trace: Path) -> None:
     assert (status, err) == (0, "")
     verdict, figures = out.splitlines()
     assert verdict == f"PASS {trace}"
-    assert figures.startswith("simulator, 4 nodes, symbolic signatures: ")
+    assert figures.startswith("simulator, diembft, 4 nodes: ")
     assert figures.endswith(" blocks committed")
 
 
@@ -101,8 +101,8 @@ def test_a_wrong_line_is_named(capsys: Capture, trace: Path) -> None:
 
 
 def test_another_version_is_bad_input(capsys: Capture, trace: Path) -> None:
-    trace.write_bytes(trace.read_bytes().replace(b'"version":1', b'"version":99', 1))
-    assert "version 99" in diembft(capsys, "check", str(trace)).complaint
+    trace.write_bytes(trace.read_bytes().replace(b'"version":2', b'"version":99', 1))
+    assert "a trace of version 99; this is version 2: run it again" in diembft(capsys, "check", str(trace)).complaint
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere"], ["."], ["nowhere", "--jsno"]])

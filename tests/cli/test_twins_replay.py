@@ -38,11 +38,11 @@ def test_a_scenario_is_told_round_by_round(capsys: pytest.CaptureFixture[str]) -
         "     0.00  d  proposes d1 on genesis → a ✗ b,c,d' (partition)",
         "     0.00  d' proposes d'1 on genesis → b,c ✗ a,d (partition)",
         "     0.20  b  votes for d'1 → d' ✗ d (partition)",
-        "     0.40  d  holds a QC for d1, signed by a,d",
-        "     1.00  a  commits d1 at height 1, by the QC of round 2",
+        "     0.40  d  holds a certificate of d1, signed by a,d",
+        "     1.00  a  commits d1 at height 1, by the certificate of round 2",
         "The end: every replica passed the last round.",
         "VIOLATED agreement: b committed the block of round 1 at height 1, a that of round 1, another one",
-        "    a QC for d'2, signed by b,d",
+        "    a certificate of d'2, signed by b,d",
         "PASS violates agreement, certified_uniqueness, quorum_progress, as expected",
     ):
         assert told in lines
@@ -59,8 +59,8 @@ def test_what_holds_what_crashes_and_what_is_fetched_is_told(capsys: pytest.Capt
     assert "starts again with what it had persisted" in outcome.out
     assert "asks for " in outcome.out
     assert "  gives " in outcome.out
-    assert "gives up on round 3, its highest QC is of round 2" in outcome.out
-    assert "holds a TC of round 3, signed by " in outcome.out
+    assert "gives up on round 3, its highest certificate is of round 2" in outcome.out
+    assert "holds a certificate that round 3 is given up, signed by " in outcome.out
     assert outcome.out.endswith("PASS nothing is violated, as expected\n")
 
 

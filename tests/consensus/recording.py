@@ -8,15 +8,14 @@ from diembft.consensus.effects import (
     Divergence,
     Effect,
     Equivocation,
-    Ignored,
     Persist,
-    Rejected,
     Send,
     SendReply,
 )
 from diembft.consensus.events import Event, Received, Requests
+from diembft.host import recording
 from diembft.judge.traces import Checker
-from diembft.messages.types import OK
+from diembft.trace import diembft as neutral
 from diembft.trace import records
 from diembft.trace.records import Header, Record
 from tests.consensus.rig import CLIENTS, Rig
@@ -34,7 +33,17 @@ class Judge:
         )
         config = rig.config
         self._checker = Checker(
-            Header("rig", nodes, config.n, config.chain_id, config.epoch, "symbolic", config.delta_s, CLIENTS)
+            Header(
+                "rig",
+                neutral.PROTOCOL,
+                nodes,
+                config.n,
+                config.quorum,
+                neutral.CHAIN,
+                config.delta_s,
+                CLIENTS,
+                detail=neutral.header_detail(config.chain_id, config.epoch, "symbolic", {}),
+            )
         )
         self._number = 0
         rig.observe = self._stepped
@@ -60,64 +69,32 @@ class Judge:
             if record is not None:
                 self._feed(record)
         replica = self.rig.nodes[index].running
-        self._feed(
-            records.State(
-                0.0,
-                name,
-                replica.current_round,
-                replica.leader(replica.current_round),
-                replica.safety.highest_vote_round,
-                replica.safety.highest_qc_round,
-                replica.tree.high_qc,
-                replica.tree.high_commit_qc,
-                replica.pacemaker.last_round_tc,
-                replica.tree.height,
-            )
-        )
+        self._feed(recording.state(0.0, name, recording.snapshot(replica)))
 
     def _delivered(self, name: str, event: Event, effects: list[Effect]) -> None:
         if isinstance(event, Requests):
             for request in event.requests:
                 self._number += 1
-                self._feed(records.Submitted(0.0, request.client, request, 1, self._number, (name,)))
+                self._feed(recording.submitted(0.0, request, 1, self._number, (name,)))
         elif isinstance(event, Received):
             self._number += 1
         else:
             return
-        rejected = next((effect.reason.value for effect in effects if isinstance(effect, Rejected)), None)
-        ignored = next((effect.reason.value for effect in effects if isinstance(effect, Ignored)), None)
-        self._feed(records.Delivered(0.0, name, self._number, rejected, ignored))
+        self._feed(recording.delivered(0.0, name, self._number, effects))
 
     def _record(self, name: str, index: int, effect: Effect) -> Record | None:
         match effect:
             case Send(to, message):
-                return records.Sent(0.0, name, 0, (f"validator{to}",), message)
+                return records.Sent(0.0, name, 0, (f"validator{to}",), neutral.message(message))
             case Broadcast(message):
-                return records.Sent(0.0, name, 0, ("all",), message)
-            case Persist(record, blocks, committed):
-                return records.Persisted(
-                    0.0,
-                    name,
-                    record.highest_vote_round,
-                    record.highest_qc_round,
-                    record.last_sent,
-                    tuple(block.id for block in blocks),
-                    committed,
-                )
+                return records.Sent(0.0, name, 0, ("all",), neutral.message(message))
+            case Persist():
+                return recording.persisted(0.0, name, effect)
             case Commit():
-                executed = tuple(
-                    (request.client, request.number)
-                    for request, reply in zip(effect.block.payload, effect.results, strict=True)
-                    if reply is not None and reply.status == OK
-                )
-                return records.Committed(
-                    0.0, name, effect.height, effect.block, effect.state_id, executed, effect.certificate
-                )
+                return recording.committed(0.0, name, effect)
             case SendReply(reply):
-                return records.Replied(0.0, name, reply)
-            case Equivocation(culprit, first, second):
-                return records.Evidence(0.0, name, "equivocation", culprit, (first, second))
-            case Divergence(certificate=certificate):
-                return records.Evidence(0.0, name, "divergence", None, (), certificate)
+                return recording.replied(0.0, name, reply, 0)
+            case Equivocation() | Divergence():
+                return recording.evidence(0.0, name, effect)
             case _:
                 return None

@@ -62,10 +62,12 @@ def test_every_message_that_was_sent_arrives_or_is_dropped(tmp_path: Path) -> No
     came: Counter[tuple[int, str]] = Counter()
     for record in records:
         match record:
-            case Sent() | Submitted():
+            case Sent():
                 due.update([(record.number, name) for name in record.to])
+            case Submitted():
+                due.update([(record.message, name) for name in record.to])
             case Replied():
-                due[record.number, record.reply.client] += 1
+                due[record.message, record.client] += 1
             case Delivered():
                 came[record.number, record.node] += 1
             case Dropped():
@@ -78,9 +80,13 @@ def test_every_message_that_was_sent_arrives_or_is_dropped(tmp_path: Path) -> No
     assert sum(isinstance(record, Dropped) for record in records) > 20
 
 
+def number_of(record: Sent | Submitted | Replied) -> int:
+    return record.number if isinstance(record, Sent) else record.message
+
+
 def test_delays_are_drawn_up_to_the_bound(tmp_path: Path) -> None:
     records = run(Rig(case_of(), tmp_path))
-    sent = {record.number: record.at for record in records if isinstance(record, Sent | Submitted | Replied)}
+    sent = {number_of(record): record.at for record in records if isinstance(record, Sent | Submitted | Replied)}
     delays = [record.at - sent[record.number] for record in records if isinstance(record, Delivered)]
     assert -1e-6 < min(delays) < 0.01
     assert 0.09 < max(delays) < 0.1 + 1e-6
@@ -97,7 +103,7 @@ def test_a_request_belongs_to_the_round_of_its_receiver(tmp_path: Path) -> None:
     deaf = FailureRule(ANY, 1, MsgType.Request, range(4, 100), 1.0, Lose())
     rig = Rig(case_of(deaf, count=6), tmp_path)
     records = run(rig)
-    submitted = {record.number: record.request.number for record in records if isinstance(record, Submitted)}
+    submitted = {record.message: record.number for record in records if isinstance(record, Submitted)}
     lost = {submitted[record.number] for record in records if isinstance(record, Dropped)}
     assert {record.to for record in records if isinstance(record, Dropped)} == {"replica1"}
     assert lost == set(range(min(lost), 6))
@@ -108,7 +114,7 @@ def test_a_request_belongs_to_the_round_of_its_receiver(tmp_path: Path) -> None:
 def test_replies_get_lost_too(tmp_path: Path) -> None:
     mute = FailureRule(2, ANY, MsgType.Reply, None, 1.0, Lose())
     records = run(Rig(case_of(mute), tmp_path))
-    of_2 = [record.number for record in records if isinstance(record, Replied) and record.node == "replica2"]
+    of_2 = [record.message for record in records if isinstance(record, Replied) and record.node == "replica2"]
     dropped = [record for record in records if isinstance(record, Dropped)]
     assert [record.number for record in dropped] == of_2
     assert {record.to for record in dropped} == {"client0"}

@@ -82,7 +82,7 @@ def test_a_run_leaves_ledgers_logs_trace_and_verdict(tmp_path: Path) -> None:
     records = list(read_trace(folder / "trace.jsonl"))
     header = records[0]
     assert isinstance(header, Header)
-    assert (header.runtime, header.crypto) == ("distalgo", "ed25519")
+    assert (header.runtime, header.detail["crypto"]) == ("distalgo", "ed25519")
     assert list(check(records)) == []
     verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=CaseOutcome).verdict
     assert (verdict.case, verdict.passed) == ("quick", True)
@@ -121,7 +121,7 @@ def test_planted_bugs_and_symbolic_signatures(tmp_path: Path) -> None:
     assert outcome.status == 0  # nobody equivocates, so the bug does not show
     header = next(read_trace(tmp_path / "quick-1" / "trace.jsonl"))
     assert isinstance(header, Header)
-    assert (header.crypto, header.seed) == ("symbolic", "7, failures 7")
+    assert (header.detail["crypto"], header.seed) == ("symbolic", "7, failures 7")
 
 
 @pytest.mark.parametrize(

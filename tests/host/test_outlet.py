@@ -28,10 +28,11 @@ from diembft.consensus.effects import (
 )
 from diembft.consensus.events import Timer
 from diembft.host.outlet import InOrder, Outlet, carry_out
-from diembft.messages.types import OK, Relay, Reply
+from diembft.messages.types import Relay
+from tests.making import reply_to
 from tests.simulation.chains import GENESIS, chain, persist
 
-REPLY = Reply("client0", 0, bytes(32), OK, b"")
+REPLY = reply_to("client0", 0, b"op", b"")
 EFFECTS: dict[str, Any] = {
     "persist": persist([], []),
     "commit": Commit(1, chain(1)[0], GENESIS.qc, b"state", ()),

@@ -273,7 +273,7 @@ def test_a_click_on_a_message_shows_its_content_and_fate(opened: Opener, to: int
     shown.settle()
     shown.click_arrow(message, delivery)
     panel = shown.text("#panel")
-    for word in ("Message #1: proposal of B1", "replica0", "put x 1", *words):
+    for word in ("Message #1: proposal of B1", "replica0", "client0 #1", *words):
         assert word in panel
     assert fate in shown.text("#panel tr.current")
 

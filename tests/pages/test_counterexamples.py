@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from diembft.faults.registry import BUGS
-from diembft.messages.types import QC, Block, ProposalMsg, kind_of, round_of
 from diembft.trace.records import Committed, Delivered, Dropped, Header, Record, Sent, Violated
+from diembft.trace.values import Block, Certificate
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario, replica_of
@@ -47,14 +47,17 @@ def conflicting_commits(trace: list[Record], nodes: tuple[str, ...]) -> dict[str
 
 def certificates(trace: list[Record], block: Block) -> set[frozenset[int]]:
     """The sets of signers with which the run certified a block: those inside other blocks."""
-    proposals = [
-        record.message for record in trace if isinstance(record, Sent) and isinstance(record.message, ProposalMsg)
-    ]
-    return {signers(proposal.block.qc) for proposal in proposals if proposal.block.qc.vote_info.id == block.id}
+    return {signers(certificate) for certificate in inside(trace) if certificate.block == block.id}
 
 
-def signers(certificate: QC) -> frozenset[int]:
-    return frozenset(signer for signer, _ in certificate.signatures)
+def inside(trace: list[Record]) -> list[Certificate]:
+    """The certificates inside proposed blocks."""
+    proposals = [record.message for record in trace if isinstance(record, Sent) and record.message.kind == "proposal"]
+    return [block.certificate for message in proposals for block in message.blocks if block.certificate is not None]
+
+
+def signers(certificate: Certificate) -> frozenset[int]:
+    return frozenset(certificate.signers)
 
 
 def equivocal_proposals(trace: list[Record]) -> dict[tuple[int, str], set[str]]:
@@ -64,8 +67,8 @@ def equivocal_proposals(trace: list[Record]) -> dict[tuple[int, str], set[str]]:
     identity = {node.name: node.replica for node in header.nodes}
     proposals: dict[tuple[int, int], list[tuple[Sent, bytes]]] = {}
     for record in trace:
-        if isinstance(record, Sent) and isinstance(record.message, ProposalMsg):
-            block = record.message.block
+        if isinstance(record, Sent) and record.message.kind == "proposal":
+            (block,) = record.message.blocks
             proposals.setdefault((block.round, identity[record.node]), []).append((record, block.id))
     return {
         (round_, sent.node): {
@@ -166,12 +169,9 @@ def signed_rounds(trace: list[Record], shown: Shown, side: int, replica: int) ->
     """The rounds in which a replica signed a certificate of a side's blocks."""
     ids = {shown.data.blocks[block].id for block in shown.data.stories[0].sides[side].chain}
     return {
-        record.message.block.qc.round
-        for record in trace
-        if isinstance(record, Sent)
-        and isinstance(record.message, ProposalMsg)
-        and record.message.block.qc.vote_info.id.hex() in ids
-        and replica in signers(record.message.block.qc)
+        certificate.round
+        for certificate in inside(trace)
+        if certificate.block is not None and certificate.block.hex() in ids and replica in certificate.signers
     }
 
 
@@ -198,7 +198,7 @@ def test_what_exceptions_kept_back_is_told_with_its_round(opened: Opener, file: 
     shown = opened(trace)
     sent = {record.number: record for record in trace if isinstance(record, Sent)}
     expected = {
-        (str(round_of(sent[record.number].message)), kind_of(sent[record.number].message), sent[record.number].node)
+        (str(sent[record.number].message.round), sent[record.number].message.kind, sent[record.number].node)
         for record in trace
         if isinstance(record, Dropped) and record.reason == "exception"
     }
@@ -283,7 +283,9 @@ def test_two_votes_in_a_round(opened: Opener) -> None:
     violated = [record for record in trace if isinstance(record, Violated)][1]
     assert violated.property == "honest_vote_once"
     assert shown.text("#story-property") == "✖ honest_vote_once is violated"
-    assert sorted(side_blocks(shown)) == sorted({vote.vote_info.id.hex() for vote in violated.votes})
+    assert sorted(side_blocks(shown)) == sorted(
+        {said.vote.block.hex() for said in violated.signed if said.vote is not None and said.vote.block is not None}
+    )
     voters = {line.split()[0] for line in shown.texts("#story-votes li")}
     assert voters == set(violated.nodes)
 

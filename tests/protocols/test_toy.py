@@ -8,9 +8,10 @@ import pytest
 from msgspec import structs
 
 from diembft.errors import InputError
+from diembft.judge.traces import check
 from diembft.judge.verdict import Verdict
 from diembft.protocols.by_name import protocol_of
-from diembft.trace.files import write_trace
+from diembft.trace.files import read_trace, write_trace
 from diembft.trace.records import Committed, Sent, State
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.runs.judging import run
@@ -19,6 +20,7 @@ from diembft.twins.scenarios.scenario import Model
 from diembft.twins.scenarios.scenario_files import read_scenarios, write_scenarios
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import format_scenario, parse_scenario
+from tests.protocols.neutrality import assert_neutral
 
 TOY = "toy_protocol:STREAMLET"
 pytestmark = pytest.mark.usefixtures("examples_on_path")
@@ -67,6 +69,8 @@ def test_traces_show_it_in_the_terms_of_a_trace(model: Model, tmp_path: Path) ->
     assert {leader for round_, leader in leaders if 0 < round_ <= 6} == {0}
     write_trace(tmp_path / "trace.jsonl", records)
     assert traced(scenario)[1] == records
+    assert list(check(read_trace(tmp_path / "trace.jsonl"))) == []
+    assert_neutral(records, tmp_path)
 
 
 def test_it_has_no_crashes_and_keeps_its_bugs_apart() -> None:

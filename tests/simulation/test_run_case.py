@@ -89,8 +89,10 @@ def test_every_message_is_delayed_within_the_bound() -> None:
     delays: list[float] = []
     for record in trace_of(case()):
         match record:
-            case records.Sent() | records.Submitted() | records.Replied():
+            case records.Sent():
                 sent[record.number] = record.at
+            case records.Submitted() | records.Replied():
+                sent[record.message] = record.at
             case records.Delivered():
                 delays.append(record.at - sent[record.number])
             case _:
@@ -106,11 +108,7 @@ def test_delays_come_on_top() -> None:
     sent: dict[int, float] = {}
     delays: list[float] = []
     for record in trace_of(case(late)):
-        if (
-            isinstance(record, records.Sent)
-            and record.node == "replica1"
-            and "VoteMsg" in type(record.message).__name__
-        ):
+        if isinstance(record, records.Sent) and record.node == "replica1" and record.message.kind == "vote":
             sent[record.number] = record.at
         elif isinstance(record, records.Delivered) and record.number in sent:
             delays.append(record.at - sent[record.number])

@@ -43,6 +43,7 @@ from diembft.simulation.schedule import (
     Stabilise,
 )
 from diembft.simulation.simulator import Simulator
+from diembft.trace import diembft as neutral
 from diembft.trace import records
 from diembft.trace.records import Record
 from tests.making import reply_to
@@ -350,7 +351,10 @@ def test_blocks_are_read_from_storage_at_once() -> None:
 def test_evidence_is_recorded() -> None:
     first, second = note(1), note(2)
     stage = Stage(at_start({0: [Equivocation(2, first, second)]})).run()
-    assert records.Evidence(0.0, "node0", "equivocation", 2, (first, second)) in stage.records
+    assert (
+        records.Evidence(0.0, "node0", "equivocation", 2, (neutral.message(first), neutral.message(second)))
+        in stage.records
+    )
     assert stage.simulator.figures.evidence == 1
 
 
@@ -503,7 +507,7 @@ def test_set_attribute_comes_after_the_step_and_is_recorded() -> None:
     after = [record for record in world.watch.records if isinstance(record, records.SetAttribute | records.State)][-2:]
     assert after[0] == records.SetAttribute(1.0, "replica2", "highest_vote_round", 0)
     assert isinstance(after[1], records.State)
-    assert (after[1].node, after[1].highest_vote_round) == ("replica2", 0)
+    assert (after[1].node, after[1].voted_round) == ("replica2", 0)
 
 
 def test_leaders_and_rounds_are_as_the_nodes_know_them() -> None:
@@ -526,6 +530,6 @@ def test_a_message_is_sent_by_its_own_node() -> None:
     senders: dict[str, Message] = {}
     for record in world.watch.records:
         if isinstance(record, records.Sent):
-            senders[record.node] = record.message
+            senders[record.node] = record.message.detail
             assert record.node not in record.to
     assert sorted(senders) == [f"replica{replica}" for replica in range(4)]

@@ -8,56 +8,38 @@ from typing import Any, get_args
 import pytest
 
 from diembft.errors import InputError
-from diembft.messages.types import (
-    QC,
-    TC,
-    Block,
-    BlockRequest,
-    BlockResponse,
-    LedgerCommitInfo,
-    Message,
-    ProposalMsg,
-    Relay,
-    SyncInfo,
-    TimeoutInfo,
-    TimeoutMsg,
-    VoteInfo,
-    VoteMsg,
-)
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
 from diembft.trace.records import Header, Node, Record
-from tests.making import reply_to, request_by
+from diembft.trace.values import KINDS, Block, Certificate, Message, Timeout, Vote
 
 D = bytes(range(32))
-QC_ = QC(VoteInfo(D, 2, D, 1, D), LedgerCommitInfo(None, D), ((0, b"s"), (3, b"t")), 1, b"a")
-TC_ = TC(3, (1, 2), ((0, b"s"), (1, b"t")), QC_)
-REQUEST = request_by("client0", 1, b"\x00\xff", b"s")
-BLOCK = Block(1, 3, 7, (REQUEST,), QC_, D)
-VOTE = VoteMsg(QC_.vote_info, QC_.ledger_commit_info, QC_, 2, b"s")
-TIMEOUT = TimeoutMsg(TimeoutInfo(3, QC_, 2, b"s"), TC_, QC_)
-MESSAGES: tuple[Message, ...] = (
-    ProposalMsg(BLOCK, TC_, QC_, b"s"),
+OF_BLOCK = Certificate(2, D, (0, 3), "commit", D, 1, D, detail=[1, "s"])
+GIVEN_UP = Certificate(3, None, (0, 1), high_rounds=(1, 2))
+BLOCK = Block(D, 3, D, 2, 1, OF_BLOCK, (("client0", 1),), {"any": None})
+VOTE = Message("vote", 2, vote=Vote(2, D, D, 1, b"signed", "prepare"), detail="opaque", sender=2)
+TIMEOUT = Message("timeout", 3, timeout=Timeout(3, 2), certificates=(OF_BLOCK, GIVEN_UP))
+MESSAGES = (
+    Message("proposal", 3, blocks=(BLOCK,), certificates=(GIVEN_UP,), sender=1),
     VOTE,
     TIMEOUT,
-    SyncInfo(1, QC_, QC_, None),
-    BlockRequest(1, D, D, 5),
-    BlockResponse(1, (BLOCK,)),
-    Relay(1, (REQUEST,)),
+    *[Message(kind, 1) for kind in KINDS],
 )
 HEADER = Header(
     runtime="simulator",
+    protocol="diembft",
     nodes=(Node("replica0", 0), Node("replica0'", 0, correct=False)),
     n=4,
-    chain_id="a",
-    epoch=1,
-    crypto="ed25519",
+    quorum=3,
+    chain=2,
     delta_s=0.1,
     clients=("client0",),
-    public_keys={"replica0": D},
     seed="1",
     replay="diembft run x",
-    description="<b>é</b>",
+    title="<b>é</b>",
+    scenario="scenario: replicas=a gst=1",
+    bugs=("small_quorum",),
+    detail={"chain_id": "a", "epoch": 1},
 )
 RECORDS: tuple[Record, ...] = (
     *[records.Sent(0.1, "replica0", number, ("replica1",), message) for number, message in enumerate(MESSAGES)],
@@ -66,12 +48,13 @@ RECORDS: tuple[Record, ...] = (
     records.TimerSet(0.3, "replica0", "round", 1.5, 2),
     records.TimerCancelled(0.3, "replica0", "round"),
     records.Fired(0.3, "replica0", "round", 2),
-    records.State(0.4, "replica0", 4, 1, 3, 2, QC_, QC_, TC_, 7),
+    records.State(0.4, "replica0", 4, 1, 7, 3, OF_BLOCK, OF_BLOCK, GIVEN_UP, 2, {"own": 1}),
+    records.State(0.4, "replica0", 4, 1, 0, 3, OF_BLOCK),
     records.Persisted(0.4, "replica0", 3, 2, VOTE, (D,), (D, D)),
-    records.Persisted(0.4, "replica0", 3, 2, TIMEOUT, (), ()),
-    records.Committed(0.4, "replica0", 7, BLOCK, D, (("client0", 1),), QC_),
-    records.Submitted(0.5, "client0", REQUEST, 1, 9, ("replica0",)),
-    records.Replied(0.5, "replica0", reply_to("client0", 1, b"", b"r"), 10),
+    records.Persisted(0.4, "replica0", 3),
+    records.Committed(0.4, "replica0", 7, BLOCK, OF_BLOCK, (("client0", 1),), D),
+    records.Submitted(0.5, "client0", 1, 20, 1, 9, ("replica0",), ["own"]),
+    records.Replied(0.5, "replica0", "client0", 1, "ok", 10),
     records.Accepted(0.5, "client0", 1, "ok", 0.25),
     records.WorkloadEnded(0.5, "client0", True),
     records.Crashed(0.6, "replica0"),
@@ -83,8 +66,8 @@ RECORDS: tuple[Record, ...] = (
     records.PeerConnected(0.6, "replica0", "replica1"),
     records.BlocksRead(0.6, "replica0", 2, 30),
     records.SetAttribute(0.6, "replica0", "leader", 1),
-    records.Evidence(0.7, "replica0", "equivocation", 1, (VOTE, TIMEOUT), QC_),
-    records.Violated(0.7, "agreement", "detail", ("replica0",), 3, (QC_,), (VOTE,)),
+    records.Evidence(0.7, "replica0", "equivocation", 1, (VOTE, TIMEOUT), OF_BLOCK),
+    records.Violated(0.7, "agreement", "detail", ("replica0",), 3, (OF_BLOCK,), (VOTE,)),
     records.Ended(0.8, False, ("why",), {"rounds": 3, "virtual_s": 0.8}),
 )
 
@@ -134,13 +117,13 @@ def line_of(tmp_path: Path, record: Record) -> bytes:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"version": 2}, "line 1: format 'diembft-trace' version 2, expected 'diembft-trace' version 1"),
-        ({"format": "other"}, "line 1: format 'other' version 1"),
+        ({"version": 3}, "a trace of version 3; this is version 2: run it again"),
+        ({"format": "other"}, "line 1: format 'other', expected 'diembft-trace'"),
         ({"n": "four"}, "line 1: not a trace record: Expected `int`, got `str` - at `$.n`"),
         ({"n": 0}, "line 1: not a trace record: Expected `int` >= 1 - at `$.n`"),
         ({"n": 1 << 40}, "line 1: not a trace record: Expected `int` <= 65536 - at `$.n`"),
         ({"delta_s": 0}, "line 1: not a trace record: Expected `float` > 0.0 - at `$.delta_s`"),
-        ({"crypto": "rot13"}, "line 1: not a trace record: Invalid enum value 'rot13' - at `$.crypto`"),
+        ({"quorum": 0}, "line 1: not a trace record: Expected `int` >= 1 - at `$.quorum`"),
         ({"type": "unknown"}, "line 1: not a trace record"),
     ],
 )
@@ -151,6 +134,15 @@ def test_a_wrong_header(tmp_path: Path, change: dict[str, Any], complaint: str) 
         list(read_trace(path))
     assert complaint in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_version_1_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Its header had other fields, so that it would not even be read."""
+    old = b'{"type":"header","runtime":"twins","nodes":[],"n":4,"chain_id":"a","epoch":0,"crypto":"symbolic",'
+    path = written(tmp_path / "old.jsonl", [old + b'"delta_s":1.0,"format":"diembft-trace","version":1}', b""])
+    with pytest.raises(InputError) as caught:
+        list(read_trace(path))
+    assert str(caught.value) == f"{path}: a trace of version 1; this is version 2: run it again"
 
 
 @pytest.mark.parametrize(

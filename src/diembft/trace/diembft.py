@@ -32,7 +32,7 @@ PROTOCOL = "diembft"
 CHAIN = 2
 """How many blocks of consecutive rounds, each certified by the next, commit the first one."""
 
-_REMEMBERED = 4096
+_REMEMBERED = 256
 
 
 def header_detail(chain_id: str, epoch: int, crypto: str, public_keys: Mapping[str, bytes]) -> dict[str, Any]:

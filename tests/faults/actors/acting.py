@@ -38,7 +38,7 @@ def said_by(result: FuzzResult, kind: type[Message]) -> list[Sent]:
     return [
         record
         for record in result.trace
-        if isinstance(record, Sent) and record.node == "replica3" and isinstance(record.message, kind)
+        if isinstance(record, Sent) and record.node == "replica3" and isinstance(record.message.detail, kind)
     ]
 
 

@@ -108,7 +108,7 @@ def test_each_message_reaches_exactly_those_that_its_round_lets_it(name: str) ->
         lost = {(record.number, record.to): record.reason for record in of_kind(trace, records.Dropped)}
         sendings: Counter[tuple[str, str, int]] = Counter()
         for number, record in sent.items():
-            message, round_ = record.message, belongs_to(record.message)
+            message, round_ = record.message.detail, belongs_to(record.message.detail)
             for receiver in record.to:
                 sending = 0
                 if isinstance(message, TimeoutMsg):
@@ -133,7 +133,7 @@ def test_requests_for_blocks_and_their_answers_are_subject_to_the_partition() ->
     kept: Counter[str] = Counter()
     for scenario in drawn("two sets", 60):
         trace = traced(scenario)[1]
-        sent = {record.number: kind_of(record.message) for record in of_kind(trace, records.Sent)}
+        sent = {record.number: kind_of(record.message.detail) for record in of_kind(trace, records.Sent)}
         kept.update([sent[record.number] for record in of_kind(trace, records.Dropped)])
     assert kept["block_request"] > 0
     assert kept["sync_info"] > 0
@@ -149,7 +149,7 @@ def test_receivers_are_all_copies_of_whom_a_message_is_for(name: str) -> None:
         for record in of_kind(traced(scenario)[1], records.Sent):
             assert record.node not in record.to
             others = frozenset(scenario.nodes) - {record.node}
-            match record.message:
+            match record.message.detail:
                 case ProposalMsg() | TimeoutMsg():
                     assert set(record.to) == others
                 case SyncInfo():  # broadcast after a restart
@@ -198,8 +198,8 @@ def test_the_record_says_what_the_trace_says(name: str) -> None:
 def test_leaders_are_those_of_the_scenario_and_of_its_last_round_after_it(name: str) -> None:
     for scenario in drawn(name, 12):
         for record in of_kind(traced(scenario)[1], records.Sent):
-            if isinstance(record.message, ProposalMsg):
-                round_ = record.message.block.round
+            if isinstance(record.message.detail, ProposalMsg):
+                round_ = record.message.detail.block.round
                 script = scenario.rounds[min(round_, len(scenario.rounds)) - 1]
                 assert replica_of(record.node) == script.leader
 
@@ -259,8 +259,8 @@ def test_what_is_delayed_arrives_when_the_receiver_leaves_the_round() -> None:
                 case records.State(node="c"):
                     for round_ in range(1, record.current_round):
                         left.setdefault(round_, record.at)
-                case records.Delivered(node="c", number=number) if belongs_to(sent[number].message) <= 2:
-                    round_ = belongs_to(sent[number].message)
+                case records.Delivered(node="c", number=number) if belongs_to(sent[number].message.detail) <= 2:
+                    round_ = belongs_to(sent[number].message.detail)
                     assert delayed
                     assert record.at == pytest.approx(max(left[round_], sent[number].at) + 0.2)
                     late[round_] += 1
@@ -292,7 +292,9 @@ def test_a_timeout_that_an_exception_drops_passes_on_its_third_sending() -> None
         sent = {
             record.number: record.at
             for record in of_kind(trace, records.Sent)
-            if isinstance(record.message, TimeoutMsg) and record.message.tmo_info.round == 1 and record.node == "a"
+            if isinstance(record.message.detail, TimeoutMsg)
+            and record.message.detail.tmo_info.round == 1
+            and record.node == "a"
         }
         heard = {record.number for record in of_kind(trace, records.Delivered) if record.number in sent}
         times = [pytest.approx(at) for at in (4.0, 8.0, 12.0)]
@@ -310,7 +312,7 @@ def test_an_exception_drops_its_type_alone(msg_type: str) -> None:
         f"scenario: replicas=a,b,c,d; 1: a leads a,b,c,d drop=_>b:{msg_type}; 2-8: b leads a,b,c,d"
     )
     trace = traced(scenario)[1]
-    kinds = {record.number: kind_of(record.message) for record in of_kind(trace, records.Sent)}
+    kinds = {record.number: kind_of(record.message.detail) for record in of_kind(trace, records.Sent)}
     dropped = {kinds[record.number] for record in of_kind(trace, records.Dropped) if record.reason == "exception"}
     assert dropped <= {msg_type}
     if msg_type != "timeout":

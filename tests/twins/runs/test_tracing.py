@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from diembft.judge.traces import check
-from diembft.messages.types import ProposalMsg, VoteMsg
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
 from diembft.twins.runs.judging import run
@@ -33,7 +32,9 @@ def test_the_header_says_who_plays_what_is_played_and_how_to_replay_it() -> None
         ("d'", 3, False),
     ]
     assert (header.n, header.delta_s, header.seed, header.replay) == (4, 0.4, "7", "diembft twins replay x")
-    assert parse_scenario(header.description) == parse_scenario(SCENARIO)
+    assert parse_scenario(header.scenario) == parse_scenario(SCENARIO)
+    assert (header.title, header.protocol, header.bugs) == ("Scenario story", "diembft", ())
+    assert (header.quorum, header.chain) == (3, 2)
 
 
 def test_partitions_come_first_and_the_end_comes_last() -> None:
@@ -57,7 +58,7 @@ def test_violations_stand_in_the_trace_with_what_shows_them(name: str) -> None:
     assert [record.property for record in told] == [finding.oracle for finding in judgement.violations]
     for record, finding in zip(told, judgement.violations, strict=True):
         assert (record.detail, record.round, record.nodes) == (finding.detail, finding.round, finding.nodes)
-        assert set(record.votes) == {message for message in finding.signed if isinstance(message, VoteMsg)}
+        assert (record.certificates, record.signed) == (finding.certificates, finding.signed)
     last = trace[-1]
     assert isinstance(last, records.Ended)
     assert not last.passed
@@ -69,7 +70,7 @@ def test_observing_changes_nothing() -> None:
         scenario = SPACE.scenario(rank)
         judgement, trace = traced(scenario)
         assert judgement == run(scenario)
-        sent = [record.message for record in trace if isinstance(record, records.Sent)]
+        sent = [record.message.detail for record in trace if isinstance(record, records.Sent)]
         assert sent == [entry.message for entry in execute(scenario).sent]
 
 
@@ -96,8 +97,18 @@ def test_signed_with_ed25519_keys_are_in_the_header() -> None:
     _, trace = traced(parse_scenario(SCENARIO), crypto="ed25519")
     header = trace[0]
     assert isinstance(header, records.Header)
-    assert header.crypto == "ed25519"
-    assert set(header.public_keys) == {"replica0", "replica1", "replica2", "replica3", "a", "b", "c", "d", "d'"}
-    proposals = [r.message for r in trace if isinstance(r, records.Sent) and isinstance(r.message, ProposalMsg)]
+    assert header.detail["crypto"] == "ed25519"
+    assert set(header.detail["public_keys"]) == {
+        "replica0",
+        "replica1",
+        "replica2",
+        "replica3",
+        "a",
+        "b",
+        "c",
+        "d",
+        "d'",
+    }
+    proposals = [r.message.detail for r in trace if isinstance(r, records.Sent) and r.message.kind == "proposal"]
     assert all(len(message.signature) == 64 for message in proposals)
     assert list(check(iter(trace))) == []
