@@ -109,9 +109,9 @@ def test_what_defines_a_property_knows_no_protocol() -> None:
     ],
 )
 def test_to_vote(
-    round_: int, content: bytes, before: tuple[int, bytes | None, int], expected: Objection | None
+    round_: int, content: bytes, signed: tuple[int, bytes | None, int], expected: Objection | None
 ) -> None:
-    assert to_vote(round_, content, *before) is expected
+    assert to_vote(round_, content, *signed) is expected
 
 
 def test_to_timeout() -> None:
