@@ -57,20 +57,17 @@ class Verifier:
         self._keys = key_ring(header)
         self._quorum = header.n - (header.n - 1) // 3
         self._genesis: QC | None = None
-        self._qcs: dict[QC, Certified] = {}
+        self.known: dict[QC, Certified] = {}
+        """What QCs that were verified certify; of many the last ones."""
         self._tcs: dict[TC, Certified] = {}
         self._blocks: dict[bytes, _Executed] = {}
-
-    def known(self, qc: QC) -> Certified | None:
-        """What a QC certifies, if it was verified already."""
-        return self._qcs.get(qc)
 
     def certified(self, qc: QC) -> Certified:
         """What a QC certifies."""
         info = qc.vote_info
         signers = tuple([signer for signer, _ in qc.signatures])
         fact = Certified(info.round, info.id, signers, qc, self._fault(qc), info.exec_state_id)
-        _remember(self._qcs, qc, fact)
+        _remember(self.known, qc, fact)
         return fact
 
     def given_up(self, tc: TC) -> Certified:

@@ -8,8 +8,9 @@ so, the verdict on a run says. Each property is reported once per set of nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from typing_extensions import override
 
@@ -87,7 +88,7 @@ class _Found(Report):
 
     def __init__(self) -> None:
         self.at = 0.0
-        self._found: list[Violated] = []
+        self.found: list[Violated] = []
         self._known: dict[tuple[str, tuple[str, ...]], None] = {}
 
     @override
@@ -97,15 +98,13 @@ class _Found(Report):
         self._known[finding.oracle, finding.nodes] = None
         certificates = tuple([value for value in finding.certificates if isinstance(value, QC)])
         votes = tuple([message for message in finding.signed if isinstance(message, VoteMsg)])
-        self._found.append(
+        self.found.append(
             Violated(self.at, finding.oracle, finding.detail, finding.nodes, finding.round, certificates, votes)
         )
 
     def take(self) -> list[Violated]:
         """What was found since the last time."""
-        if not self._found:
-            return []
-        found, self._found = self._found, []
+        found, self.found = self.found, []
         return found
 
 
@@ -117,6 +116,7 @@ class Checker:
         self._roster = roster
         self._found = found
         self._verifier = Verifier(header)
+        self._known = self._verifier.known
         self._certificates = Certificates(roster, found)
         self._uniqueness = CertifiedUniqueness(roster, found)
         self._votes = HonestVoteOnce(roster, found)
@@ -126,6 +126,8 @@ class Checker:
         self._states = States(roster, found)
         self._numbers = Monotonicity(roster, found)
         self._waiting = Waiting(roster, found, header.delta_s)
+        self._last_signed: Message | None = None
+        self._last_signer = ""
         self._submitted: dict[int, tuple[str, int]] = {}
         """The requests in messages of clients, by the messages' numbers."""
 
@@ -143,53 +145,42 @@ class Checker:
         found.at = record.at
         if record.at > self._waiting.deadline:
             self._waiting.overdue()
-        match record:
-            case Sent():
-                self._sent(record)
-            case State():
-                self._state(record)
-            case Persisted():
-                self._persisted(record)
-            case Committed():
-                self._committed(record)
-            case _:
-                self._rest(record)
-        return found.take()
+        handler = _HANDLERS.get(type(record))
+        if handler is not None:
+            handler(self, record)
+        return found.take() if found.found else []
 
-    def _rest(self, record: Record) -> None:
-        """Records of requests, timers and faults; others tell nothing about these properties."""
-        held = self._waiting
-        match record:
-            case Delivered():
-                self._delivered(record)
-            case Submitted():
-                self._submitted[record.number] = (record.request.client, record.request.number)
-            case Replied():
-                if refused(record.reply):
-                    held.refused(record.node, (record.reply.client, record.reply.number))
-            case TimerSet():
-                if record.timer == "round":
-                    held.timer(record.node, record.delay_s)
-            case TimerCancelled() | Fired():
-                if record.timer == "round":
-                    held.timer(record.node, None)
-            case SetAttribute():
-                self._roster.turn(record.node)
-                held.turned(record.node)
-            case Crashed():
-                held.faulted()
-                held.lost(record.node)
-            case Restarted():
-                self._numbers.restarted(record.node)
-            case Partitioned() | Paused():
-                held.faulted()
-            case Synchronous():
-                held.synchronous(record.at, record.delta_s)
-            case Evidence():
-                if record.certificate is not None:
-                    self._certified(record.node, "holds", record.certificate)
-            case _:
-                pass
+    def _submitted_request(self, record: Submitted) -> None:
+        self._submitted[record.number] = (record.request.client, record.request.number)
+
+    def _replied(self, record: Replied) -> None:
+        if refused(record.reply):
+            self._waiting.refused(record.node, (record.reply.client, record.reply.number))
+
+    def _timer(self, record: TimerSet | TimerCancelled | Fired) -> None:
+        if record.timer == "round":
+            self._waiting.timer(record.node, record.delay_s if isinstance(record, TimerSet) else None)
+
+    def _turned(self, record: SetAttribute) -> None:
+        self._roster.turn(record.node)
+        self._waiting.turned(record.node)
+
+    def _crashed(self, record: Crashed) -> None:
+        self._waiting.faulted()
+        self._waiting.lost(record.node)
+
+    def _restarted(self, record: Restarted) -> None:
+        self._numbers.restarted(record.node)
+
+    def _disturbed(self, _: Partitioned | Paused) -> None:
+        self._waiting.faulted()
+
+    def _synchronous(self, record: Synchronous) -> None:
+        self._waiting.synchronous(record.at, record.delta_s)
+
+    def _evidence(self, record: Evidence) -> None:
+        if record.certificate is not None:
+            self._certified(record.node, "holds", record.certificate)
 
     def _sent(self, record: Sent) -> None:
         qcs, tc = certificates_of(record.message)
@@ -200,9 +191,12 @@ class Checker:
         self._signed(record.node, record.message)
 
     def _signed(self, node: str, message: Message) -> None:
+        if message is self._last_signed and node == self._last_signer:
+            return  # made durable, then sent
         signed = signed_by(node, message)
         if signed is None:
             return
+        self._last_signed, self._last_signer = message, node
         if isinstance(signed, Voted):
             self._uniqueness.voted(signed)
             self._votes.voted(signed)
@@ -233,7 +227,8 @@ class Checker:
         self._agreement.committed(commit)
         self._states.committed(commit)
         self._requests.committed(commit)
-        self._waiting.committed(record.node, requests_of(record.block))
+        if self._waiting.waits:
+            self._waiting.committed(record.node, requests_of(record.block))
 
     def _delivered(self, record: Delivered) -> None:
         key = self._submitted.get(record.number)
@@ -243,7 +238,7 @@ class Checker:
 
     def _certified(self, node: str, verb: str, qc: QC) -> None:
         """A sound certificate is told of once."""
-        certified = self._verifier.known(qc)
+        certified = self._known.get(qc)
         if certified is None:
             certified = self._verifier.certified(qc)
             self._uniqueness.seen(node, certified)
@@ -256,3 +251,25 @@ class Checker:
         if certified.fault:
             self._certificates.seen(node, verb, certified)
         self._certified(node, verb, tc.high_qc)
+
+
+_HANDLERS: dict[type, Callable[[Checker, Any], None]] = {
+    Sent: Checker._sent,
+    Delivered: Checker._delivered,
+    State: Checker._state,
+    Persisted: Checker._persisted,
+    Committed: Checker._committed,
+    Submitted: Checker._submitted_request,
+    Replied: Checker._replied,
+    TimerSet: Checker._timer,
+    TimerCancelled: Checker._timer,
+    Fired: Checker._timer,
+    SetAttribute: Checker._turned,
+    Crashed: Checker._crashed,
+    Restarted: Checker._restarted,
+    Partitioned: Checker._disturbed,
+    Paused: Checker._disturbed,
+    Synchronous: Checker._synchronous,
+    Evidence: Checker._evidence,
+}
+"""Other records tell nothing about these properties."""
