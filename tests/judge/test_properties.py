@@ -153,6 +153,7 @@ def test_certified_uniqueness_whatever_comes_first() -> None:
             unique.voted(vote(node, 1, b"y"))
         if first == "votes":
             unique.seen("c", Certified(1, b"x", ALL_SIGN))
+        unique.settle()
         assert [(item.oracle, item.nodes) for item in found.findings] == [(CERTIFIED_UNIQUENESS, ("a", "b"))]
 
 

@@ -148,6 +148,8 @@ class Checker:
         handler = _HANDLERS.get(type(record))
         if handler is not None:
             handler(self, record)
+            if self._uniqueness.open:
+                self._uniqueness.settle()
         return found.take() if found.found else []
 
     def _submitted_request(self, record: Submitted) -> None:
