@@ -3,7 +3,7 @@
     pytest examples/test_twins.py
 
 A scenario scripts, round by round, who leads and who can talk to whom; a faulty replica is two copies of the correct
-code. Any oracle of `diembft.twins.runs.oracles` can be a property, and so can what you make of the record of an
+code. Any property of `diembft.judge` can be a property, and so can what you make of the record of an
 execution.
 """
 

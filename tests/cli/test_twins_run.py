@@ -33,7 +33,7 @@ def test_every_shipped_case_is_violated_with_its_bug_and_holds_without_it(
     ("stem", "oracles"),
     [
         ("conflicting_votes_bug", {"certified_uniqueness", "honest_vote_once"}),
-        ("small_quorum_bug", {"agreement", "certified_uniqueness", "quorum_progress", "liveness_bound"}),
+        ("small_quorum_bug", {"agreement", "quorum_progress", "liveness_bound"}),
         ("vote_leader_current_round", {"liveness_bound"}),
         ("rotating_quorums", {"commit_order", "execution"}),
         ("rotating_double_vote", {"quorum_progress"}),

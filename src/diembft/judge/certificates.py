@@ -51,6 +51,8 @@ class CertifiedUniqueness:
         self._certified: dict[int, dict[bytes, tuple[str, Certified]]] = {}
         """Of each round: the certified blocks, each with the first certificate and who told it."""
         self._votes: dict[int, dict[bytes, dict[str, Voted]]] = {}
+        self.open: dict[int, None] = {}
+        """Rounds to settle."""
 
     def seen(self, node: str, certificate: Certified) -> None:
         """A node holds or sends a certificate. Only the first one for a block tells anything."""
@@ -68,8 +70,7 @@ class CertifiedUniqueness:
             shows = (first.value, certificate.value)
             self._report.violated(violation(CERTIFIED_UNIQUENESS, detail, round_, nodes, shows))
             return
-        for voted_for in self._votes.get(round_, {}):
-            self._compare(round_, voted_for)
+        self.open[round_] = None
 
     def voted(self, vote: Voted) -> None:
         """A node votes."""
@@ -78,7 +79,14 @@ class CertifiedUniqueness:
             if vote.node not in voters:
                 voters[vote.node] = vote
                 if vote.round in self._certified:
-                    self._compare(vote.round, vote.block)
+                    self.open[vote.round] = None
+
+    def settle(self) -> None:
+        """Hold votes against certified blocks, where either has come: after each fact, or after all."""
+        for round_ in self.open:
+            for voted_for in self._votes.get(round_, {}):
+                self._compare(round_, voted_for)
+        self.open.clear()
 
     def _compare(self, round_: int, block: bytes) -> None:
         """The votes for a block against the certified one of its round, if that is another."""

@@ -22,7 +22,7 @@ class Requests:
         self._report = report
         self._validity = validity
         self._executed: dict[str, set[tuple[str, int]]] = {}
-        self.executed: dict[tuple[str, int], None] = {}
+        self.executed: set[tuple[str, int]] = set()
         """By any correct node."""
 
     def committed(self, commit: Committed) -> None:
@@ -31,15 +31,23 @@ class Requests:
         if not commit.executed or not self._roster.correct(node):
             return
         executed = self._executed.setdefault(node, set())
+        own = set(commit.executed)
+        if commit.unsigned or commit.foreign or len(own) < len(commit.executed) or not executed.isdisjoint(own):
+            self._judge(commit, executed)
+        executed |= own
+        self.executed |= own
+
+    def _judge(self, commit: Committed, before: set[tuple[str, int]]) -> None:
+        """What is wrong, request by request, after these."""
+        executed = set(before)
         for key in commit.executed:
             client, number = key
             if key in executed:
                 self._violated(EXECUTION, commit, f"executed request {number} of {client} twice")
             executed.add(key)
-            self.executed[key] = None
-            if commit.unsigned and key in commit.unsigned:
+            if key in commit.unsigned:
                 self._violated(self._validity, commit, f"executed request {number}, which {client} did not sign")
-            if commit.foreign and key in commit.foreign:
+            if key in commit.foreign:
                 detail = f"executed request {number} of {client}, which is not in the block"
                 self._violated(self._validity, commit, detail)
 

@@ -8,8 +8,9 @@ so, the verdict on a run says. Each property is reported once per set of nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from typing_extensions import override
 
@@ -103,7 +104,7 @@ class _Found(Report):
 
     def __init__(self) -> None:
         self.at = 0.0
-        self._found: list[Violated] = []
+        self.found: list[Violated] = []
         self._known: dict[tuple[str, tuple[str, ...]], None] = {}
 
     @override
@@ -112,15 +113,13 @@ class _Found(Report):
             return
         self._known[finding.oracle, finding.nodes] = None
         shown, signed = finding.certificates, finding.signed
-        self._found.append(
+        self.found.append(
             Violated(self.at, finding.oracle, finding.detail, finding.nodes, finding.round, shown, signed)
         )
 
     def take(self) -> list[Violated]:
         """What was found since the last time."""
-        if not self._found:
-            return []
-        found, self._found = self._found, []
+        found, self.found = self.found, []
         return found
 
 
@@ -141,6 +140,8 @@ class Checker:
         self._states = States(roster, found)
         self._numbers = Monotonicity(roster, found)
         self._waiting = Waiting(roster, found, header.delta_s)
+        self._last_signed: Message | None = None
+        self._last_signer = ""
         self._submitted: dict[int, tuple[str, int]] = {}
         """The requests in messages of clients, by the messages' numbers."""
 
@@ -158,54 +159,45 @@ class Checker:
         found.at = record.at
         if record.at > self._waiting.deadline:
             self._waiting.overdue()
-        match record:
-            case Sent():
-                self._sent(record)
-            case State():
-                self._state(record)
-            case Persisted():
-                self._persisted(record)
-            case Committed():
-                self._committed(record)
-            case _:
-                self._rest(record)
-        return found.take()
+        handler = _HANDLERS.get(type(record))
+        if handler is not None:
+            handler(self, record)
+            if self._uniqueness.open:
+                self._uniqueness.settle()
+        return found.take() if found.found else []
 
-    def _rest(self, record: Record) -> None:
-        """Records of requests, timers and faults; others tell nothing about these properties."""
-        held = self._waiting
-        match record:
-            case Delivered():
-                self._delivered(record)
-            case Submitted():
-                self._submitted[record.message] = (record.client, record.number)
-            case Replied():
-                if record.status == STALE:
-                    held.refused(record.node, (record.client, record.number))
-            case TimerSet():
-                if record.timer == "round":
-                    held.timer(record.node, record.delay_s)
-            case TimerCancelled() | Fired():
-                if record.timer == "round":
-                    held.timer(record.node, None)
-            case SetAttribute():
-                self._roster.turn(record.node)
-                held.turned(record.node)
-            case Crashed():
-                held.faulted()
-                held.lost(record.node)
-            case Restarted():
-                self._numbers.restarted(record.node)
-            case Partitioned() | Paused():
-                held.faulted()
-            case Synchronous():
-                held.synchronous(record.at, record.delta_s)
-            case Evidence():
-                self._holds(record.node, record.certificate)
-                if record.kind == "unrecoverable":
-                    self._states.unrecoverable(record.node, record.detail)
-            case _:
-                pass
+    def _submitted_request(self, record: Submitted) -> None:
+        self._submitted[record.message] = (record.client, record.number)
+
+    def _replied(self, record: Replied) -> None:
+        if record.status == STALE:
+            self._waiting.refused(record.node, (record.client, record.number))
+
+    def _timer(self, record: TimerSet | TimerCancelled | Fired) -> None:
+        if record.timer == "round":
+            self._waiting.timer(record.node, record.delay_s if isinstance(record, TimerSet) else None)
+
+    def _turned(self, record: SetAttribute) -> None:
+        self._roster.turn(record.node)
+        self._waiting.turned(record.node)
+
+    def _crashed(self, record: Crashed) -> None:
+        self._waiting.faulted()
+        self._waiting.lost(record.node)
+
+    def _restarted(self, record: Restarted) -> None:
+        self._numbers.restarted(record.node)
+
+    def _disturbed(self, _: Partitioned | Paused) -> None:
+        self._waiting.faulted()
+
+    def _synchronous(self, record: Synchronous) -> None:
+        self._waiting.synchronous(record.at, record.delta_s)
+
+    def _evidence(self, record: Evidence) -> None:
+        self._holds(record.node, record.certificate)
+        if record.kind == "unrecoverable":
+            self._states.unrecoverable(record.node, record.detail)
 
     def _sent(self, record: Sent) -> None:
         for seen in self._reader.in_message(record.message):
@@ -213,9 +205,12 @@ class Checker:
         self._signed(record.node, record.message)
 
     def _signed(self, node: str, message: Message) -> None:
+        if message is self._last_signed and node == self._last_signer:
+            return  # made durable, then sent
         signed = signed_by(node, message)
         if signed is None:
             return
+        self._last_signed, self._last_signer = message, node
         if isinstance(signed, Voted):
             self._uniqueness.voted(signed)
             self._votes.voted(signed)
@@ -246,7 +241,8 @@ class Checker:
         self._agreement.committed(commit)
         self._states.committed(commit)
         self._requests.committed(commit)
-        self._waiting.committed(record.node, record.block.requests)
+        if self._waiting.waits:
+            self._waiting.committed(record.node, record.block.requests)
 
     def _delivered(self, record: Delivered) -> None:
         key = self._submitted.get(record.number)
@@ -267,3 +263,25 @@ class Checker:
             self._states.certified(certified)
         if certified.fault:
             self._certificates.seen(node, verb, certified)
+
+
+_HANDLERS: dict[type, Callable[[Checker, Any], None]] = {
+    Sent: Checker._sent,
+    Delivered: Checker._delivered,
+    State: Checker._state,
+    Persisted: Checker._persisted,
+    Committed: Checker._committed,
+    Submitted: Checker._submitted_request,
+    Replied: Checker._replied,
+    TimerSet: Checker._timer,
+    TimerCancelled: Checker._timer,
+    Fired: Checker._timer,
+    SetAttribute: Checker._turned,
+    Crashed: Checker._crashed,
+    Restarted: Checker._restarted,
+    Partitioned: Checker._disturbed,
+    Paused: Checker._disturbed,
+    Synchronous: Checker._synchronous,
+    Evidence: Checker._evidence,
+}
+"""Other records tell nothing about these properties."""

@@ -58,6 +58,11 @@ class Waiting:
         self._good_in_row = 0
         self._windows = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether a correct node holds a request."""
+        return bool(self._held)
+
     # --- synchrony
 
     def synchronous(self, at: float, delta_s: float) -> None:
@@ -104,7 +109,7 @@ class Waiting:
 
     def committed(self, node: str, requests: tuple[tuple[str, int], ...]) -> None:
         """A node delivers a block with these requests."""
-        if self._held and self._roster.correct(node):
+        if self._roster.correct(node):
             for key in requests:
                 self._held.pop(key, None)
 

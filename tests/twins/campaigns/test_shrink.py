@@ -48,7 +48,6 @@ def test_every_smaller_scenario_is_told_and_shows_the_violation() -> None:
 def test_the_oracle_that_is_asked_for_is_kept() -> None:
     text = "scenario: replicas=a,b,c,d twins=d' bugs=small_quorum; 1-3: d leads a,d|b,c,d'; 4-10: a leads a,b,c,d,d'"
     assert shrunk(text, "quorum_progress") == "scenario: replicas=a,b,c gst=1 bugs=small_quorum\n  1: a leads a,b,c"
-    assert shrunk(text, "certified_uniqueness").endswith("\n  1: d leads a,d|b,c,d'")
     assert shrunk(text, "agreement").endswith("\n  1-3: d leads a,d|b,c,d'")
 
 

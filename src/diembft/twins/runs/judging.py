@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diembft.errors import require_one_of, require_type
+from diembft.judge.liveness import LIVENESS_BOUND
 from diembft.judge.verdict import Finding, Verdict
 from diembft.protocols.interface import CRYPTO, Crypto
 from diembft.twins.runs.by_model import check_options, in_order
@@ -43,7 +44,7 @@ class Judgement(NamedTuple):
     @property
     def breaks_promise(self) -> bool:
         """Whether liveness is undecided though the scenario promises it."""
-        return self.promises_liveness and "liveness_bound" in self.undecided
+        return self.promises_liveness and LIVENESS_BOUND in self.undecided
 
 
 def run(

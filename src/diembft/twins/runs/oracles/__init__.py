@@ -111,6 +111,7 @@ def _certificates(facts: Facts, terms: Terms, roster: Roster, found: FirstFindin
         if isinstance(signed, Voted):
             unique.voted(signed)
             chain.voted(signed)
+    unique.settle()
     if terms.quorumless is not None:
         for entry in facts.entries:
             progress.entered(entry.node, entry.round)
