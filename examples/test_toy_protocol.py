@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from diembft.twins.campaigns.testing import assert_holds, assert_safe
-from diembft.twins.scenarios.scenario import Scenario
+from diembft import Scenario, assert_holds, assert_safe
 from diembft.twins.scenarios.strategies import scenarios
 
 

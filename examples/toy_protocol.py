@@ -16,13 +16,27 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from typing_extensions import override
 
-from diembft.machine.effects import Broadcast, Commit, Send, SetTimer
-from diembft.machine.events import Received, Started, Timer, TimerFired
-from diembft.protocols import interface
-from diembft.protocols.cast import Cast
-from diembft.protocols.chain_keys import ChainKeys, NodeView, Rule
-from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, VOTE, Leaders
-from diembft.protocols.states import NodeState
+from diembft.protocols import (
+    ANSWER,
+    NOBODY,
+    PROPOSAL,
+    VOTE,
+    Broadcast,
+    Cast,
+    ChainKeys,
+    Commit,
+    Leaders,
+    NodeState,
+    NodeView,
+    Received,
+    Rule,
+    Send,
+    SetTimer,
+    Started,
+    Timer,
+    TimerFired,
+    interface,
+)
 
 ROUND_BOUNDS = 2
 """How long a round takes, in delay bounds: the proposal's way, and the votes'."""

@@ -26,6 +26,7 @@ from diembft import (
     explore,
     load_case,
     parse_scenario,
+    protocols,
     run_case,
     run_scenario,
     shrink,
@@ -101,3 +102,11 @@ def test_a_wrong_argument_is_one_clear_error(says: str) -> None:
         WRONG[says]()
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_vocabulary_of_protocols_is_in_one_place() -> None:
+    for names in protocols._WHERE.values():
+        for name in names:
+            assert getattr(protocols, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Brodcast'"):
+        _ = protocols.Brodcast
