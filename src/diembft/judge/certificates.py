@@ -57,7 +57,9 @@ class CertifiedUniqueness:
     def seen(self, node: str, certificate: Certified) -> None:
         """A node holds or sends a certificate. Only the first one for a block tells anything."""
         block, round_ = certificate.block, certificate.round
-        if block is None or certificate.fault or lacks_quorum(round_, certificate.signers, self._roster.quorum):
+        if block is None or not round_ or certificate.fault:
+            return  # genesis needs nobody, and whether it is the right one its reader says
+        if lacks_quorum(round_, certificate.signers, self._roster.quorum):
             return
         certified = self._certified.setdefault(round_, {})
         if block in certified:

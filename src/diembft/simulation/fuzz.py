@@ -150,15 +150,8 @@ def run_drawn(
     keys = make_keys(crypto, config.n, [*names, STRAY], drawn.seed)
     nodes = _nodes(drawn, keys, bugs)
     clients = [_client(drawn, number, keys) for number in range(len(drawn.clients))]
-    head = header(
-        config,
-        nodes,
-        keys,
-        seed=f"{drawn.seed}, scenario {drawn.index}",
-        replay=replay,
-        title=f"scenario {drawn.index} of seed {drawn.seed}",
-        bugs=bugs.names,
-    )
+    seed, title = f"{drawn.seed}, scenario {drawn.index}", f"scenario {drawn.index} of seed {drawn.seed}"
+    head = header(config, nodes, keys, seed=seed, replay=replay, title=title, bugs=bugs.names)
     watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
     counter = _Counter(drawn, nodes, watch.observe)
     simulator = Simulator(

@@ -58,15 +58,8 @@ def run_case(
     keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
     nodes = _nodes(case, plans, config, keys, bugs)
     clients = [case_client(case, plan, keys) for plan in plans]
-    head = header(
-        config,
-        nodes,
-        keys,
-        seed=f"{case.seed!r}, failures {case.failure_seed!r}",
-        replay=replay,
-        title=f"{case.name}: {case.description}",
-        bugs=bugs.names,
-    )
+    seed, title = f"{case.seed!r}, failures {case.failure_seed!r}", f"{case.name}: {case.description}"
+    head = header(config, nodes, keys, seed=seed, replay=replay, title=title, bugs=bugs.names)
     account = Account(head, keep=keep_trace)
     network = CaseNetwork(case)
     simulator = Simulator(config, nodes, network, clients=clients, observe=account.observe)

@@ -136,7 +136,7 @@ def traced(
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)
     system = system_of(scenario, crypto)
-    cast, showing, protocol = system.cast, showing_of(scenario), protocol_of(scenario.protocol)
+    cast, showing = system.cast, showing_of(scenario)
     observer = TraceObserver(scenario, system, showing)
     if timed:
         record = execute(scenario, delayed=delayed, crypto=crypto, observer=observer)
@@ -144,7 +144,24 @@ def traced(
         record = execute_model(scenario, observer=observer)
         observer.records.sort(key=_at)
     judgement = _shown(judge(record, terms(scenario, delayed=delayed, crypto=crypto)), record, cast, showing)
-    header = records.Header(
+    header = _header(scenario, system, showing, replay)
+    at = judgement.end * scenario.delay_bound_s / TICKS_PER_BOUND
+    violated = [_violated(at, finding) for finding in judgement.violations]
+    ended = records.Ended(
+        at,
+        not violated,
+        tuple([f"{finding.oracle}: {finding.detail}" for finding in judgement.violations]),
+        {"ending": judgement.ending.value},
+    )
+    partitions: list[Record] = [
+        records.Partitioned(0.0, round_.partition, number) for number, round_ in enumerate(scenario.rounds, 1)
+    ]
+    return judgement, [header, *partitions, *observer.records, *violated, ended]
+
+
+def _header(scenario: Scenario, system: System, showing: Showing, replay: str) -> records.Header:
+    cast, protocol = system.cast, protocol_of(scenario.protocol)
+    return records.Header(
         runtime=RUNTIME,
         protocol=protocol.name,
         nodes=tuple(
@@ -162,26 +179,8 @@ def traced(
         bugs=scenario.bugs,
         detail=showing.header(system),
     )
-    at = judgement.end * scenario.delay_bound_s / TICKS_PER_BOUND
-    violated = [
-        records.Violated(
-            at,
-            finding.oracle,
-            finding.detail,
-            finding.nodes,
-            finding.round,
-            finding.certificates,
-            finding.signed,
-        )
-        for finding in judgement.violations
-    ]
-    ended = records.Ended(
-        at,
-        not violated,
-        tuple([f"{finding.oracle}: {finding.detail}" for finding in judgement.violations]),
-        {"ending": judgement.ending.value},
-    )
-    partitions: list[Record] = [
-        records.Partitioned(0.0, round_.partition, number) for number, round_ in enumerate(scenario.rounds, 1)
-    ]
-    return judgement, [header, *partitions, *observer.records, *violated, ended]
+
+
+def _violated(at: float, finding: Finding) -> records.Violated:
+    shown, signed = finding.certificates, finding.signed
+    return records.Violated(at, finding.oracle, finding.detail, finding.nodes, finding.round, shown, signed)
