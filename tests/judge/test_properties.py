@@ -19,7 +19,7 @@ from diembft.judge.certificates import (
     rivals,
 )
 from diembft.judge.commit_chain import CommitChain
-from diembft.judge.facts import Certified, Committed, Entered, Link, Numbers, Roster, TimedOut, Voted
+from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Numbers, Roster, TimedOut, Voted
 from diembft.judge.monotonicity import Monotonicity
 from diembft.judge.verdict import Finding, FirstFindings, Report, Verdict
 from diembft.judge.votes import Objection, to_timeout, to_vote
@@ -52,8 +52,8 @@ def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: o
     return Voted(node, round_, block, b"genesis", parent_round, content or block)
 
 
-def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", parent_round: int = 0) -> Committed:
-    return Committed(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_),))
+def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", parent_round: int = 0) -> BlockExecuted:
+    return BlockExecuted(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_),))
 
 
 # --- one judge
@@ -148,11 +148,11 @@ def test_certified_uniqueness_whatever_comes_first() -> None:
         found = Everything()
         unique = CertifiedUniqueness(roster(), found)
         if first == "certificate":
-            unique.seen("c", Certified(1, b"x", ALL_SIGN))
+            unique.seen("c", CertificateSeen(1, b"x", ALL_SIGN))
         for node in ("a", "b", "d"):
             unique.voted(vote(node, 1, b"y"))
         if first == "votes":
-            unique.seen("c", Certified(1, b"x", ALL_SIGN))
+            unique.seen("c", CertificateSeen(1, b"x", ALL_SIGN))
         unique.settle()
         assert [(item.oracle, item.nodes) for item in found.findings] == [(CERTIFIED_UNIQUENESS, ("a", "b"))]
 
@@ -160,39 +160,39 @@ def test_certified_uniqueness_whatever_comes_first() -> None:
 def test_a_block_is_certified_by_a_quorum_of_distinct_signers_without_a_fault() -> None:
     found = Everything()
     unique = CertifiedUniqueness(roster(), found)
-    unique.seen("a", Certified(1, b"x", ALL_SIGN))
-    unique.seen("a", Certified(1, b"y", (0, 1, 1)))
-    unique.seen("a", Certified(1, b"y", ALL_SIGN, fault="forged"))
-    unique.seen("a", Certified(1, None, ALL_SIGN))
+    unique.seen("a", CertificateSeen(1, b"x", ALL_SIGN))
+    unique.seen("a", CertificateSeen(1, b"y", (0, 1, 1)))
+    unique.seen("a", CertificateSeen(1, b"y", ALL_SIGN, fault="forged"))
+    unique.seen("a", CertificateSeen(1, None, ALL_SIGN))
     assert found.findings == []
-    unique.seen("b", Certified(1, b"y", (1, 2, 3)))
+    unique.seen("b", CertificateSeen(1, b"y", (1, 2, 3)))
     assert found.details == ["two blocks of round 1 are certified"]
 
 
 def test_certificates_of_faulty_nodes_need_not_verify() -> None:
     found = Everything()
     certificates = Certificates(roster(), found)
-    certificates.seen("d", "sends", Certified(2, None, (), fault="forged"))
-    certificates.seen("a", "sends", Certified(2, None, (), fault="forged"))
+    certificates.seen("d", "sends", CertificateSeen(2, None, (), fault="forged"))
+    certificates.seen("a", "sends", CertificateSeen(2, None, (), fault="forged"))
     assert found.details == ["a sends a TC of round 2 that does not verify: forged"]
 
 
 def test_quorum_progress_counts_signers_and_looks_who_leaves() -> None:
     found = FirstFindings()
     progress = QuorumProgress(roster(), found, 2)
-    progress.seen("a", Certified(0, b"genesis", ()))
+    progress.seen("a", CertificateSeen(0, b"genesis", ()))
     progress.entered("a", 2)
     assert progress.finding() is None
     progress.entered("d'", 4)
     left = progress.finding()
     assert left is not None
     assert (left.detail, left.nodes) == ("d' is in round 4, though no set of round 2 held a quorum", ("d'",))
-    progress.seen("a", Certified(1, b"x", (3, 3)))
+    progress.seen("a", CertificateSeen(1, b"x", (3, 3)))
     assert "signed by d alone" in found.of[QUORUM_PROGRESS].detail
 
 
 def test_commit_chain_needs_f_plus_1_votes_for_each() -> None:
-    blocks = {b"x1": Link(1, b"genesis", 0), b"y3": Link(3, b"genesis", 0)}
+    blocks = {b"x1": BlockSeen(1, b"genesis", 0), b"y3": BlockSeen(3, b"genesis", 0)}
     chain = CommitChain(roster(), 2, blocks)
     for node in ("a", "b"):
         chain.voted(Voted(node, 2, b"x2", b"x1", 1, b"x2"))
@@ -242,8 +242,8 @@ def test_execution_at_each_node_and_between_them() -> None:
     executed.committed(once)
     executed.committed(once)
     assert found.details == ["a executed request 1 of x twice"]
-    states.committed(Committed(0.0, "a", b"x", 1, b"genesis", 0, state=b"one"))
-    states.committed(Committed(0.0, "b", b"x", 1, b"genesis", 0, state=b"other"))
+    states.committed(BlockExecuted(0.0, "a", b"x", 1, b"genesis", 0, state=b"one"))
+    states.committed(BlockExecuted(0.0, "b", b"x", 1, b"genesis", 0, state=b"other"))
     assert found.findings[-1].nodes == ("a", "b")
 
 
@@ -294,5 +294,5 @@ def test_liveness_is_undecided_where_no_promised_round_is_entered() -> None:
     commits, bound = lively.findings(100)
     assert (commits.nodes, bound.nodes) == (("a", "b"), ("a", "b"))
     for node in ("a", "b"):
-        lively.committed(Committed(29.0, node, b"x", 2, b"genesis", 0))
+        lively.committed(BlockExecuted(29.0, node, b"x", 2, b"genesis", 0))
     assert lively.findings(100) == (liveness.COMMIT_HELD, liveness.BOUND_HELD)

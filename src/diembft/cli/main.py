@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from typing_extensions import override
 
 from diembft import __version__
 from diembft.cli import output
@@ -27,12 +28,12 @@ COMMANDS = {
 class Commands(click.Group):
     """Imports a command when it is asked for, so that the others cost it nothing."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """See Group."""
         return sorted([*COMMANDS, *super().list_commands(ctx)])
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """See Group."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, name = COMMANDS[cmd_name].split(".")

@@ -47,7 +47,7 @@ class VerifiedRequests(Protocol):
         ...
 
 
-class Certified(VerifiedRequests):
+class CertifiedRequests(VerifiedRequests):
     """Stands for a block that counts only if a quorum certified it: then correct validators verified its requests."""
 
     @override
@@ -55,7 +55,7 @@ class Certified(VerifiedRequests):
         return True
 
 
-CERTIFIED = Certified()
+CERTIFIED = CertifiedRequests()
 
 
 class Verifier:

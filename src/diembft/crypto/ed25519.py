@@ -7,11 +7,14 @@ from hashlib import blake2b
 
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
+from typing_extensions import override
+
+from diembft.crypto.interface import KeyRing, Signer
 
 SIGNATURE_SIZE = 64
 
 
-class Ed25519Signer:
+class Ed25519Signer(Signer):
     """Holds one private key. `seed` is its 32 secret bytes."""
 
     __slots__ = ("_secret", "public_key")
@@ -19,12 +22,13 @@ class Ed25519Signer:
     def __init__(self, seed: bytes) -> None:
         self.public_key, self._secret = crypto_sign_seed_keypair(seed)
 
+    @override
     def sign(self, digest: bytes) -> bytes:
-        """See `diembft.crypto.interface.Signer`; 64 bytes."""
+        """Crypto.interface.Signer`; 64 bytes."""
         return crypto_sign(digest, self._secret)[:SIGNATURE_SIZE]
 
 
-class Ed25519KeyRing:
+class Ed25519KeyRing(KeyRing):
     """Public keys of validators by index and of clients by name, 32 bytes each."""
 
     __slots__ = ("_clients", "_replicas")
@@ -33,12 +37,12 @@ class Ed25519KeyRing:
         self._replicas = tuple(replicas)
         self._clients = dict(clients)
 
+    @override
     def verify(self, replica: int, digest: bytes, signature: bytes) -> bool:
-        """See `diembft.crypto.interface.KeyRing`."""
         return 0 <= replica < len(self._replicas) and _verify(self._replicas[replica], digest, signature)
 
+    @override
     def verify_client(self, client: str, digest: bytes, signature: bytes) -> bool:
-        """See `diembft.crypto.interface.KeyRing`."""
         key = self._clients.get(client)
         return key is not None and _verify(key, digest, signature)
 

@@ -6,8 +6,12 @@ one comparison, so that a simulation measures the protocol and not the arithmeti
 
 from __future__ import annotations
 
+from typing_extensions import override
 
-class SymbolicSigner:
+from diembft.crypto.interface import KeyRing, Signer
+
+
+class SymbolicSigner(Signer):
     """Signs in the name of one validator or client."""
 
     __slots__ = ("_prefix",)
@@ -15,12 +19,12 @@ class SymbolicSigner:
     def __init__(self, prefix: bytes) -> None:
         self._prefix = prefix
 
+    @override
     def sign(self, digest: bytes) -> bytes:
-        """See `diembft.crypto.interface.Signer`."""
         return self._prefix + digest
 
 
-class SymbolicKeyRing:
+class SymbolicKeyRing(KeyRing):
     """Knows `n` validators and, if given, only these clients; otherwise every client name."""
 
     __slots__ = ("_clients", "_prefixes")
@@ -29,12 +33,12 @@ class SymbolicKeyRing:
         self._prefixes = tuple(replica_prefix(replica) for replica in range(n))
         self._clients = None if clients is None else frozenset(clients)
 
+    @override
     def verify(self, replica: int, digest: bytes, signature: bytes) -> bool:
-        """See `diembft.crypto.interface.KeyRing`."""
         return 0 <= replica < len(self._prefixes) and signature == self._prefixes[replica] + digest
 
+    @override
     def verify_client(self, client: str, digest: bytes, signature: bytes) -> bool:
-        """See `diembft.crypto.interface.KeyRing`."""
         return (self._clients is None or client in self._clients) and signature == client_prefix(client) + digest
 
 

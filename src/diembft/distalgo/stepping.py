@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 import msgspec
+from typing_extensions import override
 
 from diembft.consensus.effects import Effect
 from diembft.consensus.events import Event
@@ -71,7 +72,7 @@ class RemoteNode:
         self._ask = ask
 
     def step(self, event: Event) -> list[Effect]:
-        """See Replica."""
+        """Let the node handle an event, there; the effects to carry out, in their order."""
         answer = self._ask(self._node, "step", encode([event]))
         self.current_round = answer.round
         return decode_effects(answer.effects)
@@ -85,8 +86,8 @@ class RemoteSystem(DiemBftSystem):
         self.__dict__.update(local.__dict__)
         self._ask = ask
 
+    @override
     def node(self, node: int, recovered: Recovered | None = None) -> Replica:
-        """See System: the node begins anew, there."""
         self._ask(node, "restart", encode_recovered(recovered))
         # An executor that knows its whole script and has no observer uses `step` and the round alone.
         return cast(Replica, RemoteNode(node, self._ask))

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from diembft.judge.facts import Committed, Roster
+from diembft.judge.facts import BlockExecuted, Roster
 from diembft.judge.verdict import Report, violation
 
 NAME = "agreement"
 
 
-def by_rounds(height: int, one: Committed, other: Committed) -> str:
+def by_rounds(height: int, one: BlockExecuted, other: BlockExecuted) -> str:
     """What a reader of scenarios knows blocks by."""
     same = ", another one" if one.round == other.round else ""
     return (
@@ -23,7 +23,7 @@ def by_rounds(height: int, one: Committed, other: Committed) -> str:
     )
 
 
-def by_ids(height: int, one: Committed, other: Committed) -> str:
+def by_ids(height: int, one: BlockExecuted, other: BlockExecuted) -> str:
     """What a reader of traces knows blocks by."""
     return (
         f"{other.node} and {one.node} commit different blocks at height {height}: "
@@ -35,16 +35,16 @@ class Agreement:
     """Each chain against the one that was told first; where they part, each later block parts too."""
 
     def __init__(
-        self, roster: Roster, report: Report, words: Callable[[int, Committed, Committed], str] = by_rounds
+        self, roster: Roster, report: Report, words: Callable[[int, BlockExecuted, BlockExecuted], str] = by_rounds
     ) -> None:
         self._roster = roster
         self._report = report
         self._words = words
-        self._chain: list[Committed] = []
+        self._chain: list[BlockExecuted] = []
         """The first that a correct node delivered, at each height."""
         self._delivered: dict[str, dict[bytes, None]] = {}
 
-    def committed(self, commit: Committed) -> None:
+    def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node
         if not self._roster.correct(node):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from diembft.judge.facts import Certified, Roster, Voted
+from diembft.judge.facts import CertificateSeen, Roster, Voted
 from diembft.judge.verdict import Finding, Report, listed, violation
 
 CERTIFICATES = "certificates"
@@ -33,7 +33,7 @@ class Certificates:
         self._roster = roster
         self._report = report
 
-    def seen(self, node: str, verb: str, certificate: Certified) -> None:
+    def seen(self, node: str, verb: str, certificate: CertificateSeen) -> None:
         """A node holds or sends a certificate; one without a fault says nothing here."""
         if certificate.fault and self._roster.correct(node):
             round_ = certificate.round
@@ -48,13 +48,13 @@ class CertifiedUniqueness:
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
-        self._certified: dict[int, dict[bytes, tuple[str, Certified]]] = {}
+        self._certified: dict[int, dict[bytes, tuple[str, CertificateSeen]]] = {}
         """Of each round: the certified blocks, each with the first certificate and who told it."""
         self._votes: dict[int, dict[bytes, dict[str, Voted]]] = {}
         self.open: dict[int, None] = {}
         """Rounds to settle."""
 
-    def seen(self, node: str, certificate: Certified) -> None:
+    def seen(self, node: str, certificate: CertificateSeen) -> None:
         """A node holds or sends a certificate. Only the first one for a block tells anything."""
         block, round_ = certificate.block, certificate.round
         if block is None or not round_ or certificate.fault:
@@ -113,7 +113,7 @@ class QuorumProgress:
         self._beyond: dict[str, None] = {}
         self._highest: tuple[int, str] = (0, "")
 
-    def seen(self, node: str, certificate: Certified) -> None:
+    def seen(self, node: str, certificate: CertificateSeen) -> None:
         """A node sends a certificate."""
         if lacks_quorum(certificate.round, certificate.signers, self._roster.quorum):
             distinct = ", ".join(self._roster.replicas(certificate.signers))

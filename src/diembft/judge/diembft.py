@@ -17,7 +17,7 @@ from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
 from diembft.judge.details import block_of, message_of, qc_of, tc_of
-from diembft.judge.facts import Certified, Committed
+from diembft.judge.facts import BlockExecuted, CertificateSeen
 from diembft.judge.neutral import NeutralReader, Seen
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
@@ -62,8 +62,8 @@ class DiemBftReader(NeutralReader):
         self._digests = Digests(str(header.detail.get("chain_id", "")), int(header.detail.get("epoch", 0)))
         self._keys = key_ring(header)
         self._genesis: QC | None = None
-        self._qcs: dict[QC, Certified] = {}
-        self._tcs: dict[TC, Certified] = {}
+        self._qcs: dict[QC, CertificateSeen] = {}
+        self._tcs: dict[TC, CertificateSeen] = {}
         self._judged_blocks: dict[bytes, _Executed] = {}
 
     @override
@@ -96,7 +96,7 @@ class DiemBftReader(NeutralReader):
             yield from super().of(certificate) if qc is None else (self._certified(qc),)
 
     @override
-    def committed(self, record: records.Committed) -> Committed:
+    def committed(self, record: records.Committed) -> BlockExecuted:
         block = block_of(record.block.detail)
         if block is None:
             return super().committed(record)
@@ -113,7 +113,7 @@ class DiemBftReader(NeutralReader):
         info = qc.vote_info
         signers = tuple([signer for signer, _ in qc.signatures])
         shown = neutral.certificate(qc)
-        fact = Certified(info.round, info.id, signers, shown, self._fault(qc), info.exec_state_id)
+        fact = CertificateSeen(info.round, info.id, signers, shown, self._fault(qc), info.exec_state_id)
         _remember(self._qcs, qc, fact)
         return fact, True
 
@@ -122,7 +122,7 @@ class DiemBftReader(NeutralReader):
         new = known is None
         if known is None:
             signers = tuple([signer for signer, _ in tc.tmo_signatures])
-            known = Certified(tc.round, None, signers, neutral.given_up(tc), self._tc_fault(tc))
+            known = CertificateSeen(tc.round, None, signers, neutral.given_up(tc), self._tc_fault(tc))
             _remember(self._tcs, tc, known)
         yield known, new
         yield self._certified(tc.high_qc)

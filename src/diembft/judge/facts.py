@@ -96,7 +96,7 @@ class TimedOut(Struct, frozen=True, gc=False):
     message: Any = None
 
 
-class Certified(Struct, frozen=True, gc=False):
+class CertificateSeen(Struct, frozen=True, gc=False):
     """A certificate that a node sent or held."""
 
     round: int
@@ -117,7 +117,7 @@ class Certified(Struct, frozen=True, gc=False):
         return "TC" if self.block is None else "QC"
 
 
-class Link(Struct, frozen=True, gc=False):
+class BlockSeen(Struct, frozen=True, gc=False):
     """A block as a link of a chain: what is known of one that was proposed, sent or committed."""
 
     round: int
@@ -125,7 +125,7 @@ class Link(Struct, frozen=True, gc=False):
     parent_round: int
 
 
-class Committed(Struct, frozen=True, gc=False):
+class BlockExecuted(Struct, frozen=True, gc=False):
     """A node delivered a committed block."""
 
     at: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diembft.judge.facts import Committed, Entered, Roster
+from diembft.judge.facts import BlockExecuted, Entered, Roster
 from diembft.judge.verdict import Finding, Verdict, violation
 
 LIVENESS_BOUND = "liveness_bound"
@@ -41,7 +41,7 @@ class Liveness:
     def __init__(self, roster: Roster, promise: Promise) -> None:
         self._roster = roster
         self._promise = promise
-        self._commits: dict[str, dict[int, Committed]] = {node: {} for node in promise.nodes}
+        self._commits: dict[str, dict[int, BlockExecuted]] = {node: {} for node in promise.nodes}
         """Of each judged node: its first commit of each round."""
         self._last_at: dict[str, float] = {}
         self._entries: dict[int, float] = {}
@@ -55,7 +55,7 @@ class Liveness:
                 self._entries[passed] = entry.at
             self._reached = entry.round
 
-    def committed(self, commit: Committed) -> None:
+    def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         by_round = self._commits.get(commit.node)
         if by_round is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from diembft.judge.facts import Certified, Committed, TimedOut, Voted
+from diembft.judge.facts import BlockExecuted, CertificateSeen, TimedOut, Voted
 from diembft.trace import records
 from diembft.trace.records import Header
 from diembft.trace.values import Block, Certificate, Message
 
-Seen: TypeAlias = tuple[Certified, bool]
+Seen: TypeAlias = tuple[CertificateSeen, bool]
 """A certificate, and whether it is met for the first time."""
 
 _REMEMBERED = 4096
@@ -21,7 +21,7 @@ class NeutralReader:
 
     def __init__(self, header: Header) -> None:
         self._quorum = header.quorum
-        self._known: dict[tuple[int, bytes | None, tuple[int, ...], str], Certified] = {}
+        self._known: dict[tuple[int, bytes | None, tuple[int, ...], str], CertificateSeen] = {}
 
     def in_message(self, message: Message) -> Iterator[Seen]:
         """The certificates in a message."""
@@ -46,10 +46,10 @@ class NeutralReader:
             del self._known[next(iter(self._known))]
         signers = certificate.signers
         fault = self._signers_fault(signers) if certificate.round else ""
-        known = self._known[key] = Certified(certificate.round, certificate.block, signers, certificate, fault)
+        known = self._known[key] = CertificateSeen(certificate.round, certificate.block, signers, certificate, fault)
         yield known, True
 
-    def committed(self, record: records.Committed) -> Committed:
+    def committed(self, record: records.Committed) -> BlockExecuted:
         """What a node delivered."""
         foreign = [key for key in record.executed if key not in record.block.requests]
         return self._commit(record, (), tuple(foreign))
@@ -59,9 +59,9 @@ class NeutralReader:
         record: records.Committed,
         unsigned: tuple[tuple[str, int], ...],
         foreign: tuple[tuple[str, int], ...],
-    ) -> Committed:
+    ) -> BlockExecuted:
         block = record.block
-        return Committed(
+        return BlockExecuted(
             record.at,
             record.node,
             block.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.judge.facts import Committed, Roster
+from diembft.judge.facts import BlockExecuted, Roster
 from diembft.judge.verdict import Report, violation
 
 NAME = "commit_order"
@@ -19,11 +19,11 @@ class CommitOrder:
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
-        self._last: dict[str, Committed] = {}
+        self._last: dict[str, BlockExecuted] = {}
         self._delivered: dict[str, dict[bytes, None]] = {}
         self._heights: dict[str, int] = {}
 
-    def committed(self, commit: Committed) -> None:
+    def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node
         if not self._roster.correct(node):
@@ -38,7 +38,9 @@ class CommitOrder:
             detail = f"{node} {wrong}"
             self._report.violated(violation(NAME, detail, commit.round, (node,), (commit.certificate,)))
 
-    def _wrong(self, commit: Committed, last: Committed | None, before: int, delivered: dict[bytes, None]) -> str:
+    def _wrong(
+        self, commit: BlockExecuted, last: BlockExecuted | None, before: int, delivered: dict[bytes, None]
+    ) -> str:
         """What is wrong; the empty string if nothing is."""
         round_ = commit.round
         if not follows(commit.parent, commit.parent_round, None if last is None else last.block):

@@ -7,7 +7,7 @@ for both, call it `execution` too.
 
 from __future__ import annotations
 
-from diembft.judge.facts import Certified, Committed, Roster
+from diembft.judge.facts import BlockExecuted, CertificateSeen, Roster
 from diembft.judge.verdict import Report, violation
 
 EXECUTION = "execution"
@@ -25,7 +25,7 @@ class Requests:
         self.executed: set[tuple[str, int]] = set()
         """By any correct node."""
 
-    def committed(self, commit: Committed) -> None:
+    def committed(self, commit: BlockExecuted) -> None:
         """A node executes a block."""
         node = commit.node
         if not commit.executed or not self._roster.correct(node):
@@ -37,7 +37,7 @@ class Requests:
         executed |= own
         self.executed |= own
 
-    def _judge(self, commit: Committed, before: set[tuple[str, int]]) -> None:
+    def _judge(self, commit: BlockExecuted, before: set[tuple[str, int]]) -> None:
         """What is wrong, request by request, after these."""
         executed = set(before)
         for key in commit.executed:
@@ -51,7 +51,7 @@ class Requests:
                 detail = f"executed request {number} of {client}, which is not in the block"
                 self._violated(self._validity, commit, detail)
 
-    def _violated(self, name: str, commit: Committed, what: str) -> None:
+    def _violated(self, name: str, commit: BlockExecuted, what: str) -> None:
         detail = f"{commit.node} {what}"
         self._report.violated(violation(name, detail, commit.round, (commit.node,), (commit.certificate,)))
 
@@ -62,10 +62,10 @@ class States:
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
-        self._first: dict[bytes, Committed] = {}
-        self._certified: dict[bytes, Certified] = {}
+        self._first: dict[bytes, BlockExecuted] = {}
+        self._certified: dict[bytes, CertificateSeen] = {}
 
-    def committed(self, commit: Committed) -> None:
+    def committed(self, commit: BlockExecuted) -> None:
         """A node executes a block."""
         node = commit.node
         if not self._roster.correct(node):
@@ -77,7 +77,7 @@ class States:
             detail = f"{first.node} and {node} have different states after the block of round {commit.round}"
             self._report.violated(violation(EXECUTION, detail, commit.round, (first.node, node)))
 
-    def certified(self, certificate: Certified) -> None:
+    def certified(self, certificate: CertificateSeen) -> None:
         """A certificate that verifies: is its state the only one of its block?"""
         if certificate.block is None or certificate.fault:
             return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from immutables import Map
+from typing_extensions import override
+
+from diembft.ledger.application import Application
 
 
-class AppendLog:
+class AppendLog(Application[Map[int, bytes]]):
     """The log as an `Application`: every operation is an entry; its result is its index, in decimal ASCII digits.
 
     The state maps the index of each entry, from 0, to the entry.
@@ -13,11 +16,11 @@ class AppendLog:
 
     __slots__ = ()
 
+    @override
     def genesis(self) -> Map[int, bytes]:
-        """See `diembft.ledger.application.Application`."""
         return Map()
 
+    @override
     def apply(self, state: Map[int, bytes], operation: bytes) -> tuple[Map[int, bytes], bytes]:
-        """See `diembft.ledger.application.Application`."""
         index = len(state)
         return state.set(index, operation), str(index).encode()

@@ -11,6 +11,9 @@ from typing import Annotated, TypeAlias, assert_never
 import msgspec
 from immutables import Map
 from msgspec import Meta, Struct
+from typing_extensions import override
+
+from diembft.ledger.application import Application
 
 MAX_VALUE_BYTES = 65_536
 """The largest value; `Append` cannot make a value grow beyond it."""
@@ -108,17 +111,17 @@ def decode_result(result: bytes) -> Result:
     return _results.decode(result)
 
 
-class KeyValueStore:
+class KeyValueStore(Application[Map[bytes, bytes]]):
     """The store as an `Application`; its state is a persistent map."""
 
     __slots__ = ()
 
+    @override
     def genesis(self) -> Map[bytes, bytes]:
-        """See Application."""
         return Map()
 
+    @override
     def apply(self, state: Map[bytes, bytes], operation: bytes) -> tuple[Map[bytes, bytes], bytes]:
-        """See Application."""
         try:
             decoded = _operations.decode(operation)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -28,8 +28,9 @@ from typing import Generic, TypeAlias
 import msgspec
 from immutables import Map
 from msgspec import Struct
+from typing_extensions import override
 
-from diembft.consensus.state_machine import Execution
+from diembft.consensus.state_machine import Execution, StateMachine
 from diembft.ledger.application import Application, S
 from diembft.messages.digests import DIGEST_SIZE, operations_digest
 from diembft.messages.types import OK, STALE, Block, Reply, Request, RequestKind
@@ -62,7 +63,7 @@ class LedgerState(Struct, Generic[S], frozen=True, gc=False):
     root: bytes
 
 
-class Sessions(Generic[S]):
+class Sessions(StateMachine, Generic[S]):
     """A `diembft.consensus.state_machine.StateMachine` made of an application.
 
     `window`: how many replies are remembered per session, at least 1. All replicas of a system must use the same.
@@ -75,12 +76,13 @@ class Sessions(Generic[S]):
         self.application = application
         self.window = window
 
+    @override
     def genesis(self) -> LedgerState[S]:
-        """See StateMachine."""
         return LedgerState(self.application.genesis(), Map(), _digest(b""))
 
+    @override
     def execute(self, ledger: LedgerState[S], block: Block) -> Execution:
-        """See StateMachine. The result of a stale request is a reply that says so; that of a duplicate is None."""
+        """The result of a stale request is a reply that says so; that of a duplicate is None."""
         payload = block.payload
         if not payload:
             return Execution(ledger, ledger.root, ())
@@ -111,8 +113,8 @@ class Sessions(Generic[S]):
             return Execution(ledger, ledger.root, tuple(results))
         return Execution(LedgerState(state, ledger.sessions.update(sessions), root), root, tuple(results))
 
+    @override
     def answer(self, ledger: LedgerState[S], request: Request) -> Reply | None:
-        """See StateMachine."""
         session = ledger.sessions.get((request.client, request.session))
         if session is None:
             return None

@@ -63,7 +63,7 @@ class Commit(Struct, frozen=True, gc=False):
 
 
 class _Effects(dict[type, type | None]):
-    """See EFFECTS; types are looked at when they are first met."""
+    """Types are looked at when they are first met."""
 
     def __missing__(self, kind: type) -> type | None:
         bases = (Send, SetTimer, Persist, Broadcast, Commit, CancelTimer)

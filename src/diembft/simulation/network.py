@@ -11,6 +11,7 @@ from random import Random
 from typing import Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
+from typing_extensions import override
 
 from diembft.errors import require, require_types
 from diembft.host.recording import LOSS
@@ -170,7 +171,7 @@ class Network(Protocol):
         ...
 
 
-class SeededNetwork:
+class SeededNetwork(Network):
     """The network under changing conditions and partitions. Clients are in no set and reach everybody."""
 
     __slots__ = ("_conditions", "_draw", "_rng", "_set_of", "constant_delay_s")
@@ -209,8 +210,8 @@ class SeededNetwork:
         """Whether two nodes can hear each other."""
         return first == CLIENT or second == CLIENT or self._set_of[first] == self._set_of[second]
 
+    @override
     def arrivals(self, src: int, dest: int, message: Carried) -> Arrivals:
-        """See Network."""
         if not self.connected(src, dest):
             return PARTITION
         conditions = self._conditions
@@ -224,8 +225,9 @@ class SeededNetwork:
             return delay_s, self._draw()
         return (delay_s,)
 
+    @override
     def own_copy(self, node: int, message: Message) -> None:
-        """See Network: nothing to do."""
+        """Nothing to do."""
 
     def _choose_path(self) -> None:
         conditions = self._conditions

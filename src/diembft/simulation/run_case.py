@@ -8,6 +8,8 @@ from math import inf
 from random import Random
 from time import perf_counter
 
+from typing_extensions import override
+
 from diembft.consensus.config import Config
 from diembft.crypto.interface import Crypto
 from diembft.errors import require_type
@@ -19,7 +21,7 @@ from diembft.host.recording import LOSS
 from diembft.ledger.key_value import KeyValueStore
 from diembft.ledger.sessions import DEFAULT_WINDOW, Sessions
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
-from diembft.simulation.network import Arrivals, Carried
+from diembft.simulation.network import Arrivals, Carried, Network
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
 from diembft.testcase.case import FailureRule, Rounds, SetsAttribute, TestCase
@@ -117,7 +119,7 @@ def _ended(verdict: CaseVerdict, figures: CaseFigures) -> Ended:
     )
 
 
-class CaseNetwork:
+class CaseNetwork(Network):
     """The network of a test case: for each message a uniform delay up to the bound, then the failure rules.
 
     Both are drawn from the seed of the failures. Once every replica has left the rounds in which failures can strike,
@@ -140,8 +142,8 @@ class CaseNetwork:
         if self._last_round < inf:
             simulator.call_at(0.0, self._stabilise)
 
+    @override
     def arrivals(self, src: int, dest: int, message: Carried) -> Arrivals:
-        """See Network."""
         delay_s = self._bound_s * self._rng.random()
         if self._rules.active:
             kind, round_ = self._kind_and_round(src, dest, message)
@@ -155,8 +157,8 @@ class CaseNetwork:
         self._last_arrival_s = max(self._last_arrival_s, simulator.now_s + delay_s)
         return (delay_s,)
 
+    @override
     def own_copy(self, node: int, message: Message) -> None:
-        """See Network: it can set attributes."""
         if self._rules.active:
             leader_of = partial(self._leader, node)
             fate = self._rules.fate(node, node, kind_of(message), round_of(message), leader_of, self._rng)

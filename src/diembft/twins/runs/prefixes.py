@@ -40,7 +40,7 @@ QUORUM = -2
 """As the kind of a Lookup: whether some set of the round holds a quorum."""
 
 
-class Shape(NamedTuple):
+class RunShape(NamedTuple):
     """What scenarios of one graph have in common."""
 
     replicas: tuple[str, ...]
@@ -57,7 +57,7 @@ class Shape(NamedTuple):
     protocol: str
 
 
-def shape_of(scenario: Scenario) -> Shape | None:
+def shape_of(scenario: Scenario) -> RunShape | None:
     """The shape of a scenario; None if it must be executed alone: in another network model, if a round has extras, or
     if its protocol cannot share, or if it cannot be executed at all."""
     if scenario.model != "timed" or not scenario.rounds or len(scenario.replicas) < 2:
@@ -67,7 +67,7 @@ def shape_of(scenario: Scenario) -> Shape | None:
     if any(round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds):
         return None
     gst = scenario.synchronous_from
-    return Shape(
+    return RunShape(
         scenario.replicas,
         scenario.twins,
         scenario.bugs,
@@ -332,7 +332,7 @@ class PrefixRuns:
     """Runs scenarios of any shapes, each with what it shares with those before it. Neighbours share most."""
 
     def __init__(self) -> None:
-        self.graphs: dict[Shape, Graph] = {}
+        self.graphs: dict[RunShape, Graph] = {}
 
     def run(self, scenario: Scenario) -> Judgement:
         """Execute and judge a scenario: the same answer as `judging.run` gives."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from diembft.judge.facts import Certified, Committed, Entered, Link, Roster, TimedOut, Voted
+from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Roster, TimedOut, Voted
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Reading
 from diembft.twins.runs.oracles.terms import Terms
@@ -23,11 +23,11 @@ class Facts(NamedTuple):
     """In order of time. A message that one node sends again is told once."""
     restarts: list[tuple[int, str]]
     """Nodes that ran again after a crash, each with how much of `signed` had been sent by then."""
-    certificates: list[tuple[str, Certified]]
+    certificates: list[tuple[str, CertificateSeen]]
     """Each with the first node that sent it, or learnt of a commit by it; those of blocks come first."""
-    blocks: dict[bytes, Link]
+    blocks: dict[bytes, BlockSeen]
     """All that were proposed, sent or committed."""
-    commits: dict[str, list[Committed]]
+    commits: dict[str, list[BlockExecuted]]
     """By node, in order of time."""
     entries: list[Entered]
     end: int
@@ -53,7 +53,7 @@ class _Reader:
     """Collects certificates and blocks wherever they are."""
 
     def __init__(self, terms: Terms) -> None:
-        self.blocks: dict[bytes, Link] = {}
+        self.blocks: dict[bytes, BlockSeen] = {}
         self._terms = terms
         self._names = terms.cast.names
         self._reading: Reading = terms.protocol.reading
@@ -92,22 +92,22 @@ class _Reader:
         restarts += [(len(signed), names[node]) for _, node in reversed(waiting)]
         return signed, restarts
 
-    def _link(self, block: Any, node: int) -> Link:
+    def _link(self, block: Any, node: int) -> BlockSeen:
         link = self._reading.link(block)
         if link.certificate is not None and link.certificate not in self._qcs:
             self._qcs[link.certificate] = node
-        known = self.blocks[block.id] = Link(link.round, link.parent, link.parent_round)
+        known = self.blocks[block.id] = BlockSeen(link.round, link.parent, link.parent_round)
         return known
 
-    def commits(self, committed: list[BlockCommitted]) -> dict[str, list[Committed]]:
+    def commits(self, committed: list[BlockCommitted]) -> dict[str, list[BlockExecuted]]:
         """What each node committed."""
-        commits: dict[str, list[Committed]] = {}
+        commits: dict[str, list[BlockExecuted]] = {}
         correct = self._terms.cast.correct
         for tick, node, block, certificate in committed:
             name = self._names[node]
             link = self.blocks.get(block.id) or self._link(block, node)
             executed, unsigned = self._executed(block) if node in correct else ((), ())
-            commit = Committed(
+            commit = BlockExecuted(
                 tick,
                 name,
                 block.id,
@@ -135,13 +135,13 @@ class _Reader:
             known = self._requests[block.id] = (executed, unsigned)
         return known
 
-    def certificates(self) -> list[tuple[str, Certified]]:
+    def certificates(self) -> list[tuple[str, CertificateSeen]]:
         """All that were met."""
         names = self._names
         return [
             (names[node], self._certified(value)) for values in (self._qcs, self._tcs) for value, node in values.items()
         ]
 
-    def _certified(self, value: Any) -> Certified:
+    def _certified(self, value: Any) -> CertificateSeen:
         told = self._reading.certificate(value)
-        return Certified(told.round, told.block, told.signers, value)
+        return CertificateSeen(told.round, told.block, told.signers, value)
