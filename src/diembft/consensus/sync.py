@@ -21,6 +21,9 @@ from diembft.consensus.events import Timer
 from diembft.messages.sizes import block_bytes
 from diembft.messages.types import QC, Block, BlockRequest, BlockResponse, ProposalMsg
 
+BELOW_GENESIS = -1
+"""A round below all rounds."""
+
 FETCH_TIMER_DELTAS = 3
 """How long a peer may take to send blocks, in units of delta: there and back, and some."""
 
@@ -32,7 +35,7 @@ class Fetch(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     turn: int = 0
     known: bytes | None = None
     """The last block that this peer's answers brought: it is asked for what follows; None: what follows the root."""
-    known_round: int = -1
+    known_round: int = BELOW_GENESIS
 
     @property
     def peer(self) -> int:

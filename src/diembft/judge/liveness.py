@@ -19,6 +19,9 @@ NOT_JUDGED = Finding(LIVENESS_COMMIT, Verdict.UNDECIDED, "no synchronous round w
 BOUND_HELD = Finding(LIVENESS_BOUND, Verdict.HELD)
 COMMIT_HELD = Finding(LIVENESS_COMMIT, Verdict.HELD)
 
+NEVER = -1
+"""As the time of a commit: before all that happens."""
+
 
 class Promise(NamedTuple):
     """What a script promises."""
@@ -101,7 +104,7 @@ class Liveness:
             return NOT_JUDGED
         first = self._promise.gst + 1
         began = self._entries[first]
-        idle = [node for node in self._promise.nodes if self._last_at.get(node, -1) < began]
+        idle = [node for node in self._promise.nodes if self._last_at.get(node, NEVER) < began]
         if not idle:
             return COMMIT_HELD
         detail = f"after round {first} began, the first synchronous one, {', '.join(idle)} committed nothing"

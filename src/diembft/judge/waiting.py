@@ -11,6 +11,9 @@ from diembft.judge.verdict import Report, violation
 
 NAME = "liveness"
 
+DISPUTED = -1
+"""As the leader of a round: correct nodes name different ones."""
+
 
 class _Held(Struct):
     """A request that correct nodes hold."""
@@ -141,7 +144,7 @@ class Waiting:
         if not self._roster.correct(node):
             return
         if leader is not None and round_ > self._left and self._leaders.setdefault(round_, leader) != leader:
-            self._leaders[round_] = -1
+            self._leaders[round_] = DISPUTED
         if self._rounds.get(node) != round_:
             self._rounds[node] = round_
             if round_ > self._highest:
