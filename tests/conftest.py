@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 # Hundreds of processes are started by tests, and each would compile the project anew where this is set.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# A shell that starts this suite in the background has it ignore Ctrl-C, and so would all the programs that tests interrupt.
+# A shell that starts the suite in the background has it ignore Ctrl-C, and with it the programs that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
