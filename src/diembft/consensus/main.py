@@ -301,7 +301,9 @@ class Main(Parts):
             ):
                 self._count_timeouts()
         tree, pacemaker = self.tree, self.pacemaker
-        self._out += self.sync.update(self._missing(), tree, pacemaker.current_round)
+        missing = self._missing()
+        if missing is not None or self.sync.fetch is not None:
+            self._out += self.sync.update(missing, tree, pacemaker.current_round)
         work = rest.has_work(self.config, self.mempool, tree, pacemaker.current_round)
         self._out += self.rest.update(work, pacemaker, tree)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from diembft.judge.facts import CertificateSeen, Roster, Voted
+from diembft.judge.facts import NO_BLOCK, CertificateSeen, Roster, Voted
 from diembft.judge.verdict import Finding, Report, listed, violation
 
 CERTIFICATES = "certificates"
@@ -76,7 +76,7 @@ class CertifiedUniqueness:
 
     def voted(self, vote: Voted) -> None:
         """A node votes."""
-        if self._roster.correct(vote.node):
+        if self._roster.correct(vote.node) and vote.block != NO_BLOCK:
             voters = self._votes.setdefault(vote.round, {}).setdefault(vote.block, {})
             if vote.node not in voters:
                 voters[vote.node] = vote

@@ -7,7 +7,7 @@ stands in neutral terms counts (`judge/neutral.py`).
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -67,33 +67,25 @@ class DiemBftReader(NeutralReader):
         self._judged_blocks: dict[bytes, _Executed] = {}
 
     @override
-    def in_message(self, message: values.Message) -> Iterator[Seen]:
+    def in_message(self, message: values.Message) -> Sequence[Seen]:
         detail = message_of(message.detail)
         if detail is None:
-            yield from super().in_message(message)
-            return
+            return super().in_message(message)
         qcs, tc = certificates_of(detail)
-        for qc in qcs:
-            yield self._certified(qc)
-        if tc is not None:
-            yield from self._given_up(tc)
+        return self._noted(qcs, tc)
 
     @override
-    def of_block(self, block: values.Block) -> Iterator[Seen]:
+    def of_block(self, block: values.Block) -> Sequence[Seen]:
         detail = block_of(block.detail)
-        if detail is None:
-            yield from super().of_block(block)
-        else:
-            yield self._certified(detail.qc)
+        return super().of_block(block) if detail is None else self._noted((detail.qc,), None)
 
     @override
-    def of(self, certificate: values.Certificate) -> Iterator[Seen]:
+    def of(self, certificate: values.Certificate) -> Sequence[Seen]:
         if certificate.block is None:
             tc = tc_of(certificate.detail)
-            yield from super().of(certificate) if tc is None else self._given_up(tc)
-        else:
-            qc = qc_of(certificate.detail)
-            yield from super().of(certificate) if qc is None else (self._certified(qc),)
+            return super().of(certificate) if tc is None else self._noted((), tc)
+        qc = qc_of(certificate.detail)
+        return super().of(certificate) if qc is None else self._noted((qc,), None)
 
     @override
     def committed(self, record: records.Committed) -> BlockExecuted:
@@ -106,26 +98,37 @@ class DiemBftReader(NeutralReader):
             _remember(self._judged_blocks, block.id, known)
         return self._commit(record, known.unsigned, known.foreign)
 
-    def _certified(self, qc: QC) -> Seen:
-        known = self._qcs.get(qc)
-        if known is not None:
-            return known, False
+    def _noted(self, qcs: tuple[QC, ...], tc: TC | None) -> Sequence[Seen]:
+        """What is to be said of certificates that somebody holds or sends: nearly always nothing."""
+        noted: list[Seen] = []
+        for qc in qcs:
+            known = self._qcs.get(qc)
+            if known is None:
+                noted.append((self._certified(qc), True))
+            elif known.fault:
+                noted.append((known, False))
+        if tc is not None:
+            known = self._tcs.get(tc)
+            if known is None:
+                noted.append((self._given_up(tc), True))
+            elif known.fault:
+                noted.append((known, False))
+            noted += self._noted((tc.high_qc,), None)
+        return noted
+
+    def _certified(self, qc: QC) -> CertificateSeen:
         info = qc.vote_info
         signers = tuple([signer for signer, _ in qc.signatures])
         shown = neutral.certificate(qc)
         fact = CertificateSeen(info.round, info.id, signers, shown, self._fault(qc), info.exec_state_id)
         _remember(self._qcs, qc, fact)
-        return fact, True
+        return fact
 
-    def _given_up(self, tc: TC) -> Iterator[Seen]:
-        known = self._tcs.get(tc)
-        new = known is None
-        if known is None:
-            signers = tuple([signer for signer, _ in tc.tmo_signatures])
-            known = CertificateSeen(tc.round, None, signers, neutral.given_up(tc), self._tc_fault(tc))
-            _remember(self._tcs, tc, known)
-        yield known, new
-        yield self._certified(tc.high_qc)
+    def _given_up(self, tc: TC) -> CertificateSeen:
+        signers = tuple([signer for signer, _ in tc.tmo_signatures])
+        fact = CertificateSeen(tc.round, None, signers, neutral.given_up(tc), self._tc_fault(tc))
+        _remember(self._tcs, tc, fact)
+        return fact
 
     def _judged(self, block: Block, executed: tuple[tuple[str, int], ...]) -> _Executed:
         requests: dict[tuple[str, int], Request] = {}

@@ -12,6 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
+NO_BLOCK = b""
+"""What a vote is for that is for no block: it stands against none."""
+
 
 class Roster:
     """Who plays, and who is *correct* as far as is known by now.
@@ -84,6 +87,8 @@ class Voted(Struct, frozen=True, gc=False):
     content: Hashable
     """What the signature covers: votes that differ in it are different votes, whatever else comes with them."""
     message: Any = None
+    phase: str = ""
+    """Which vote of the round it is, where a protocol votes more than once."""
 
 
 class TimedOut(Struct, frozen=True, gc=False):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TypeAlias
 
-from diembft.judge.facts import BlockExecuted, CertificateSeen, TimedOut, Voted
+from diembft.judge.facts import NO_BLOCK, BlockExecuted, CertificateSeen, TimedOut, Voted
 from diembft.trace import records
 from diembft.trace.records import Header
 from diembft.trace.values import Block, Certificate, Message
@@ -17,37 +17,34 @@ _REMEMBERED = 4096
 
 
 class NeutralReader:
-    """Reads the records of one run."""
+    """Reads the records of one run. Of certificates it tells those that are met for the first time, and each time those
+    that do not verify: there is nothing new to say of the others."""
 
     def __init__(self, header: Header) -> None:
         self._quorum = header.quorum
         self._known: dict[tuple[int, bytes | None, tuple[int, ...], str], CertificateSeen] = {}
 
-    def in_message(self, message: Message) -> Iterator[Seen]:
+    def in_message(self, message: Message) -> Sequence[Seen]:
         """The certificates in a message."""
-        for block in message.blocks:
-            yield from self.of_block(block)
-        for certificate in message.certificates:
-            yield from self.of(certificate)
+        noted = [seen for block in message.blocks for seen in self.of_block(block)]
+        return noted + [seen for certificate in message.certificates for seen in self.of(certificate)]
 
-    def of_block(self, block: Block) -> Iterator[Seen]:
+    def of_block(self, block: Block) -> Sequence[Seen]:
         """The certificate of its parent in a block, if it is there."""
-        if block.certificate is not None:
-            yield from self.of(block.certificate)
+        return () if block.certificate is None else self.of(block.certificate)
 
-    def of(self, certificate: Certificate) -> Iterator[Seen]:
+    def of(self, certificate: Certificate) -> Sequence[Seen]:
         """A certificate that a node holds, and what it holds by that."""
         key = (certificate.round, certificate.block, certificate.signers, certificate.phase)
         known = self._known.get(key)
         if known is not None:
-            yield known, False
-            return
+            return ((known, False),) if known.fault else ()
         if len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         signers = certificate.signers
         fault = self._signers_fault(signers) if certificate.round else ""
         known = self._known[key] = CertificateSeen(certificate.round, certificate.block, signers, certificate, fault)
-        yield known, True
+        return ((known, True),)
 
     def committed(self, record: records.Committed) -> BlockExecuted:
         """What a node delivered."""
@@ -87,7 +84,8 @@ def signed_by(node: str, message: Message) -> Voted | TimedOut | None:
     """What a node binds itself to by a message."""
     vote, timeout = message.vote, message.timeout
     if vote is not None:
-        return Voted(node, vote.round, vote.block or b"", vote.parent, vote.parent_round, vote.content, message)
+        block = vote.block or NO_BLOCK
+        return Voted(node, vote.round, block, vote.parent, vote.parent_round, vote.content, message, vote.phase)
     if timeout is not None:
         return TimedOut(node, timeout.round, timeout.high_round, message)
     return None

@@ -54,12 +54,12 @@ def told(objection: Objection, node: str, round_: int, voted_round: int) -> str:
 
 
 class HonestVoteOnce:
-    """Remembers the first vote and the first timeout of each node in each round."""
+    """Remembers the first vote of each node in each round and phase, and its first timeout of each round."""
 
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
-        self._votes: dict[tuple[str, int], Voted] = {}
+        self._votes: dict[tuple[str, int, str], Voted] = {}
         self._timeouts: dict[tuple[str, int], TimedOut] = {}
 
     def timed_out(self, timeout: TimedOut) -> None:
@@ -71,7 +71,7 @@ class HonestVoteOnce:
         node, round_ = vote.node, vote.round
         if not self._roster.correct(node):
             return
-        first = self._votes.setdefault((node, round_), vote)
+        first = self._votes.setdefault((node, round_, vote.phase), vote)
         given_up = self._timeouts.get((node, round_))
         voted_round, voted_content = (0, None) if first is vote else (round_, first.content)
         objection = to_vote(round_, vote.content, voted_round, voted_content, 0 if given_up is None else round_)
