@@ -19,7 +19,7 @@ from diembft.machine.events import Started, Timer, TimerFired
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
-from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
+from diembft.twins.runs.models import MODELS, Choice, TwoPhase, run_step
 from diembft.twins.runs.record import (
     BlockCommitted,
     Cast,
@@ -300,7 +300,7 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
     model = MODELS[scenario.model](tuple(choices))
     leaders = [scenario.replicas.index(round_.leader) for round_ in scenario.rounds] or [0]
     recorder = Recorder(world, leaders, observer)
-    states = _started(world, leaders[0], recorder)
+    states: Sequence[NodeState] = _started(world, leaders[0], recorder)
     whole = (tuple(range(world.nodes)),)
     last: Sets = ()
     ended = Ending.STUCK
@@ -314,7 +314,18 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
             choice = Choice(leader, whole, whole if isinstance(model, TwoPhase) else None)
         if not any(round_ - model.remembers <= state.replica.current_round <= round_ for state in states):
             break
-        states = _step(world, model, states, round_, leader, choice, last, recorder)
+        states, _ = run_step(
+            world,
+            model,
+            states,
+            round_,
+            leader,
+            choice,
+            last,
+            recorder.proposers,
+            make_group=partial(RecordedGroup, recorder),
+            on_phase=recorder.next_phase,
+        )
         last = choice.partition
     if all(state.replica.current_round > len(choices) for state in states):
         ended = Ending.COMPLETE
@@ -347,38 +358,3 @@ def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -
         recorder.sent(node, to, message)
         signed, _ = judged(world, node, signed, message)
     return NodeState(state.replica, (*state.kept, *kept), durable, signed)
-
-
-def _step(
-    world: World,
-    model: Barrier | TwoPhase | Lazy,
-    states: list[NodeState],
-    round_: int,
-    leader: int,
-    choice: Choice,
-    last: Sets,
-    recorder: Recorder,
-) -> list[NodeState]:
-    """One step of the model, after one under the partition `last`."""
-    states = list(states)
-    for kind, sets in model.phases(choice, last):
-        recorder.next_phase()
-        recorder.proposers.update(
-            [entry for state in states for kept in state.kept for entry in world.proposed(kept.message)]
-        )
-        for members in sets:
-            outcome = run_phase(
-                world,
-                round_,
-                members,
-                [states[node] for node in members],
-                kind,
-                leader,
-                collector_of(world, choice.leader, members),
-                recorder.proposers,
-                reverse=choice.reverse,
-                make_group=partial(RecordedGroup, recorder),
-            )
-            for node, state in zip(members, outcome.states, strict=True):
-                states[node] = state
-    return states

@@ -241,6 +241,47 @@ def run_phase(
     )
 
 
+def run_step(
+    world: World,
+    model: NetworkModel,
+    states: Sequence[NodeState],
+    round_: int,
+    leader: int,
+    choice: Choice,
+    last: Sets,
+    proposers: dict[bytes, int],
+    *,
+    make_group: Callable[..., Group] = Group,
+    on_phase: Callable[[], None] = lambda: None,
+) -> tuple[tuple[NodeState, ...], list[PhaseOutcome]]:
+    """One step of a model, which `leader` leads, after one under the partition `last`: every node, set by set, and what
+    each set came to. `proposers` learns which node proposed a block."""
+    after = list(states)
+    outcomes = []
+    for kind, sets in model.phases(choice, last):
+        on_phase()
+        for state in after:
+            for kept in state.kept:
+                proposers.update(world.proposed(kept.message))
+        for members in sets:
+            outcome = run_phase(
+                world,
+                round_,
+                members,
+                [after[node] for node in members],
+                kind,
+                leader,
+                collector_of(world, choice.leader, members),
+                proposers,
+                reverse=choice.reverse,
+                make_group=make_group,
+            )
+            outcomes.append(outcome)
+            for node, state in zip(members, outcome.states, strict=True):
+                after[node] = state
+    return tuple(after), outcomes
+
+
 def partitions(nodes: int, max_sets: int) -> Iterator[Sets]:
     """All partitions of nodes 0 .. nodes - 1 into at most so many sets, fewer sets first found first."""
 
