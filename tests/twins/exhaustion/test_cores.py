@@ -54,7 +54,7 @@ from diembft.twins.exhaustion.cores import (
 from diembft.twins.exhaustion.live_code import Comparison
 from diembft.twins.exhaustion.live_objects import strange_object
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import Limits, explore
+from diembft.twins.exhaustion.search import Limits, search
 from diembft.twins.runs import world
 
 TREE = "consensus/block_tree.py"
@@ -519,7 +519,7 @@ def test_what_was_remembered_while_it_ran_is_no_change(records: list[CoreRecord]
         Question(quorum_filter=True, bugs=("gap_commit",)),
         Question(quorum_filter=True, protocol="hotstuff"),
     ):
-        explore(question, limits=Limits(rounds=1))
+        search(question, limits=Limits(rounds=1))
     assert [core_of(protocol, records=records).because for protocol in PROTOCOLS] == ["", "", ""]
 
 

@@ -96,7 +96,9 @@ def explore(
     decision = decision._replace(walked=walked, core=_attested(core, searched.cores | walked.cores))
     if walked.found is not None:
         return _executed(decision, walked.found, FoundBy.WALKS)
-    return decision if walked.difference is None else _differing(decision)
+    if walked.difference is None or searched.ending is SearchEnding.KEY:
+        return decision
+    return _differing(decision)
 
 
 def _attested(core: Core, others: frozenset[str]) -> Core:

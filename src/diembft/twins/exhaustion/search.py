@@ -22,7 +22,7 @@ import msgspec
 from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, load, save
 from diembft.twins.exhaustion.conjecture import DIGEST_BYTES, NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.engine import Engine, digest
-from diembft.twins.exhaustion.expansion import Attest, ChoicePath, Expanded, FoundViolation, expand
+from diembft.twins.exhaustion.expansion import Attest, ChoicePath, Expanded, FoundViolation, expand, told
 from diembft.twins.exhaustion.question import Question
 
 CHUNK = 16
@@ -108,7 +108,13 @@ def search(
     """
     engine = question.engine()
     saved = load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
-    under_way = _begun(engine, question) if saved is None else _resumed(saved, len(engine.model.choices))
+    try:
+        under_way = _begun(engine, question) if saved is None else _resumed(saved, len(engine.model.choices))
+    except Exception as error:  # the key cannot even say what it is of the initial states
+        nothing = [SearchLevel(1, 0, 0, 0, 0, "0", 0.0)]
+        return Searched(
+            question, len(engine.model.choices), nothing, SearchEnding.KEY, None, 0, Conjecture(), told(error)
+        )
     if saved is None:
         on_level(under_way.levels[0])
     while under_way.frontier:
