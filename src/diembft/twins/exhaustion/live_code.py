@@ -40,6 +40,9 @@ OF_CLASSES: Final = frozenset(
 )
 """The same of classes; some come when they are first asked for."""
 
+OF_VALUES: Final = frozenset({"__doc__", "__msgspec_cached_hash__"})
+"""The same of values."""
+
 OF_CODE: Final = (
     *("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable", "co_name"),
     *("co_qualname", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags"),
@@ -194,7 +197,7 @@ class Comparison:
         frozen = is_frozen(fresh)
         for name in {**its, **mine}:
             one, other = mine.get(name, UNSET), its.get(name, UNSET)
-            if name == "__doc__" or (not frozen and _is_private(name) and not (holds_code(one) or holds_code(other))):
+            if name in OF_VALUES or (not frozen and _is_private(name) and not (holds_code(one) or holds_code(other))):
                 continue
             place = self.differs(one, other)
             if place is not None:
