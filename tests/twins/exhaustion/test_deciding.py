@@ -138,7 +138,7 @@ def test_a_wrong_key_is_told_with_the_scenario_that_shows_it(monkeypatch: pytest
     assert decision.outcome is Outcome.WRONG_KEY
     statement = decision.statement()
     assert statement.startswith("The search's key is wrong for this code: scenario: replicas=a,b,c,d twins=a'")
-    assert "leads where it did not. Decided: up to " in statement
+    assert "leads where it did not. Decided without a key: all scenarios of up to " in statement
 
 
 def test_a_violation_is_told_as_the_executor_confirms_it() -> None:

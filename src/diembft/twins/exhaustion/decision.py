@@ -209,7 +209,12 @@ def _crashes(checked: CheckedQuestion) -> bool:
 def _executed(decision: Decision) -> str:
     walked = decision.walked
     walks = f"{walked.walks:,} walks of {_rounds(walked.rounds)}" if walked is not None else "no walks"
-    return f"all scenarios of up to {_rounds(decision.unkeyed.rounds)}, and {walks}"
+    return f"{_unkeyed(decision)}, and {walks}"
+
+
+def _unkeyed(decision: Decision) -> str:
+    rounds = decision.unkeyed.rounds
+    return f"all scenarios of up to {_rounds(rounds)}" if rounds else "not all scenarios of 1 round"
 
 
 def _chance(decision: Decision) -> str:
@@ -232,7 +237,7 @@ def _of_a_violation(decision: Decision) -> str:
     if decision.unkeyed.rounds >= rounds - 1 or (decision.core.record and example.by is FoundBy.SEARCH):
         text += ", and no shorter one does"
     else:
-        text += f"; without a key only scenarios of up to {_rounds(decision.unkeyed.rounds)} were decided"
+        text += f"; decided without a key: {_unkeyed(decision)}"
     return f"{text}, in {space(decision.question)}."
 
 
@@ -243,8 +248,8 @@ def _of_a_wrong_key(decision: Decision) -> str:
     )
     walks = "" if walked is None else f", and {walked.walks:,} walks of {_rounds(walked.rounds)} violated nothing"
     return (
-        f"The search's key is wrong for this code: {where}. Decided: up to {_rounds(decision.unkeyed.rounds)}, "
-        f"without a key{walks}, in {space(decision.question)}."
+        f"The search's key is wrong for this code: {where}. Decided without a key: "
+        f"{_unkeyed(decision)}{walks}, in {space(decision.question)}."
     )
 
 
@@ -253,8 +258,8 @@ def _of_our_own_error(decision: Decision) -> str:
     assert example is not None, "because something was found"
     return (
         f"This is an error of diembft itself: the exploration says that {decision.scenario} violates "
-        f"{', '.join(example.found.oracles)}, and executed it violates none of these. Decided: up to "
-        f"{_rounds(decision.unkeyed.rounds)}, without a key, in {space(decision.question)}."
+        f"{', '.join(example.found.oracles)}, and executed it violates none of these. Decided "
+        f"without a key: {_unkeyed(decision)}, in {space(decision.question)}."
     )
 
 
