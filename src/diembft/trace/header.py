@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 from msgspec import Meta, Struct
 
@@ -21,6 +21,7 @@ class Node(Struct, frozen=True):
     """False from the start for twins, planted bugs and Byzantine actors; SetAttribute tells of those made so later."""
 
 
+@final
 class Header(Struct, frozen=True, tag_field="type", tag="header"):
     """The first record."""
 
