@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import OwnBlock
-from diembft.protocols.merging import StateKeys
+from diembft.protocols.state_keys import StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2

@@ -18,7 +18,7 @@ from diembft.protocols.diembft.canonical import NO_ROUND, BlockRegistry, NodeFac
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY, Exploring
-from diembft.protocols.merging import StateKeys
+from diembft.protocols.state_keys import StateKeys
 from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15

@@ -62,8 +62,8 @@ class PausedAtRound(Exception):
 class TimedRun(TimedNodes):
     """One scenario under way."""
 
-    pauses = False
-    """Whether it stops whenever a round is entered that nobody was in."""
+    pauses = 0
+    """Up to which round it stops whenever one is entered that nobody was in."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class TimedRun(TimedNodes):
             observer.stepped(self.now, node, replica, effects)
         round_ = replica.current_round
         if round_ != self.rounds[node]:
-            if self.pauses and round_ > self.highest:
+            if self.highest < round_ <= self.pauses:
                 self.pending = (node, effects)
                 raise PausedAtRound
             self._entered(node, round_)

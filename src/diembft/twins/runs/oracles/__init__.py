@@ -49,16 +49,6 @@ SAFETY = (
 _HELD = {name: Finding(name, Verdict.HELD) for name in ORACLES}
 
 
-def violated_already(facts: Facts, terms: Terms) -> bool:
-    """Whether something is violated that stays so, in an execution that is not at its end."""
-    found = FirstFindings()
-    roster = roster_of(terms.cast)
-    _signed(facts, roster, found)
-    _certificates(facts, terms, roster, found)
-    _commits(facts, terms, roster, found)
-    return bool(found.of)
-
-
 def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:
     """What every oracle says, in their order."""
     found = FirstFindings()
