@@ -70,7 +70,7 @@ def expand(question: Question, paths: list[ChoicePath]) -> Expanded:
                         tuple(dict.fromkeys([fault.detail for fault in faults])),
                     )
                 )
-                continue
+                return result  # the search ends with it, and what else this state leads to may take long
             if successor.key is None:
                 continue
             key = digest(successor.key)

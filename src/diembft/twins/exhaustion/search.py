@@ -23,6 +23,7 @@ from diembft.twins.exhaustion.decision import Decision, SearchEnding, SearchLeve
 from diembft.twins.exhaustion.engine import Engine, digest
 from diembft.twins.exhaustion.expansion import ChoicePath, Expanded, FoundViolation, expand
 from diembft.twins.exhaustion.question import Question
+from diembft.twins.runs.steps import StepFailed
 
 CHUNK = 16
 """States that one task expands."""
@@ -83,7 +84,13 @@ def explore(
     engine = question.engine()
     choices = len(engine.model.choices)
     saved = load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
-    search = _begun(engine, question) if saved is None else _resumed(saved, choices)
+    try:
+        search = _begun(engine, question) if saved is None else _resumed(saved, choices)
+    except StepFailed as failure:  # of a first event, whoever leads
+        fault = engine.world.fault(failure)
+        first = SearchLevel(1, 0, 0, 0, 0, "0", 0.0)
+        found = FoundViolation((0,), (fault.oracle,), (fault.detail,))
+        return Decision(question, choices, [first], SearchEnding.VIOLATION, found, 0, 0)
     if saved is None:
         on_level(search.levels[0])
     while search.frontier:

@@ -7,6 +7,7 @@ by which event; executions that share a beginning share these, and whatever in t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from typing_extensions import override
@@ -14,6 +15,7 @@ from typing_extensions import override
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
 from diembft.twins.runs.record import RunRecord
 from diembft.twins.runs.routes import LEADER, Routes
+from diembft.twins.runs.steps import StepFailed, fork, step
 from diembft.twins.runs.timed import PausedAtRound, TimedRun
 from diembft.twins.runs.timed_nodes import Effects, Event
 
@@ -137,24 +139,32 @@ class SharedRun(TimedRun):
         if variants is None:
             variants = local.steps[event] = []
         leader = self.system.leaders.of
-        for step in variants:
-            if all(leader(round_) == answer for round_, answer in step.asked):
+        for known in variants:
+            if all(leader(round_) == answer for round_, answer in known.asked):
                 break
         else:
-            step = self._step_of(local, event)
-            variants.append(step)
-        for round_, answer in step.asked:
+            known = self._step_of(local, event)
+            variants.append(known)
+        self._note(known.asked)
+        self._locals[node] = known.local
+        replica = self.replicas[node] = known.local.replica
+        return replica, known.effects
+
+    def _note(self, asked: Iterable[tuple[int, int]]) -> None:
+        for round_, answer in asked:
             self.asked.append((Lookup(round_, LEADER, 0, 0), answer))
-        self._locals[node] = step.local
-        replica = self.replicas[node] = step.local.replica
-        return replica, step.effects
 
     def _step_of(self, local: _Local, event: Event) -> _Step:
-        replica = local.replica.fork()
+        replica = fork(local.replica)
         noted: list[tuple[int, int]] = []
         self.system.leaders.noted = noted
-        effects = replica.step(event)
-        self.system.leaders.noted = None
+        try:
+            effects = step(replica, event)
+        except StepFailed:
+            self._note(dict.fromkeys(noted))  # with other leaders it may not fail
+            raise
+        finally:
+            self.system.leaders.noted = None
         self.tally.steps += 1
         return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
 
