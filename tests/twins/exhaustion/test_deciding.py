@@ -21,7 +21,8 @@ from diembft.twins.exhaustion.decision import FoundBy, Outcome
 from diembft.twins.exhaustion.engine import Engine, GlobalState
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, SearchEnding
-from diembft.twins.runs.world import Fault, Group
+from diembft.twins.runs.group import Group
+from diembft.twins.runs.world import Fault
 
 FEW = Question("barrier", quorum_filter=True, twins_lead=True)
 

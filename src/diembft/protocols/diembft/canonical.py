@@ -17,7 +17,7 @@ from diembft.messages.digests import Digests
 from diembft.messages.types import TC, ProposalMsg, VoteInfo, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.system import CHAIN_ID
-from diembft.protocols.states import NodeState, Step, Summary
+from diembft.protocols.states import NodeState, Step, Summary, VoteSigned
 
 GENESIS = Digests(CHAIN_ID, 0).genesis
 
@@ -57,6 +57,8 @@ class NodeFacts(NamedTuple):
     """The same, if it crashed now; only where nodes may crash."""
     bound: int
     """The highest round of a parent that it voted on, as an observer knows; only where nodes may crash."""
+    bound_before: int
+    """The same of its votes before its last restart."""
 
 
 class BlockRegistry:
@@ -113,7 +115,8 @@ class BlockRegistry:
             ),
             frozenset(tree.nodes),
             self._durable_facts(state) if crashes else None,
-            state.signed.parent_round if crashes else NO_ROUND,
+            _highest_parent(state.signed.votes) if crashes else NO_ROUND,
+            _highest_parent(state.signed.votes_before) if crashes else NO_ROUND,
         )
 
     def _certified(self, about: VoteInfo) -> bytes:
@@ -150,6 +153,7 @@ class BlockRegistry:
                 pending | {root},
                 None,
                 NO_ROUND,
+                NO_ROUND,
             )
         return NodeFacts(
             _round_after(record),
@@ -169,6 +173,7 @@ class BlockRegistry:
             pending | {root},
             None,
             NO_ROUND,
+            NO_ROUND,
         )
 
     def on_one_chain(self, block_id: bytes, others: Sequence[bytes]) -> bool:
@@ -180,6 +185,11 @@ class BlockRegistry:
             if not lower or self.round[block_id] <= lowest:
                 return not lower
             block_id = self.parent[block_id]
+
+
+def _highest_parent(votes: Sequence[VoteSigned]) -> int:
+    """The highest round of a parent of a block that was voted for."""
+    return max([vote.parent_round for vote in votes], default=0)
 
 
 def tc_high(tc: TC | None) -> int:
@@ -231,6 +241,7 @@ class NodeEntry(NamedTuple):
     view: View
     durable: View | None = None
     bound: int = OLD
+    bound_before: int = OLD
 
 
 class Rules(NamedTuple):
@@ -389,5 +400,5 @@ def _summary(
             entries.append(NodeEntry(leads, own))
         else:
             durable = view(facts.durable, *next(durables), leads=leads)
-            entries.append(NodeEntry(leads, own, durable, tc_rank(facts.bound)))
+            entries.append(NodeEntry(leads, own, durable, tc_rank(facts.bound), tc_rank(facts.bound_before)))
     return Summary(age(base), tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)

@@ -17,7 +17,7 @@ from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg,
 from diembft.protocols.diembft.canonical import BEHIND, IN_ROUND, OLD, Descent, Rules, View
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY
-from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary, VoteSigned
 
 _DIGESTS = Digests(CHAIN_ID, 0)
 
@@ -155,7 +155,7 @@ def _node(
         proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
         replica.proposals[replica.me] = proposal
         kept = [Kept(ALL, proposal), Kept(NOBODY, vote)]
-        signed = Signed(round_, vote.ledger_commit_info, 0, qc.vote_info.round)
+        signed = Signed((VoteSigned(round_, vote.ledger_commit_info, qc.vote_info.round),))
     elif view.voted:
         return None
     replica._out = []

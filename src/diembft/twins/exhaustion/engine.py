@@ -15,7 +15,7 @@ import msgspec
 
 from diembft.protocols.interface import NOBODY
 from diembft.protocols.states import NodeState, Sets, Step, Summary, moved
-from diembft.twins.exhaustion import objections
+from diembft.twins.exhaustion.objections import certified_by, certified_twice, disagreements
 from diembft.twins.runs.models import (
     Barrier,
     Choice,
@@ -65,6 +65,7 @@ class Engine:
         self.evaluations = 0
         self._nodes: list[NodeState] = []
         self._facts: list[Any] = []
+        self._certified: list[frozenset[tuple[int, bytes]]] = []
         self._known: dict[Hashable, int] = {}
         self._keys = world.exploring.keys(world.system, world.bugs, crashes=world.crashes)
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], PhaseOutcome]] = {}
@@ -146,7 +147,7 @@ class Engine:
     def _successor(self, choice: int, after: GlobalState, faults: tuple[Fault, ...]) -> Successor:
         """What a choice leads to. Nothing follows a violation, so that its state has no key."""
         replicas = {node: self._nodes[after.nodes[node]].replica for node in range(self.world.faulty, self.world.n)}
-        faults = (*faults, *objections.disagreements(self.world, replicas))
+        faults = (*faults, *disagreements(self.world, replicas))
         return Successor(choice, after, None if faults else self.key(after), faults)
 
     def _rebuilt(self, ordered: Summary) -> GlobalState | None:
@@ -208,8 +209,10 @@ class Engine:
             for outcome in outcomes:
                 faults.extend(outcome.faults)
                 voted.update(outcome.voted)
-        replicas = [self._nodes[number].replica for number in numbers]
-        faults.extend(objections.certified_twice(self.world, voted, replicas))
+            if any(outcome.over for outcome in outcomes):
+                break
+        certified = frozenset().union(*[self._certified[number] for number in numbers])
+        faults.extend(certified_twice(self.world, state.round, voted, certified))
         last = moved(choice.partition, {}) if self.model.remembers else ()
         return GlobalState(state.round + 1, choice.leader, numbers, last), tuple(faults)
 
@@ -261,7 +264,7 @@ class Engine:
 
     def _is_idle(self, before: tuple[int, ...], step_round: int, kind: Kind) -> bool:
         """Whether nothing happens: nobody has something under way, nor a timer that fires in this phase."""
-        if "crash" in kind.actions:
+        if kind.crashes:
             return False
         round_ = step_round - kind.previous
         timers = "timers" in kind.actions
@@ -286,6 +289,7 @@ class Engine:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._keys.facts(state))
+            self._certified.append(certified_by(self.world, state.replica))
             for _, message in state.kept:
                 # A leader's copies propose different blocks, so that a block tells which of them proposed it.
                 self._proposers.update(self.world.proposed(message))

@@ -104,7 +104,7 @@ def _expanded(states: _States, paths: list[ChoicePath], deadline: float | None, 
             distinct += 1
             if successor.faults:
                 result.found.append(_found(states, (*path, successor.choice)))
-                continue
+                return result  # the search ends with it, and what else this state leads to may take long
             key = NOBODY_LEFT if successor.key is None else digest(successor.key)
             new.setdefault(key, successor.choice)
         result.successors.append([(choice, key) for key, choice in new.items()])

@@ -22,8 +22,17 @@ import msgspec
 from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, load, save
 from diembft.twins.exhaustion.conjecture import DIGEST_BYTES, NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.engine import Engine, digest
-from diembft.twins.exhaustion.expansion import Attest, ChoicePath, Expanded, FoundViolation, expand, told
+from diembft.twins.exhaustion.expansion import (
+    Attest,
+    ChoicePath,
+    Expanded,
+    FoundViolation,
+    expand,
+    found_violation,
+    told,
+)
 from diembft.twins.exhaustion.question import Question
+from diembft.twins.runs.steps import StepFailed
 
 CHUNK = 16
 """States that one task expands."""
@@ -110,11 +119,11 @@ def search(
     saved = load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
     try:
         under_way = _begun(engine, question) if saved is None else _resumed(saved, len(engine.model.choices))
+    except StepFailed as failure:  # of a first event, whoever leads
+        fault = engine.world.fault(failure)
+        return _not_begun(engine, question, SearchEnding.VIOLATION, found=found_violation((0,), (fault,)))
     except Exception as error:  # the key cannot even say what it is of the initial states
-        nothing = [SearchLevel(1, 0, 0, 0, 0, "0", 0.0)]
-        return Searched(
-            question, len(engine.model.choices), nothing, SearchEnding.KEY, None, 0, Conjecture(), told(error)
-        )
+        return _not_begun(engine, question, SearchEnding.KEY, failure=told(error))
     if saved is None:
         on_level(under_way.levels[0])
     while under_way.frontier:
@@ -177,6 +186,13 @@ def _checkpoint(search: _Search) -> SearchCheckpoint:
     conjecture = search.conjecture
     keys, successors = b"".join(conjecture.keys), conjecture.successors
     return SearchCheckpoint(search.question, search.levels, keys, successors, search.frontier, search.transitions)
+
+
+def _not_begun(
+    engine: Engine, question: Question, ending: SearchEnding, *, found: FoundViolation | None = None, failure: str = ""
+) -> Searched:
+    nothing = [SearchLevel(1, 0, 0, 0, 0, "0", 0.0)]
+    return Searched(question, len(engine.model.choices), nothing, ending, found, 0, Conjecture(), failure)
 
 
 def _ended(search: _Search, ending: SearchEnding, found: FoundViolation | None = None, failure: str = "") -> Searched:

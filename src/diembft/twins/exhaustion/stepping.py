@@ -12,12 +12,13 @@ from typing_extensions import override
 
 from diembft.judge.agreement import NAME as AGREEMENT
 from diembft.protocols.states import NodeState, Sets, Step, Summary
-from diembft.twins.exhaustion import objections
 from diembft.twins.exhaustion.conjecture import NOBODY_LEFT
 from diembft.twins.exhaustion.engine import digest
+from diembft.twins.exhaustion.objections import certified_by, certified_twice
 from diembft.twins.exhaustion.question import Question
+from diembft.twins.runs.group import Group
 from diembft.twins.runs.models import Choice, run_step
-from diembft.twins.runs.world import Fault, Group
+from diembft.twins.runs.world import Fault
 
 Coarsening: TypeAlias = Callable[[Summary], Summary]
 """Makes a key of a summary that merges more."""
@@ -85,7 +86,9 @@ class Stepper:
             tuple([tuple(own) for own in committed]),
             choice.partition if self.model.remembers else (),
         )
-        faults.extend(objections.certified_twice(world, voted, [node.replica for node in nodes]))
+        if not any(outcome.over for outcome in outcomes):
+            certified = frozenset().union(*[certified_by(world, node.replica) for node in nodes])
+            faults.extend(certified_twice(world, state.round, voted, certified))
         faults.extend(self._disagreements(after.committed))
         return after, tuple(faults)
 

@@ -12,7 +12,7 @@ asked, which makes a step be found or not, but never a wrong one. Events of time
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from typing_extensions import override
@@ -21,6 +21,7 @@ from diembft.machine.events import Received
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
 from diembft.twins.runs.alike import alike
 from diembft.twins.runs.routes import LEADER, Routes
+from diembft.twins.runs.steps import StepFailed, fork, step
 from diembft.twins.runs.timed import PausedAtRound, TimedRun
 from diembft.twins.runs.timed_nodes import Effects, Event
 
@@ -126,24 +127,30 @@ class SharedRun(TimedRun):
         if variants is None:
             variants = local.steps[key] = []
         leader = self.system.leaders.of
-        for step in variants:
-            if _same(step.event, event) and all(leader(round_) == answer for round_, answer in step.asked):
+        for known in variants:
+            if _same(known.event, event) and all(leader(round_) == answer for round_, answer in known.asked):
                 break
         else:
-            step = self._step_of(local, event)
-            variants.append(step)
-        for round_, answer in step.asked:
+            known = self._step_of(local, event)
+            variants.append(known)
+        self._note(known.asked)
+        self._locals[node] = known.local
+        replica = self.replicas[node] = known.local.replica
+        return replica, known.effects
+
+    def _note(self, asked: Iterable[tuple[int, int]]) -> None:
+        for round_, answer in asked:
             self.asked.append((Lookup(round_, LEADER, 0, 0), answer))
-        self._locals[node] = step.local
-        replica = self.replicas[node] = step.local.replica
-        return replica, step.effects
 
     def _step_of(self, local: _Local, event: Event) -> _Step:
-        replica = local.replica.fork()
+        replica = fork(local.replica)
         noted: list[tuple[int, int]] = []
         self.system.leaders.noted = noted
         try:
-            effects = tuple(replica.step(event))  # whatever the replica does with its own list
+            effects = tuple(step(replica, event))  # whatever the replica does with its own list
+        except StepFailed:
+            self._note(dict.fromkeys(noted))  # with other leaders it may not fail
+            raise
         finally:
             self.system.leaders.noted = None
         self.tally.steps += 1
