@@ -113,7 +113,7 @@ class ChainKeys(StateKeys):
 
     @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        return self.exact(state)
+        return (state.replica.state_key(), state.kept, state.signed.since(round_ - 1))
 
     @override
     def exact(self, state: NodeState) -> Hashable:

@@ -60,6 +60,14 @@ class Signed(NamedTuple):
         """Those before its last restart."""
         return self.timeouts[: self.restarted_at[1]]
 
+    def since(self, round_: int) -> tuple[Hashable, ...]:
+        """What it signed in this round and later ones: all that what it signs from then on can contradict, but after a
+        crash."""
+        return (
+            tuple([vote for vote in self.votes if vote.round >= round_]),
+            tuple([timeout for timeout in self.timeouts if timeout.round >= round_]),
+        )
+
     def restarted(self) -> Signed:
         """As it comes up after a crash."""
         return self._replace(restarted_at=(len(self.votes), len(self.timeouts)))

@@ -165,7 +165,7 @@ class DiemBftKeys(StateKeys):
             tuple([_kept_key(kept) for kept in state.kept]),
             safety.voted_id if safety.highest_vote_round >= pacemaker.current_round else None,
             (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
-            state.signed,
+            state.signed if self.rules.crashes else state.signed.since(round_ - 1),
         )
 
     @override
