@@ -5,8 +5,8 @@
     python tools/check_core.py --walk-seconds 600   walk for so long in each model, by the clock, on all workers
 
 For each network model: a search; walks against it; all unreduced states of two rounds; pairs of states of one key. What
-is printed is what the record will say. Exit status 1: something differs, and nothing is recorded. It takes a quarter of
-an hour a protocol on two cores. A core must be checked again whenever its digest changes, in the commit that changes it.
+is printed is what the record will say. Exit status 1: something differs, and nothing is recorded. It takes a quarter
+of an hour a protocol on two cores. A core must be checked again whenever its digest changes, in the same commit.
 """
 
 from __future__ import annotations

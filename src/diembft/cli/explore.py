@@ -107,11 +107,15 @@ def command(
         output.say_json(_as_json(decision, written))
     else:
         _say(decision, written, html)
+    return _status(decision)
+
+
+def _status(decision: Decision) -> int:
     match decision.outcome:
         case Outcome.HOLDS:
             return output.PASSED
         case Outcome.VIOLATED:
-            return output.PASSED if bugs else output.FAILED
+            return output.PASSED if decision.question.bugs else output.FAILED
         case Outcome.WRONG_KEY | Outcome.UNCONFIRMED:
             return output.BROKEN
         case _:
@@ -143,7 +147,7 @@ def _explore_watched(
         levels: list[SearchLevel] = []
 
         def on_progress(progress: LevelProgress) -> None:
-            left_s = (progress.of - progress.done) / progress.rate
+            left_s = (progress.of - progress.done) / max(progress.rate, 1e-9)
             text = f"round {progress.round}, {progress.rate:.1f} states/s, {left_s:.0f} s left of it"
             bar.update(shown, description=text, completed=progress.done, total=progress.of)
 

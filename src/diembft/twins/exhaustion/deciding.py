@@ -26,6 +26,7 @@ from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import NO_LIMITS, LevelProgress, Limits, Searched, SearchEnding, search
 from diembft.twins.exhaustion.smaller import smaller
+from diembft.twins.exhaustion.stepping import violation_on
 from diembft.twins.exhaustion.unkeyed import Unkeyed
 from diembft.twins.exhaustion.walking import Walked, WalkPlan, walk_on
 from diembft.twins.exhaustion.walks import rounds_of
@@ -70,11 +71,12 @@ def explore(
     require_type(question, Question, "explore")
     require(walk_seconds is None or 0 <= walk_seconds < float("inf"), "walk_seconds", walk_seconds, "is not a time")
     core = core_of(question.protocol, question.bugs)
+    attest = None if core.record is None else digest_here
     searched = search(
         question,
         limits=limits,
         executor=executor,
-        attest=None if core.record is None else digest_here,
+        attest=attest,
         checkpoint=checkpoint,
         on_level=on_level,
         on_progress=on_progress,
@@ -85,15 +87,18 @@ def explore(
         return _executed(decision, decision.unkeyed.found, FoundBy.UNKEYED)
     if searched.found is not None:
         return _executed(decision, searched.found, FoundBy.SEARCH)
-    plan = WalkPlan(rounds_of(decision.followed_rounds), seed, None, seconds, jobs)
+    if seconds == 0:
+        return decision
+    plan = WalkPlan(rounds_of(decision.followed_rounds), seed, None, seconds, jobs, attest)
     if core.record is not None and walk_seconds is None:
         plan = plan._replace(steps=STEPS_OF_A_CHECKED_CORE, seconds=None)
-    if core.record is not None:
-        plan = plan._replace(attest=digest_here)
-    if plan.seconds == 0:
-        return decision
-    walked = walk_on(question, plan, searched.conjecture, executor, on_walks)
-    decision = decision._replace(walked=walked, core=_attested(core, searched.cores | walked.cores))
+    return _walked(decision, walk_on(question, plan, searched.conjecture, executor, on_walks))
+
+
+def _walked(decision: Decision, walked: Walked) -> Decision:
+    """What walks make of a decision."""
+    searched = decision.searched
+    decision = decision._replace(walked=walked, core=_attested(decision.core, searched.cores | walked.cores))
     if walked.found is not None:
         return _executed(decision, walked.found, FoundBy.WALKS)
     if walked.difference is None or searched.ending is SearchEnding.KEY:
@@ -129,12 +134,16 @@ def _executed(decision: Decision, found: FoundViolation, by: FoundBy) -> Decisio
 
 
 def _shrunk(question: Question, found: FoundViolation) -> FoundViolation:
-    """The scenario of a walk, as short and plain as it gets: it must still violate something when it is executed."""
-    oracles = {finding.oracle for finding in confirmation.objections(question, found.path)}
+    """The scenario of a walk, as short and plain as it gets: some step of it must still violate one of the oracles, or,
+    if only the judge of the whole saw it, the scenario must."""
+    of_a_step = violation_on(question, found.path) is not None
+    oracles = set(found.oracles)
 
     def end_of(path: ChoicePath) -> ChoicePath | None:
-        violated = {finding.oracle for finding in confirmation.objections(question, path)}
-        return path if oracles & violated else None
+        if of_a_step:
+            again = violation_on(question, path)
+            return again.path if again is not None and oracles & set(again.oracles) else None
+        return path if oracles & {finding.oracle for finding in confirmation.objections(question, path)} else None
 
     path = smaller(question.engine().model.choices, found.path, end_of, SHRINK_SECONDS)
     return msgspec.structs.replace(found, path=path)

@@ -14,6 +14,7 @@ from diembft.judge.agreement import NAME as AGREEMENT
 from diembft.protocols.states import NodeState, Sets, Step, Summary
 from diembft.twins.exhaustion.conjecture import NOBODY_LEFT
 from diembft.twins.exhaustion.engine import digest
+from diembft.twins.exhaustion.expansion import ChoicePath, FoundViolation, found_violation
 from diembft.twins.exhaustion.objections import certified_by, certified_twice
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.group import Group
@@ -114,6 +115,17 @@ class Stepper:
         """What the search keeps of a state."""
         facts = [self._keys.facts(node) for node in state.nodes]
         return self._keys.summary(facts, Step(state.round, state.leader, state.last, self.model.tells))
+
+
+def violation_on(question: Question, path: ChoicePath) -> FoundViolation | None:
+    """The first violation on a path, which ends with it."""
+    stepper = Stepper(question)
+    state = stepper.initial(path[0])
+    for position, choice in enumerate(path[1:], 2):
+        state, faults = stepper.step(state, stepper.model.choices[choice])
+        if faults:
+            return found_violation(path[:position], faults)
+    return None
 
 
 class _Watched(Group):

@@ -338,7 +338,6 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
         return recorder.finished(Ending.FAILED)
     whole = (tuple(range(world.nodes)),)
     last: Sets = ()
-    ended = Ending.STUCK
     for round_ in range(1, len(choices) + STEPS_AFTER_THE_LAST + 1):
         if round_ <= len(choices):
             leader, choice = leaders[round_ - 1], choices[round_ - 1]
@@ -364,9 +363,8 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
         if recorder.failed:
             return recorder.finished(Ending.FAILED)
         last = choice.partition
-    if all(state.replica.current_round > len(choices) for state in states):
-        ended = Ending.COMPLETE
-    return recorder.finished(ended)
+    complete = all(state.replica.current_round > len(choices) for state in states)
+    return recorder.finished(Ending.COMPLETE if complete else Ending.STUCK)
 
 
 def _all_committed(recorder: Recorder, cast: Cast, last: int) -> bool:
