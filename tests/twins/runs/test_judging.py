@@ -13,6 +13,7 @@ from diembft.twins.scenarios.regressions import regression
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import parse_scenario
+from tests.twins.edits import fail
 
 
 def executed(oracle: str) -> Judgement:
@@ -38,6 +39,10 @@ def executed(oracle: str) -> Judgement:
             # The judge does not know of the bug: two histories, and no signatures that contradict one another.
             scenario = regression("gap_commit")
             return judge(execute(scenario), terms(msgspec.structs.replace(scenario, bugs=())))
+        case "crash":
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                fail(monkeypatch, "raises")
+                return run(with_suffix(regression("gap_commit")))
     raise AssertionError(f"no scenario for {oracle}")
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from diembft.judge.verdict import Finding, Verdict
 from diembft.twins.runs.judging import judge, terms
 from diembft.twins.runs.oracles import ORACLES, SAFETY
-from diembft.twins.runs.record import Ending
+from diembft.twins.runs.record import CertificateHeld, Ending, NodeFailed
 from diembft.twins.scenarios.scenario import Extras, Round
 from tests.twins.by_hand import (
     ALL_NODES,
+    CAST,
     GENESIS,
     Hand,
     block,
@@ -24,6 +26,7 @@ from tests.twins.by_hand import (
     timeout_of,
     verdicts,
     violated,
+    vote_for,
 )
 
 HELD, VIOLATED, UNDECIDED = Verdict.HELD, Verdict.VIOLATED, Verdict.UNDECIDED
@@ -360,11 +363,61 @@ def test_durability_a_timeout_that_forgets_a_vote_or_its_certificate() -> None:
     assert verdicts(judged(knows))["durability"] is HELD
 
 
+def test_durability_a_timeout_that_says_the_same_again_is_none_that_forgets() -> None:
+    """Whatever comes with it: its signature covers the round and that of the highest certificate."""
+    again = timeout_of("a", 2, tc=tc_of(1))
+    hand = Hand().send("a", timeout_of("a", 2)).vote("a", A3).restart("a").send("a", again)
+    assert verdicts(judged(hand))["durability"] is HELD
+    other = Hand().send("a", timeout_of("a", 2)).vote("a", A3).restart("a").send("a", timeout_of("a", 2, qc_of(A1)))
+    assert violated(judged(other)) == {"durability"}
+
+
 def test_durability_the_same_again_and_the_next_are_no_contradiction() -> None:
     hand = Hand().vote("a", A2).restart("a").vote("a", A2).vote("a", A3)
     assert verdicts(judged(hand))["durability"] is HELD
     assert verdicts(judged(Hand().vote("a", A3).vote("a", A2)))["durability"] is UNDECIDED
     assert verdicts(judged(Hand().vote("d", A3).restart("d").vote("d", A2)))["durability"] is UNDECIDED
+
+
+def test_durability_is_by_what_was_signed_before_the_last_restart() -> None:
+    hand = Hand().vote("a", A2).restart("a").vote("a", A3).vote("a", A2)
+    assert verdicts(judged(hand))["durability"] is HELD
+    twice = Hand().vote("a", A2).restart("a").vote("a", A3).restart("a").send("a", timeout_of("a", 2))
+    assert violated(judged(twice)) == {"durability"}
+
+
+# --- honest_vote_once and what is sent again
+
+
+def test_a_vote_that_is_sent_again_after_a_timeout_is_the_same_vote() -> None:
+    again = replace(vote_for("a", A2), high_commit_qc=qc_of(A1))
+    hand = Hand().vote("a", A2).send("a", timeout_of("a", 2)).send("a", again)
+    assert verdicts(judged(hand))["honest_vote_once"] is HELD
+    assert violated(judged(Hand().send("a", timeout_of("a", 2)).send("a", again))) == {"honest_vote_once"}
+
+
+# --- crash
+
+
+def test_crash_counts_every_node_and_leaves_liveness_undecided() -> None:
+    for node in ("a", "d", "d'"):
+        failed = NodeFailed(3, CAST.names.index(node), 2, "KeyError: 7")
+        judgement = judge(good().record()._replace(failed=(failed,), ending=Ending.FAILED), terms(scenario(suffix=3)))
+        (finding,) = judgement.violations
+        assert (finding.oracle, finding.detail) == ("crash", f"{node}: KeyError: 7")
+        assert (finding.round, finding.nodes) == (2, (node,))
+        assert {"liveness_commit", "liveness_bound"} <= set(judgement.undecided)
+        assert not judgement.breaks_promise or judgement.violations
+
+
+# --- what nodes hold
+
+
+def test_a_certificate_that_a_node_holds_counts_as_one_that_it_sent() -> None:
+    held = (CertificateHeld(0, qc_of(A1)), CertificateHeld(1, qc_of(B1)), CertificateHeld(2, qc_of(A2, (0, 1))))
+    judgement = judge(Hand().record()._replace(held=held), terms(scenario(suffix=3)))
+    assert violated(judgement) == {"certified_uniqueness", "quorum_progress"}
+    assert "c holds a QC of round 2 signed by a, b alone" in [finding.detail for finding in judgement.violations]
 
 
 # --- accountability

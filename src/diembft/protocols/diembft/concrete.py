@@ -18,6 +18,7 @@ from diembft.protocols.diembft.canonical import BEHIND, IN_ROUND, OLD, Descent, 
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY
 from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary, VoteSigned
+from diembft.trace.diembft import content_of
 
 _DIGESTS = Digests(CHAIN_ID, 0)
 
@@ -155,7 +156,7 @@ def _node(
         proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
         replica.proposals[replica.me] = proposal
         kept = [Kept(ALL, proposal), Kept(NOBODY, vote)]
-        signed = Signed((VoteSigned(round_, vote.ledger_commit_info, qc.vote_info.round),))
+        signed = Signed((VoteSigned(round_, content_of(vote), qc.vote_info.round),))
     elif view.voted:
         return None
     replica._out = []
