@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 import pytest
 from msgspec import structs
@@ -65,6 +66,10 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
+from diembft.trace.values import Certificate
+
+NUMBERS = count(1000)
+"""Of messages, which are unique in a trace."""
 
 DIGESTS = Digests("test", 0)
 GENESIS = genesis(DIGESTS)
@@ -141,7 +146,7 @@ OTHER2 = block(qc(OTHER1), 2)
 
 
 def sent(message: Message, node: str = "replica0", at: float = 0.0) -> Sent:
-    return Sent(at, node, 1, ("replica1",), neutral.message(message))
+    return Sent(at, node, next(NUMBERS), ("replica1",), neutral.message(message))
 
 
 def committed(height: int, of: Block, certificate: QC, node: str = "replica0") -> Committed:
@@ -656,12 +661,71 @@ def test_a_trace_begins_with_its_header() -> None:
         list(check([state()]))
 
 
-def test_records_of_unknown_nodes_and_clients_are_no_evidence() -> None:
-    records: list[Record] = [
-        state("nobody", high_qc=qc(B2, (0,)), height=3),
+@pytest.mark.parametrize(
+    "record",
+    [
+        state("nobody"),
         committed(1, B1, qc(B2), "nobody"),
-        SetAttribute(0.0, "nobody", "leader", 1),
-        sent(vote(B1), "nobody"),
-        sent(vote(OTHER1), "nobody"),
-    ]
-    assert violated(records) == []
+        SetAttribute(0.0, "client0", "leader", 1),
+        Sent(0.0, "replica0", 7, ("nobody",), neutral.message(vote(B1))),
+        Replied(0.0, "replica0", "nobody", 0, OK),
+        Partitioned(0.0, (("replica0", "nobody"),)),
+    ],
+)
+def test_a_trace_names_nobody_but_those_of_its_header(record: Record) -> None:
+    with pytest.raises(InputError, match=r"record 3: the trace names '.*', which is no node"):
+        violated([state(), record])
+
+
+@pytest.mark.parametrize(
+    ("later", "wrong"),
+    [
+        (state(at=0.5), "order of time"),
+        (Sent(1.0, "replica1", 7, (), neutral.message(vote(B1, 1))), "message 7 is sent twice"),
+        (Replied(1.0, "replica1", "client0", 0, OK, 7), "message 7 is sent twice"),
+        (HEADER, "one header"),
+    ],
+)
+def test_records_that_contradict_earlier_ones_are_refused(later: Record, wrong: str) -> None:
+    first = Sent(1.0, "replica0", 7, ("replica1",), neutral.message(vote(B1)))
+    with pytest.raises(InputError, match=f"record 3: .*{wrong}"):
+        violated([first, later])
+
+
+@pytest.mark.parametrize(
+    ("header", "wrong"),
+    [
+        (structs.replace(HEADER, nodes=()), "nodes: .* none"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("replica0", 1))), "nodes: 'replica0' is named twice"),
+        (structs.replace(HEADER, clients=("c", "c")), "clients: 'c' is named twice"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("more", 4))), "more: replica: 4 is none of 4"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("more", -1))), "more: replica: -1 is none of 4"),
+        (structs.replace(HEADER, nodes=HEADER.nodes[:2]), "2 replicas run, of 4"),
+        (structs.replace(HEADER, quorum=5), "quorum: 5 is more"),
+        (structs.replace(HEADER, quorum=2), "quorum: 2 of 4 is too few"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(header: Header, wrong: str) -> None:
+    with pytest.raises(InputError, match=f"record 1: .*{wrong}"):
+        violated([], header)
+
+
+def test_the_quorum_of_the_header_counts_for_every_property() -> None:
+    header = structs.replace(HEADER, protocol="mine", quorum=4)
+    all_signed, three_signed = qc(B1, (0, 1, 2, 3)), qc(OTHER1)
+    shown = [Evidence(0.0, "replica3", "divergence", None, (), plain(item)) for item in (all_signed, three_signed)]
+    faulty = structs.replace(header, nodes=(*HEADER.nodes[:3], Node("replica3", 3, correct=False)))
+    assert violated(shown, faulty) == [], "three of four certify nothing here"
+    assert violated(shown, structs.replace(faulty, quorum=3)) == [CERTIFIED_UNIQUENESS]
+
+
+def plain(certificate: QC) -> Certificate:
+    """Without its detail, as another protocol has it."""
+    return structs.replace(neutral.certificate(certificate), detail=None)
+
+
+@pytest.mark.parametrize("signers", [(0, 1, 4), (-1, 0, 1), (97, 98, 99)])
+def test_only_replicas_sign(signers: tuple[int, ...]) -> None:
+    header = structs.replace(HEADER, protocol="mine")
+    made_up = structs.replace(plain(qc(B1)), signers=signers)
+    assert violated([state(), structs.replace(state(), high=made_up)], header) == [CERTIFICATES]

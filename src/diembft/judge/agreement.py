@@ -44,6 +44,11 @@ class Agreement:
         """The first that a correct node delivered, at each height."""
         self._delivered: dict[str, dict[bytes, None]] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node committed a block."""
+        return bool(self._chain)
+
     def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node

@@ -23,11 +23,13 @@ class Roster:
     that with planted bugs, too, correct is who has no twin, and is none.
     """
 
-    __slots__ = ("_correct", "_place", "identity", "n")
+    __slots__ = ("_correct", "_place", "identity", "n", "quorum")
 
-    def __init__(self, n: int, identity: dict[str, int], correct: Iterable[str]) -> None:
+    def __init__(self, n: int, identity: dict[str, int], correct: Iterable[str], quorum: int | None = None) -> None:
         self.n = n
         """Replicas."""
+        self.quorum = n - (n - 1) // 3 if quorum is None else quorum
+        """Distinct replicas in a quorum: n - f, written again on purpose, unless the run says otherwise."""
         self.identity = identity
         """Of each node, in their order: the replica whose key it holds."""
         self._correct = dict.fromkeys(correct)
@@ -37,11 +39,6 @@ class Roster:
     def f(self) -> int:
         """How many faulty replicas are tolerated."""
         return (self.n - 1) // 3
-
-    @property
-    def quorum(self) -> int:
-        """Distinct replicas in a quorum: n - f, written again on purpose."""
-        return self.n - (self.n - 1) // 3
 
     def correct(self, node: str) -> bool:
         """Whether a node is correct."""
@@ -151,6 +148,8 @@ class BlockExecuted(Struct, frozen=True, gc=False):
     """Those of them that are not in the block."""
     state: bytes | None = None
     """What the state is afterwards, if it was told."""
+    fault: str = ""
+    """Why the block is not what its id names, if a reader that verifies found so."""
 
 
 class Entered(Struct, frozen=True, gc=False):

@@ -24,6 +24,11 @@ class Monotonicity:
         """The current round of each node that runs; none between a restart and the first state after it."""
         self._heights: dict[str, int] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node told its numbers."""
+        return bool(self._locks)
+
     def numbers(self, numbers: Numbers) -> None:
         """A node tells its numbers, those that it made durable or all."""
         node = numbers.node

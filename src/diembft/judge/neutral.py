@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from diembft.judge.facts import NO_BLOCK, BlockExecuted, CertificateSeen, TimedOut, Voted
 from diembft.trace import records
-from diembft.trace.records import Header
+from diembft.trace.records import Header, Record
 from diembft.trace.values import Block, Certificate, Message
 
 Seen: TypeAlias = tuple[CertificateSeen, bool]
@@ -20,9 +20,17 @@ class NeutralReader:
     """Reads the records of one run. Of certificates it tells those that are met for the first time, and each time those
     that do not verify: there is nothing new to say of the others."""
 
+    verified = True
+    """Whether nothing was taken at its word that its protocol signs."""
+
     def __init__(self, header: Header) -> None:
+        self._n = header.n
         self._quorum = header.quorum
         self._known: dict[tuple[int, bytes | None, tuple[int, ...], str], CertificateSeen] = {}
+
+    def readable(self, record: Record) -> Record:
+        """A record of a trace from elsewhere, as the other methods take it. Raises InputError if it cannot be read."""
+        return record
 
     def in_message(self, message: Message) -> Sequence[Seen]:
         """The certificates in a message."""
@@ -56,6 +64,7 @@ class NeutralReader:
         record: records.Committed,
         unsigned: tuple[tuple[str, int], ...],
         foreign: tuple[tuple[str, int], ...],
+        fault: str = "",
     ) -> BlockExecuted:
         block = record.block
         return BlockExecuted(
@@ -71,12 +80,15 @@ class NeutralReader:
             unsigned,
             foreign,
             record.state,
+            fault,
         )
 
     def _signers_fault(self, signers: tuple[int, ...] | list[int]) -> str:
         distinct = len(dict.fromkeys(signers))
         if distinct != len(signers):
             return "somebody signed twice"
+        if not all(0 <= signer < self._n for signer in signers):
+            return f"not all of its signers are replicas, of which there are {self._n}"
         return "" if distinct >= self._quorum else f"{distinct} signers are no quorum of {self._quorum}"
 
 

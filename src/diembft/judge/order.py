@@ -23,6 +23,11 @@ class CommitOrder:
         self._delivered: dict[str, dict[bytes, None]] = {}
         self._heights: dict[str, int] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node committed a block."""
+        return bool(self._delivered)
+
     def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node

@@ -1,8 +1,8 @@
 """What holds of executed requests: once each, asked for by their clients, and with one outcome everywhere.
 
 `execution`: a correct node executes each request once, and correct nodes that execute one block come to one state.
-`validity`: an executed request is in its block and was signed by its client. Judges of scenarios, which have one name
-for both, call it `execution` too.
+`validity`: a committed block is what its id names, and an executed request is in it and was signed by its client.
+Judges of scenarios, which have one name for both, call it `execution` too.
 """
 
 from __future__ import annotations
@@ -25,11 +25,18 @@ class Requests:
         self.executed: set[tuple[str, int]] = set()
         """By any correct node."""
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node executed a request."""
+        return bool(self.executed)
+
     def committed(self, commit: BlockExecuted) -> None:
         """A node executes a block."""
         node = commit.node
-        if not commit.executed or not self._roster.correct(node):
+        if not (commit.executed or commit.fault) or not self._roster.correct(node):
             return
+        if commit.fault:
+            self._violated(self._validity, commit, f"committed a block of round {commit.round}: {commit.fault}")
         executed = self._executed.setdefault(node, set())
         own = set(commit.executed)
         if commit.unsigned or commit.foreign or len(own) < len(commit.executed) or not executed.isdisjoint(own):

@@ -62,6 +62,11 @@ class HonestVoteOnce:
         self._votes: dict[tuple[str, int, str], Voted] = {}
         self._timeouts: dict[tuple[str, int], TimedOut] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node voted."""
+        return bool(self._votes)
+
     def timed_out(self, timeout: TimedOut) -> None:
         """A node gives a round up."""
         self._timeouts.setdefault((timeout.node, timeout.round), timeout)

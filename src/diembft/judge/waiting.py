@@ -45,6 +45,8 @@ class Waiting:
         self._n = roster.n
         self._delta_s = delta_s
         self._since: float | None = None
+        self.decided = False
+        """Whether a correct node held a request while the network was synchronous."""
         self._held: dict[tuple[str, int], _Held] = {}
         self._rounds: dict[str, int] = {}
         self._timers: dict[str, float] = {}
@@ -74,6 +76,7 @@ class Waiting:
         if delta_s > self._delta_s or self._roster.faulty() > (self._n - 1) // 3:
             return
         self._since = at
+        self.decided = self.decided or bool(self._held)
         for held in self._held.values():
             held.windows = self._allowed_windows()
         self._progressed(at)
@@ -91,6 +94,7 @@ class Waiting:
             return
         held = self._held.get(key)
         if held is None:
+            self.decided = self.decided or self._since is not None
             self._held[key] = _Held({node: None}, self._allowed_windows())
             if len(self._held) == 1:
                 self._progressed(at)
