@@ -19,7 +19,17 @@ from diembft.judge.certificates import (
     rivals,
 )
 from diembft.judge.commit_chain import CommitChain
-from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Numbers, Roster, TimedOut, Voted
+from diembft.judge.facts import (
+    NO_BLOCK,
+    BlockExecuted,
+    BlockSeen,
+    CertificateSeen,
+    Entered,
+    Numbers,
+    Roster,
+    TimedOut,
+    Voted,
+)
 from diembft.judge.monotonicity import Monotonicity
 from diembft.judge.verdict import Finding, FirstFindings, Report, Verdict
 from diembft.judge.votes import Objection, to_timeout, to_vote
@@ -48,8 +58,8 @@ class Everything(Report):
         return [finding.detail for finding in self.findings]
 
 
-def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: object = None) -> Voted:
-    return Voted(node, round_, block, b"genesis", parent_round, content or block)
+def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: object = None, phase: str = "") -> Voted:
+    return Voted(node, round_, block, b"genesis", parent_round, content or block, None, phase)
 
 
 def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", parent_round: int = 0) -> BlockExecuted:
@@ -141,6 +151,37 @@ def test_honest_vote_once_what_is_signed_tells_votes_apart_not_the_block() -> No
     once.voted(vote("a", 1, b"x", content="one state"))
     once.voted(vote("a", 1, b"x", content="another"))
     assert len(found.findings) == 1
+
+
+def test_one_vote_in_each_phase_of_a_round() -> None:
+    found = Everything()
+    who = roster()
+    once, durable = votes.HonestVoteOnce(who, found), durability.Durability(who, found)
+    account = accountability.Accountability(who)
+    first, second = vote("a", 1, b"x", phase="first"), vote("a", 1, b"y", phase="second")
+    for told in (first, second, first):
+        once.voted(told)
+        account.voted(told)
+    for told in (first, second):
+        durable.voted(told)
+        durable.restarted("a")
+    durable.voted(first)
+    assert found.findings == []
+    assert account.culprits() == {}
+    again = vote("a", 1, b"z", phase="second")
+    for property_ in (once, durable, account):
+        property_.voted(again)
+    assert [finding.oracle for finding in found.findings] == [votes.NAME, durability.NAME]
+    assert [*account.culprits()] == [0]
+
+
+def test_votes_for_no_block_commit_nothing() -> None:
+    blocks = {b"x1": BlockSeen(1, b"genesis", 0), b"y3": BlockSeen(3, b"genesis", 0)}
+    chain = CommitChain(roster(), 2, blocks)
+    for node in ("a", "b"):
+        chain.voted(Voted(node, 2, NO_BLOCK, b"x1", 1, b"nil"))
+        chain.voted(Voted(node, 4, b"y4", b"y3", 3, b"y4"))
+    assert chain.finding() is None
 
 
 def test_certified_uniqueness_whatever_comes_first() -> None:

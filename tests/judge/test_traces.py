@@ -66,7 +66,7 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
-from diembft.trace.values import Certificate
+from diembft.trace.values import Certificate, Timeout, Vote
 
 NUMBERS = count(1000)
 """Of messages, which are unique in a trace."""
@@ -281,6 +281,18 @@ def test_a_vote_after_a_timeout_of_the_round() -> None:
     assert violated([sent(timeout(1)), sent(vote(B1))]) == [HONEST_VOTE_ONCE]
     assert violated([persisted(timeout(1)), sent(vote(B1))]) == [HONEST_VOTE_ONCE]
     assert violated([sent(vote(B1)), sent(timeout(1)), sent(vote(B1)), sent(vote(B2))]) == []
+
+
+def test_a_message_may_bring_a_vote_and_a_timeout() -> None:
+    header = structs.replace(HEADER, protocol="mine")
+    both = structs.replace(neutral.message(vote(B2)), timeout=Timeout(1, 0), detail=None)
+    assert violated([Sent(0.0, "replica0", 5, (), both)], header) == []
+    after = structs.replace(sent(vote(B1)), message=structs.replace(neutral.message(vote(B1)), detail=None))
+    assert violated([Sent(0.0, "replica0", 5, (), both), after], header) == [HONEST_VOTE_ONCE], "the timeout counts"
+    assert isinstance(both.vote, Vote)
+    other = structs.replace(both, vote=structs.replace(both.vote, content=b"other"))
+    second = Sent(0.0, "replica0", 6, (), other)
+    assert violated([Sent(0.0, "replica0", 5, (), both), second], header) == [HONEST_VOTE_ONCE], "so does the vote"
 
 
 @pytest.mark.parametrize("node", ["replica0", "twin"])

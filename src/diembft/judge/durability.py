@@ -41,9 +41,10 @@ class Durability:
         node, round_ = vote.node, vote.round
         voted, timed_out = self._before[node]
         votes = self._votes[node][:voted]
-        if any(earlier.round == round_ and earlier.content == vote.content for earlier in votes):
+        own = [earlier for earlier in votes if earlier.round != round_ or earlier.phase == vote.phase]
+        if any(earlier.round == round_ and earlier.content == vote.content for earlier in own):
             return
-        for earlier in votes:
+        for earlier in own:
             if to_vote(round_, vote.content, earlier.round, earlier.content, 0) is not None:
                 self._violated(f"voted in round {round_} after a restart, having voted in round", vote, earlier)
                 return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from diembft.judge.facts import NO_BLOCK, BlockExecuted, CertificateSeen, TimedOut, Voted
 from diembft.trace import records
 from diembft.trace.records import Header, Record
-from diembft.trace.values import Block, Certificate, Message
+from diembft.trace.values import Block, Certificate, Message, Timeout, Vote
 
 Seen: TypeAlias = tuple[CertificateSeen, bool]
 """A certificate, and whether it is met for the first time."""
@@ -92,12 +92,12 @@ class NeutralReader:
         return "" if distinct >= self._quorum else f"{distinct} signers are no quorum of {self._quorum}"
 
 
-def signed_by(node: str, message: Message) -> Voted | TimedOut | None:
-    """What a node binds itself to by a message."""
-    vote, timeout = message.vote, message.timeout
-    if vote is not None:
-        block = vote.block or NO_BLOCK
-        return Voted(node, vote.round, block, vote.parent, vote.parent_round, vote.content, message, vote.phase)
-    if timeout is not None:
-        return TimedOut(node, timeout.round, timeout.high_round, message)
-    return None
+def voted(node: str, vote: Vote, message: Any) -> Voted:
+    """That a node signed a vote, which stands in this message."""
+    block = vote.block or NO_BLOCK
+    return Voted(node, vote.round, block, vote.parent, vote.parent_round, vote.content, message, vote.phase)
+
+
+def timed_out(node: str, timeout: Timeout, message: Any) -> TimedOut:
+    """That a node signed a timeout."""
+    return TimedOut(node, timeout.round, timeout.high_round, message)

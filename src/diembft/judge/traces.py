@@ -19,9 +19,9 @@ from diembft.judge import agreement, certificates, monotonicity, order, requests
 from diembft.judge.agreement import Agreement, by_ids
 from diembft.judge.certificates import Certificates, CertifiedUniqueness
 from diembft.judge.diembft import DiemBftReader
-from diembft.judge.facts import Entered, Numbers, Roster, Voted
+from diembft.judge.facts import Entered, Numbers, Roster
 from diembft.judge.monotonicity import Monotonicity
-from diembft.judge.neutral import NeutralReader, Seen, signed_by
+from diembft.judge.neutral import NeutralReader, Seen, timed_out, voted
 from diembft.judge.order import CommitOrder
 from diembft.judge.requests import Requests, States
 from diembft.judge.verdict import Decided, Finding, Report, Verdict
@@ -282,15 +282,16 @@ class Checker:
     def _signed(self, node: str, message: Message) -> None:
         if message is self._last_signed and node == self._last_signer:
             return  # made durable, then sent
-        signed = signed_by(node, message)
-        if signed is None:
+        vote, timeout = message.vote, message.timeout
+        if vote is None and timeout is None:
             return
         self._last_signed, self._last_signer = message, node
-        if isinstance(signed, Voted):
+        if vote is not None:
+            signed = voted(node, vote, message)
             self._uniqueness.voted(signed)
             self._votes.voted(signed)
-        else:
-            self._votes.timed_out(signed)
+        if timeout is not None:
+            self._votes.timed_out(timed_out(node, timeout, message))
 
     def _state(self, record: State) -> None:
         node = record.node

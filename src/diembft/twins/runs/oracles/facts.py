@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Roster, TimedOut, Voted
+from diembft.judge.neutral import timed_out, voted
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Reading
 from diembft.twins.runs.oracles.terms import Terms
@@ -76,11 +77,9 @@ class _Reader:
             seen.add((node, message))
             told = told_by(message)
             if (vote := told.vote) is not None:
-                assert vote.block is not None, "because replicas under test vote for blocks"
-                name, parent = names[node], vote.parent
-                signed.append(Voted(name, vote.round, vote.block, parent, vote.parent_round, vote.content, message))
+                signed.append(voted(names[node], vote, message))
             if (timeout := told.timeout) is not None:
-                signed.append(TimedOut(names[node], timeout.round, timeout.high_round, message))
+                signed.append(timed_out(names[node], timeout, message))
             for block in told.blocks:
                 self._link(block, node)
             for qc in told.qcs:
@@ -144,4 +143,6 @@ class _Reader:
 
     def _certified(self, value: Any) -> CertificateSeen:
         told = self._reading.certificate(value)
-        return CertificateSeen(told.round, told.block, told.signers, value)
+        n = self._terms.cast.n
+        signers = tuple([signer for signer in told.signers if 0 <= signer < n])  # others are no replicas
+        return CertificateSeen(told.round, told.block, signers, value)
