@@ -110,17 +110,16 @@ class Trial:
 
     def verdicts(self) -> dict[str, Verdict]:
         """Of each property, once all is told; undecided is what there were no facts for."""
-        decided = self._begun().decided()
-        return {
-            name: Verdict.VIOLATED if name in self._violated else (Verdict.HELD if decided[name] else Verdict.UNDECIDED)
-            for name in PROPERTIES
+        verdicts = {
+            name: Verdict.HELD if asked.decided else Verdict.UNDECIDED for name, asked in self._begun().asked.items()
         }
+        return verdicts | dict.fromkeys(self._violated, Verdict.VIOLATED)
 
     @property
     def judged(self) -> bool:
         """Whether at least a commit, a vote or a certificate of a correct node was judged."""
-        decided = self._begun().decided()
-        return any(decided[name] for name in (agreement.NAME, votes.NAME, certificates.CERTIFICATES))
+        asked = self._begun().asked
+        return any(asked[name].decided for name in (agreement.NAME, votes.NAME, certificates.CERTIFICATES))
 
     @property
     def verified(self) -> bool:
@@ -205,9 +204,10 @@ class Checker:
         """A record of a trace from elsewhere, as `feed` takes it. Raises InputError."""
         return self._reader.readable(record)
 
-    def decided(self) -> dict[str, bool]:
-        """By its name, whether there were facts to judge a property by."""
-        asked: dict[str, Decided] = {
+    @property
+    def asked(self) -> dict[str, Decided]:
+        """The properties, by their names."""
+        return {
             agreement.NAME: self._agreement,
             certificates.CERTIFIED_UNIQUENESS: self._uniqueness,
             votes.NAME: self._votes,
@@ -218,7 +218,6 @@ class Checker:
             requests.VALIDITY: self._requests,
             waiting.NAME: self._waiting,
         }
-        return {name: asked_property.decided for name, asked_property in asked.items()}
 
     def finish(self, at: float) -> list[Violated]:
         """What is violated if nothing more happens until then, in seconds since the start of the run."""
