@@ -81,7 +81,8 @@ SCENARIOS = """
 scenario crash: replicas=a,b,c,d gst=5; 1: a leads a,b,c,d; 2: a leads a,b,c,d crash=c; 3: a leads a,b,c,d;
   4: a leads a,b,c,d restart=c; 5: a leads a,b|c,d; 6-11: a leads a,b,c,d
 scenario quorumless: replicas=a,b,c,d gst=3; 1: a leads a,b,c,d; 2: a leads a,b|c,d; 3-9: a leads a,b,c,d
-scenario split: replicas=a,b,c,d twins=a',b' gst=7; 1-5: a leads a,b,c|a',b',d; 6: d leads a,b,c|a',b'|d; 7-9: c leads a,b,c,d,a',b'
+scenario split: replicas=a,b,c,d twins=a',b' gst=7; 1-5: a leads a,b,c|a',b',d; 6: d leads a,b,c|a',b'|d;
+  7-9: c leads a,b,c,d,a',b'
 """
 """A restart, a round that nobody can leave, and so many twins that both sides commit."""
 

@@ -63,7 +63,7 @@ def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: o
 
 
 def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", parent_round: int = 0) -> BlockExecuted:
-    return BlockExecuted(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_),))
+    return BlockExecuted(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_, b""),))
 
 
 # --- one judge

@@ -66,7 +66,7 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
-from diembft.trace.values import Certificate, Timeout, Vote
+from diembft.trace.values import Certificate, RequestName, Timeout, Vote
 
 NUMBERS = count(1000)
 """Of messages, which are unique in a trace."""
@@ -150,7 +150,7 @@ def sent(message: Message, node: str = "replica0", at: float = 0.0) -> Sent:
 
 
 def committed(height: int, of: Block, certificate: QC, node: str = "replica0") -> Committed:
-    executed = tuple([(item.client, item.number) for item in of.payload])
+    executed = tuple([RequestName(item.client, item.number, item.session) for item in of.payload])
     shown = neutral.certificate(certificate)
     return Committed(0.0, node, height, neutral.block(of), shown, executed, state_id(of.id))
 
@@ -510,20 +510,42 @@ def test_an_executed_request_that_its_client_did_not_sign() -> None:
     assert violated([structs.replace(commit, executed=())]) == [], "it was refused"
 
 
+def test_each_session_of_a_client_has_numbers_of_its_own() -> None:
+    one, other = [
+        signed_request(client_signer("client0"), DIGESTS, "client0", session * 16, 0, (b"operation",))
+        for session in (b"1", b"2")
+    ]
+    first = block(GENESIS.qc, 1, one)
+    second = block(qc(first), 2, other)
+    commits = [committed(1, first, qc(second)), committed(2, second, qc(block(qc(second), 3)))]
+    assert violated(commits) == []
+    both = block(GENESIS.qc, 1, one, structs.replace(other, signature=b"forged"))
+    assert violated([committed(1, both, qc(block(qc(both), 2)))]) == [VALIDITY], "that of the second is verified too"
+
+
+def test_a_request_of_one_session_waits_though_that_of_another_commits() -> None:
+    asked = [structs.replace(HELD[0], session=session, message=number) for session, number in ((b"1", 50), (b"2", 51))]
+    held = [*asked, Delivered(1.0, "replica0", 50), Delivered(1.0, "replica0", 51)]
+    stale = Replied(2.0, "replica0", "client0", 0, STALE, session=b"1")
+    assert liveness([started(0.5, 5.0), *held, GST, stale]) == [LIVENESS]
+    assert liveness([started(0.5, 5.0), *held, GST, stale, structs.replace(stale, session=b"2")]) == []
+
+
 def test_an_executed_request_of_an_unknown_client() -> None:
     header = structs.replace(HEADER, clients=())
     assert violated([committed(1, B1, qc(B2))], header) == [VALIDITY]
 
 
 def test_an_executed_request_that_is_not_in_the_block() -> None:
-    commit = structs.replace(committed(1, B1, qc(B2)), executed=(("client0", 7),))
+    commit = structs.replace(committed(1, B1, qc(B2)), executed=(RequestName("client0", 7),))
     assert violated([commit]) == [VALIDITY]
 
 
 # --- 8: liveness
 
+SESSION = session_of("client0")
 HELD: list[Record] = [
-    Submitted(1.0, "client0", 0, 9, 1, 50, ("replica0",)),
+    Submitted(1.0, "client0", 0, 9, 1, 50, ("replica0",), session=SESSION),
     Delivered(1.0, "replica0", 50),
 ]
 GST = Synchronous(1.0, 1.0)
@@ -574,7 +596,7 @@ def test_progress_moves_the_deadline() -> None:
         Partitioned(2.0, (("replica0",), ("replica1", "replica2", "replica3"))),
         Crashed(2.0, "replica0"),
         structs.replace(committed(1, B1, qc(B2), "replica1"), at=2.0),
-        Replied(2.0, "replica0", "client0", 0, STALE),
+        Replied(2.0, "replica0", "client0", 0, STALE, session=SESSION),
         Synchronous(2.0, 1.5),
     ],
 )
@@ -601,15 +623,15 @@ def test_what_is_not_held(held: list[Record]) -> None:
 def test_a_second_holder_keeps_a_request_waiting() -> None:
     second: list[Record] = [
         Delivered(1.0, "replica1", 50),
-        Replied(2.0, "replica0", "client0", 0, STALE),
+        Replied(2.0, "replica0", "client0", 0, STALE, session=SESSION),
     ]
     assert liveness([started(0.5, 5.0), *HELD, *second, GST]) == [LIVENESS]
 
 
 def test_a_reply_that_refuses_nothing_of_what_is_held_changes_nothing() -> None:
     others: list[Record] = [
-        Replied(2.0, "replica0", "client0", 0, OK),
-        Replied(2.0, "replica0", "client0", 9, STALE),
+        Replied(2.0, "replica0", "client0", 0, OK, session=SESSION),
+        Replied(2.0, "replica0", "client0", 9, STALE, session=SESSION),
         Submitted(2.0, "client0", 1, 9, 1, 51, ("replica0",)),
         Delivered(2.0, "replica0", 51),
     ]

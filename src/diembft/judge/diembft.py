@@ -17,7 +17,7 @@ from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
 from diembft.judge.details import HeaderDetail, header_detail, read
-from diembft.judge.facts import BlockExecuted, CertificateSeen
+from diembft.judge.facts import BlockExecuted, CertificateSeen, RequestKey
 from diembft.judge.neutral import NeutralReader, Seen
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
@@ -49,9 +49,9 @@ _CACHED = 4096
 class _Executed(Struct, frozen=True):
     """What is wrong with a block, and with the requests that it executes."""
 
-    executed: tuple[tuple[str, int], ...]
-    unsigned: tuple[tuple[str, int], ...]
-    foreign: tuple[tuple[str, int], ...]
+    executed: tuple[RequestKey, ...]
+    unsigned: tuple[RequestKey, ...]
+    foreign: tuple[RequestKey, ...]
     fault: str
 
 
@@ -142,11 +142,11 @@ class DiemBftReader(NeutralReader):
         _remember(self._tcs, tc, fact)
         return fact
 
-    def _judged(self, block: Block, executed: tuple[tuple[str, int], ...]) -> _Executed:
-        requests: dict[tuple[str, int], Request] = {}
+    def _judged(self, block: Block, executed: tuple[RequestKey, ...]) -> _Executed:
+        requests: dict[RequestKey, Request] = {}
         if executed:
             for request in block.payload:
-                requests.setdefault((request.client, request.number), request)
+                requests.setdefault((request.client, request.number, request.session), request)
         unsigned = [key for key in executed if key in requests and not self._signed(requests[key])]
         foreign = [key for key in executed if key not in requests]
         right = self._digests.block(block.author, block.round, block.time_ms, block.payload, block.qc)

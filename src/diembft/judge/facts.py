@@ -8,12 +8,16 @@ signed or certified keeps its own value (`message`, `value`), which findings sho
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
 NO_BLOCK = b""
 """What a vote is for that is for no block: it stands against none."""
+
+
+RequestKey: TypeAlias = tuple[str, int, bytes]
+"""What names a request: its client, the number, and the client's session, empty where a protocol has none."""
 
 
 class Roster:
@@ -140,11 +144,11 @@ class BlockExecuted(Struct, frozen=True, gc=False):
     """How it learnt of it."""
     height: int | None = None
     """As the node told it, if it did."""
-    executed: tuple[tuple[str, int], ...] = ()
-    """(client, number) of the requests that took effect."""
-    unsigned: tuple[tuple[str, int], ...] = ()
+    executed: tuple[RequestKey, ...] = ()
+    """The requests that took effect."""
+    unsigned: tuple[RequestKey, ...] = ()
     """Those of them that their client did not sign."""
-    foreign: tuple[tuple[str, int], ...] = ()
+    foreign: tuple[RequestKey, ...] = ()
     """Those of them that are not in the block."""
     state: bytes | None = None
     """What the state is afterwards, if it was told."""

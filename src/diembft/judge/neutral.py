@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from diembft.judge.facts import NO_BLOCK, BlockExecuted, CertificateSeen, TimedOut, Voted
+from diembft.judge.facts import NO_BLOCK, BlockExecuted, CertificateSeen, RequestKey, TimedOut, Voted
 from diembft.trace import records
 from diembft.trace.records import Header, Record
 from diembft.trace.values import Block, Certificate, Message, Timeout, Vote
@@ -62,8 +62,8 @@ class NeutralReader:
     def _commit(
         self,
         record: records.Committed,
-        unsigned: tuple[tuple[str, int], ...],
-        foreign: tuple[tuple[str, int], ...],
+        unsigned: tuple[RequestKey, ...],
+        foreign: tuple[RequestKey, ...],
         fault: str = "",
     ) -> BlockExecuted:
         block = record.block

@@ -7,7 +7,7 @@ Judges of scenarios, which have one name for both, call it `execution` too.
 
 from __future__ import annotations
 
-from diembft.judge.facts import BlockExecuted, CertificateSeen, Roster
+from diembft.judge.facts import BlockExecuted, CertificateSeen, RequestKey, Roster
 from diembft.judge.verdict import Report, violation
 
 EXECUTION = "execution"
@@ -21,8 +21,8 @@ class Requests:
         self._roster = roster
         self._report = report
         self._validity = validity
-        self._executed: dict[str, set[tuple[str, int]]] = {}
-        self.executed: set[tuple[str, int]] = set()
+        self._executed: dict[str, set[RequestKey]] = {}
+        self.executed: set[RequestKey] = set()
         """By any correct node."""
 
     @property
@@ -44,11 +44,11 @@ class Requests:
         executed |= own
         self.executed |= own
 
-    def _judge(self, commit: BlockExecuted, before: set[tuple[str, int]]) -> None:
+    def _judge(self, commit: BlockExecuted, before: set[RequestKey]) -> None:
         """What is wrong, request by request, after these."""
         executed = set(before)
         for key in commit.executed:
-            client, number = key
+            client, number, _ = key
             if key in executed:
                 self._violated(EXECUTION, commit, f"executed request {number} of {client} twice")
             executed.add(key)

@@ -19,7 +19,7 @@ from diembft.judge import agreement, certificates, monotonicity, order, requests
 from diembft.judge.agreement import Agreement, by_ids
 from diembft.judge.certificates import Certificates, CertifiedUniqueness
 from diembft.judge.diembft import DiemBftReader
-from diembft.judge.facts import Entered, Numbers, Roster
+from diembft.judge.facts import Entered, Numbers, RequestKey, Roster
 from diembft.judge.monotonicity import Monotonicity
 from diembft.judge.neutral import NeutralReader, Seen, timed_out, voted
 from diembft.judge.order import CommitOrder
@@ -192,7 +192,7 @@ class Checker:
         self._waiting = Waiting(roster, found, header.delta_s)
         self._last_signed: Message | None = None
         self._last_signer = ""
-        self._submitted: dict[int, tuple[str, int]] = {}
+        self._submitted: dict[int, RequestKey] = {}
         """The requests in messages of clients, by the messages' numbers."""
 
     @property
@@ -241,11 +241,11 @@ class Checker:
         return found.take() if found.found else []
 
     def _submitted_request(self, record: Submitted) -> None:
-        self._submitted[record.message] = (record.client, record.number)
+        self._submitted[record.message] = (record.client, record.number, record.session)
 
     def _replied(self, record: Replied) -> None:
         if record.status == STALE:
-            self._waiting.refused(record.node, (record.client, record.number))
+            self._waiting.refused(record.node, (record.client, record.number, record.session))
 
     def _timer(self, record: TimerSet | TimerCancelled | Fired) -> None:
         if record.timer == "round":

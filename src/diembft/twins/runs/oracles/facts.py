@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Roster, TimedOut, Voted
+from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, RequestKey, Roster, TimedOut, Voted
 from diembft.judge.neutral import timed_out, voted
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Reading
@@ -60,7 +60,7 @@ class _Reader:
         self._reading: Reading = terms.protocol.reading
         self._qcs: dict[Any, int] = {}
         self._tcs: dict[Any, int] = {}
-        self._requests: dict[bytes, tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]] = {}
+        self._requests: dict[bytes, tuple[tuple[RequestKey, ...], tuple[RequestKey, ...]]] = {}
 
     def signed(self, record: RunRecord) -> tuple[list[Voted | TimedOut], list[tuple[int, str]]]:
         """What was signed, and who restarted when."""
@@ -122,15 +122,15 @@ class _Reader:
                 self._qcs[certificate] = node
         return commits
 
-    def _executed(self, block: Any) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    def _executed(self, block: Any) -> tuple[tuple[RequestKey, ...], tuple[RequestKey, ...]]:
         """The requests of a block, and those that are not signed. All are executed: markers are never duplicates, one
         names one proposal."""
         known = self._requests.get(block.id)
         if known is None:
             requests = self._reading.requests(block)
-            executed = tuple([(client, number) for client, number, _ in requests])
+            executed = tuple([(client, number, b"") for client, number, _ in requests])
             signed = self._terms.signed
-            unsigned = tuple([(client, number) for client, number, request in requests if not signed(request)])
+            unsigned = tuple([(client, number, b"") for client, number, request in requests if not signed(request)])
             known = self._requests[block.id] = (executed, unsigned)
         return known
 
