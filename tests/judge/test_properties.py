@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import diembft.judge
 from diembft.judge import accountability, agreement, durability, liveness, order, requests, traces, votes
@@ -110,16 +111,20 @@ def test_what_defines_a_property_knows_no_protocol() -> None:
 @pytest.mark.parametrize(
     ("round_", "content", "signed", "expected"),
     [
-        (1, b"x", (0, None, 0), None),
+        (1, b"x", (None, None, None), None),
+        (0, b"x", (None, None, None), None),
+        (0, b"x", (0, b"y", None), Objection.TWICE),
+        (0, b"x", (None, None, 0), Objection.AFTER_TIMEOUT),
+        (1, b"x", (0, b"y", 0), None),
         (2, b"x", (1, b"y", 1), None),
         (1, b"x", (1, b"x", 1), None),
-        (1, b"x", (1, b"y", 0), Objection.TWICE),
-        (1, b"x", (2, b"x", 0), Objection.BELOW),
-        (1, b"x", (0, None, 1), Objection.AFTER_TIMEOUT),
+        (1, b"x", (1, b"y", None), Objection.TWICE),
+        (1, b"x", (2, b"x", None), Objection.BELOW),
+        (1, b"x", (None, None, 1), Objection.AFTER_TIMEOUT),
     ],
 )
 def test_to_vote(
-    round_: int, content: bytes, signed: tuple[int, bytes | None, int], expected: Objection | None
+    round_: int, content: bytes, signed: tuple[int | None, bytes | None, int | None], expected: Objection | None
 ) -> None:
     assert to_vote(round_, content, *signed) is expected
 
@@ -143,6 +148,18 @@ def test_honest_vote_once_says_each_and_only_of_correct_nodes() -> None:
     once.timed_out(TimedOut("b", 2, 0))
     once.voted(vote("b", 2, b"x"))
     assert found.details == ["a voted twice in round 1", "b voted in round 2 after its timeout of it"]
+
+
+def test_round_0_is_a_round_like_others() -> None:
+    found = Everything()
+    once, durable = votes.HonestVoteOnce(roster(), found), durability.Durability(roster(), found)
+    once.voted(vote("a", 0, b"x"))
+    once.timed_out(TimedOut("a", 0, 0))
+    assert found.findings == []
+    once.voted(vote("a", 0, b"y"))
+    durable.restarted("b")
+    durable.voted(vote("b", 0, b"x"))
+    assert found.details == ["a voted twice in round 0"]
 
 
 def test_honest_vote_once_what_is_signed_tells_votes_apart_not_the_block() -> None:
@@ -273,6 +290,46 @@ def test_commit_order_and_what_is_told() -> None:
     ]
     assert order.follows(b"genesis", 0, None)
     assert not order.follows(b"y", 2, b"x")
+
+
+def test_a_block_has_one_round_whoever_tells_it() -> None:
+    found = Everything()
+    who = roster()
+    agree, orders = agreement.Agreement(who, found, agreement.by_ids), order.CommitOrder(who, found)
+    agree.committed(commit("a", b"x", 7))
+    agree.committed(commit("b", b"x", 9))
+    assert found.details == [
+        "a and b commit one block at height 1, 78, and tell that it is of rounds 7 and 9",
+    ]
+    orders.committed(commit("c", b"x", 7))
+    orders.committed(commit("c", b"y", 9, b"x", 3))
+    assert found.details[1:] == ["c committed the block of round 9 on one of round 3, which is of 7"]
+
+
+def test_what_only_one_node_tells_of_a_block_is_compared_with_nothing() -> None:
+    found = Everything()
+    states = requests.States(roster(), found)
+    nothing = BlockExecuted(0.0, "a", b"x", 1, b"genesis", 0)
+    states.committed(nothing)
+    states.committed(structs.replace(nothing, node="b", state=b"one", executed=(("c", 1, b""),)))
+    assert found.findings == []
+    states.committed(structs.replace(nothing, node="c", state=b"other"))
+    assert found.details == ["b and c have different states after the block of round 1"]
+    states.committed(structs.replace(nothing, node="c", state=b"one", executed=()))
+    assert found.details[1:] == ["b and c executed different requests in the block of round 1"]
+
+
+def test_the_first_to_tell_of_a_block_must_still_be_correct() -> None:
+    found = Everything()
+    who = roster()
+    states = requests.States(who, found)
+    told = BlockExecuted(0.0, "a", b"x", 1, b"genesis", 0, state=b"one")
+    states.committed(told)
+    who.turn("a")
+    states.committed(structs.replace(told, node="b", state=b"other"))
+    assert found.findings == []
+    states.committed(structs.replace(told, node="c", state=b"one"))
+    assert [finding.nodes for finding in found.findings] == [("b", "c")]
 
 
 def test_execution_at_each_node_and_between_them() -> None:

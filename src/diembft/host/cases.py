@@ -117,7 +117,7 @@ class Account:
         if isinstance(record, Committed):
             self._heights[record.node] = record.height
             executions = self._executions[record.node]
-            for client, number, _ in record.executed:
+            for client, number, _ in record.executed or ():
                 key = client, number  # a client of a test case has one session
                 executions[key] = executions.get(key, 0) + 1
         elif isinstance(record, SetAttribute):

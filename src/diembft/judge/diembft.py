@@ -49,7 +49,7 @@ _CACHED = 4096
 class _Executed(Struct, frozen=True):
     """What is wrong with a block, and with the requests that it executes."""
 
-    executed: tuple[RequestKey, ...]
+    executed: tuple[RequestKey, ...] | None
     unsigned: tuple[RequestKey, ...]
     foreign: tuple[RequestKey, ...]
     fault: str
@@ -142,13 +142,13 @@ class DiemBftReader(NeutralReader):
         _remember(self._tcs, tc, fact)
         return fact
 
-    def _judged(self, block: Block, executed: tuple[RequestKey, ...]) -> _Executed:
+    def _judged(self, block: Block, executed: tuple[RequestKey, ...] | None) -> _Executed:
         requests: dict[RequestKey, Request] = {}
         if executed:
             for request in block.payload:
                 requests.setdefault((request.client, request.number, request.session), request)
-        unsigned = [key for key in executed if key in requests and not self._signed(requests[key])]
-        foreign = [key for key in executed if key not in requests]
+        unsigned = [key for key in executed or () if key in requests and not self._signed(requests[key])]
+        foreign = [key for key in executed or () if key not in requests]
         right = self._digests.block(block.author, block.round, block.time_ms, block.payload, block.qc)
         fault = "" if block.id == right else "its id is not the digest of what is in it"
         return _Executed(executed, tuple(unsigned), tuple(foreign), fault)

@@ -45,11 +45,11 @@ class Durability:
         if any(earlier.round == round_ and earlier.content == vote.content for earlier in own):
             return
         for earlier in own:
-            if to_vote(round_, vote.content, earlier.round, earlier.content, 0) is not None:
+            if to_vote(round_, vote.content, earlier.round, earlier.content, None) is not None:
                 self._violated(f"voted in round {round_} after a restart, having voted in round", vote, earlier)
                 return
         for timeout in self._timeouts.get(node, [])[:timed_out]:
-            if to_vote(round_, vote.content, 0, None, timeout.round) is not None:
+            if to_vote(round_, vote.content, None, None, timeout.round) is not None:
                 self._violated(f"voted in round {round_} after a restart, having timed out in round", vote, timeout)
                 return
 

@@ -144,8 +144,8 @@ class BlockExecuted(Struct, frozen=True, gc=False):
     """How it learnt of it."""
     height: int | None = None
     """As the node told it, if it did."""
-    executed: tuple[RequestKey, ...] = ()
-    """The requests that took effect."""
+    executed: tuple[RequestKey, ...] | None = None
+    """The requests that took effect, if it was told."""
     unsigned: tuple[RequestKey, ...] = ()
     """Those of them that their client did not sign."""
     foreign: tuple[RequestKey, ...] = ()

@@ -56,7 +56,7 @@ class NeutralReader:
 
     def committed(self, record: records.Committed) -> BlockExecuted:
         """What a node delivered."""
-        foreign = [key for key in record.executed if key not in record.block.requests]
+        foreign = [key for key in record.executed or () if key not in record.block.requests]
         return self._commit(record, (), tuple(foreign))
 
     def _commit(

@@ -38,8 +38,9 @@ class Requests:
         if commit.fault:
             self._violated(self._validity, commit, f"committed a block of round {commit.round}: {commit.fault}")
         executed = self._executed.setdefault(node, set())
-        own = set(commit.executed)
-        if commit.unsigned or commit.foreign or len(own) < len(commit.executed) or not executed.isdisjoint(own):
+        told = commit.executed or ()
+        own = set(told)
+        if commit.unsigned or commit.foreign or len(own) < len(told) or not executed.isdisjoint(own):
             self._judge(commit, executed)
         executed |= own
         self.executed |= own
@@ -47,7 +48,7 @@ class Requests:
     def _judge(self, commit: BlockExecuted, before: set[RequestKey]) -> None:
         """What is wrong, request by request, after these."""
         executed = set(before)
-        for key in commit.executed:
+        for key in commit.executed or ():
             client, number, _ = key
             if key in executed:
                 self._violated(EXECUTION, commit, f"executed request {number} of {client} twice")
@@ -69,20 +70,36 @@ class States:
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
-        self._first: dict[bytes, BlockExecuted] = {}
+        self._executed: dict[bytes, BlockExecuted] = {}
+        self._states: dict[bytes, BlockExecuted] = {}
+        """Of each block: the first commit that told what is compared. What a node does not tell is not known."""
         self._certified: dict[bytes, CertificateSeen] = {}
 
     def committed(self, commit: BlockExecuted) -> None:
         """A node executes a block."""
-        node = commit.node
-        if not self._roster.correct(node):
+        if not self._roster.correct(commit.node):
             return
-        first = self._first.setdefault(commit.block, commit)
+        if commit.executed is not None:
+            first = self._first(self._executed, commit)
+            if first.executed != commit.executed:
+                self._differ(first, commit, f"executed different requests in the block of round {commit.round}")
+                return
+        if commit.state is not None:
+            first = self._first(self._states, commit)
+            if first.state != commit.state:
+                self._differ(first, commit, f"have different states after the block of round {commit.round}")
+
+    def _first(self, told: dict[bytes, BlockExecuted], commit: BlockExecuted) -> BlockExecuted:
+        """The first that a correct node told of this block."""
+        first = told.setdefault(commit.block, commit)
         if not self._roster.correct(first.node):
-            self._first[commit.block] = commit
-        elif (first.state, first.executed) != (commit.state, commit.executed) and first.node != node:
-            detail = f"{first.node} and {node} have different states after the block of round {commit.round}"
-            self._report.violated(violation(EXECUTION, detail, commit.round, (first.node, node)))
+            first = told[commit.block] = commit
+        return first
+
+    def _differ(self, first: BlockExecuted, commit: BlockExecuted, what: str) -> None:
+        if first.node != commit.node:
+            nodes = (first.node, commit.node)
+            self._report.violated(violation(EXECUTION, f"{first.node} and {commit.node} {what}", commit.round, nodes))
 
     def certified(self, certificate: CertificateSeen) -> None:
         """A certificate that verifies: is its state the only one of its block?"""

@@ -26,15 +26,16 @@ class Objection(Enum):
 
 
 def to_vote(
-    round_: int, content: Hashable, voted_round: int, voted_content: Hashable, timeout_round: int
+    round_: int, content: Hashable, voted_round: int | None, voted_content: Hashable, timeout_round: int | None
 ) -> Objection | None:
-    """How a vote contradicts an earlier one and the last timeout, 0 being the round of none. The same vote again is
+    """How a vote contradicts an earlier one and the last timeout, None being the round of none. The same vote again is
     one vote."""
-    if voted_round == round_:
-        return None if voted_content == content else Objection.TWICE
-    if voted_round > round_:
-        return Objection.BELOW
-    return Objection.AFTER_TIMEOUT if timeout_round >= round_ else None
+    if voted_round is not None:
+        if voted_round == round_:
+            return None if voted_content == content else Objection.TWICE
+        if voted_round > round_:
+            return Objection.BELOW
+    return Objection.AFTER_TIMEOUT if timeout_round is not None and timeout_round >= round_ else None
 
 
 def to_timeout(round_: int, high_round: int, voted_round: int, parent_round: int) -> Objection | None:
@@ -44,7 +45,7 @@ def to_timeout(round_: int, high_round: int, voted_round: int, parent_round: int
     return Objection.FORGETS if high_round < parent_round else None
 
 
-def told(objection: Objection, node: str, round_: int, voted_round: int) -> str:
+def told(objection: Objection, node: str, round_: int, voted_round: int | None) -> str:
     """The sentence that says what is wrong with a vote in this round."""
     if objection is Objection.TWICE:
         return f"{node} voted twice in round {round_}"
@@ -78,8 +79,8 @@ class HonestVoteOnce:
             return
         first = self._votes.setdefault((node, round_, vote.phase), vote)
         given_up = self._timeouts.get((node, round_))
-        voted_round, voted_content = (0, None) if first is vote else (round_, first.content)
-        objection = to_vote(round_, vote.content, voted_round, voted_content, 0 if given_up is None else round_)
+        voted_round, voted_content = (None, None) if first is vote else (round_, first.content)
+        objection = to_vote(round_, vote.content, voted_round, voted_content, None if given_up is None else round_)
         if objection is None:
             return
         before = given_up if objection is Objection.AFTER_TIMEOUT and given_up is not None else first

@@ -168,9 +168,9 @@ class Committed(Struct, frozen=True, gc=False, tag_field="type", tag="committed"
     """What was committed."""
     certificate: Certificate
     """The one that commits it."""
-    executed: tuple[RequestName, ...] = ()
+    executed: tuple[RequestName, ...] | None = None
     """(client, number, session) of the requests that took effect in this block; without sessions the last is left
-    out."""
+    out. None if that is not told."""
     state: bytes | None = None
     """A digest of the replicated state after this block, if there is one."""
 
