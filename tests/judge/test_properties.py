@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,7 @@ def test_certificates_of_faulty_nodes_need_not_verify() -> None:
     certificates = Certificates(roster(), found)
     certificates.seen("d", "sends", CertificateSeen(2, None, (), fault="forged"))
     certificates.seen("a", "sends", CertificateSeen(2, None, (), fault="forged"))
-    assert found.details == ["a sends a TC of round 2 that does not verify: forged"]
+    assert found.details == ["a sends a certificate that round 2 was given up, which does not verify: forged"]
 
 
 def test_quorum_progress_counts_signers_and_looks_who_leaves() -> None:
@@ -357,7 +358,7 @@ def test_durability_once_a_node_ran_again() -> None:
     assert found.of == {}
     assert durable.decided
     durable.timed_out(TimedOut("a", 3, 1))
-    assert "with a QC of round 1" in found.of[durability.NAME].detail
+    assert "with a certificate of round 1" in found.of[durability.NAME].detail
 
 
 def test_accountability_signers_are_replicas() -> None:
@@ -371,6 +372,24 @@ def test_accountability_signers_are_replicas() -> None:
     account.timed_out(TimedOut("c", 3, 1))
     assert account.finding(broken).nodes == ("c", "d")
     assert account.finding(broken).verdict is Verdict.HELD
+
+
+def test_what_decreases_is_named_as_in_the_trace() -> None:
+    found = Everything()
+    numbers = Monotonicity(roster(), found)
+    numbers.numbers(Numbers("a", 3, 2, 4))
+    numbers.numbers(Numbers("a", 2, 2))
+    numbers.numbers(Numbers("a", 3, 1))
+    assert found.details == ["voted_round of a decreases from 3 to 2", "locked_round of a decreases from 2 to 1"]
+
+
+def test_no_property_speaks_the_language_of_one_protocol() -> None:
+    for path in Path(diembft.judge.__file__).parent.glob("*.py"):
+        if path.name in ("diembft.py", "details.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+                assert not re.search(r"\b[QT]C\b|highest_(vote|qc)_round", node.value), (path.name, node.value)
 
 
 def test_monotonicity_forgets_the_round_at_a_restart_only() -> None:

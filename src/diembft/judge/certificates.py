@@ -40,7 +40,7 @@ class Certificates:
         self.decided = self.decided or certificate.round != 0
         if certificate.fault and self._roster.correct(node):
             round_ = certificate.round
-            detail = f"{node} {verb} a {certificate.kind} of round {round_} that does not verify: {certificate.fault}"
+            detail = f"{node} {verb} a {certificate.told}, which does not verify: {certificate.fault}"
             shows = () if certificate.block is None else (certificate.value,)
             self._report.violated(violation(CERTIFICATES, detail, round_, (node,), shows))
 

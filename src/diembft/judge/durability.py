@@ -66,8 +66,8 @@ class Durability:
                 return
             if objection is not None:
                 detail = (
-                    f"{node} timed out in round {round_} after a restart with a QC of round {timeout.high_round}, "
-                    f"having voted for a block on one of round {vote.parent_round}"
+                    f"{node} timed out in round {round_} after a restart with a certificate of round "
+                    f"{timeout.high_round}, having voted for a block on one of round {vote.parent_round}"
                 )
                 signed = (vote.message, timeout.message)
                 self._report.violated(violation(NAME, detail, round_, (node,), (), signed))

@@ -118,9 +118,11 @@ class CertificateSeen(Struct, frozen=True, gc=False):
     """The state of the block that it certifies too, where a protocol does."""
 
     @property
-    def kind(self) -> str:
-        """What such a certificate is called."""
-        return "TC" if self.block is None else "QC"
+    def told(self) -> str:
+        """What it says, in words."""
+        if self.block is None:
+            return f"certificate that round {self.round} was given up"
+        return f"certificate of a block of round {self.round}"
 
 
 class BlockSeen(Struct, frozen=True, gc=False):
