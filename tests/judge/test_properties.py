@@ -216,6 +216,17 @@ def test_certified_uniqueness_whatever_comes_first() -> None:
         assert [(item.oracle, item.nodes) for item in found.findings] == [(CERTIFIED_UNIQUENESS, ("a", "b"))]
 
 
+def test_votes_of_nodes_that_turned_are_no_rivals() -> None:
+    who, found = roster(), Everything()
+    unique = CertifiedUniqueness(who, found)
+    for node in ("a", "b"):
+        unique.voted(vote(node, 1, b"y"))
+    who.turn("b")
+    unique.seen("c", CertificateSeen(1, b"x", ALL_SIGN))
+    unique.settle()
+    assert found.findings == []
+
+
 def test_a_block_is_certified_by_a_quorum_of_distinct_signers_without_a_fault() -> None:
     found = Everything()
     unique = CertifiedUniqueness(roster(), found)
@@ -359,6 +370,20 @@ def test_durability_once_a_node_ran_again() -> None:
     assert durable.decided
     durable.timed_out(TimedOut("a", 3, 1))
     assert "with a certificate of round 1" in found.of[durability.NAME].detail
+
+
+def test_durability_is_about_what_was_signed_before_the_restart() -> None:
+    found = FirstFindings()
+    durable = durability.Durability(roster(), found)
+    durable.voted(vote("a", 1, b"x"))
+    durable.restarted("a")
+    durable.timed_out(TimedOut("a", 3, 2))
+    durable.voted(vote("a", 3, b"y", 2))
+    durable.voted(vote("a", 2, b"z", 1))
+    assert found.of == {}, "it contradicts itself, but forgot nothing"
+    durable.restarted("a")
+    durable.voted(vote("a", 3, b"w", 2))
+    assert [*found.of] == [durability.NAME]
 
 
 def test_accountability_signers_are_replicas() -> None:

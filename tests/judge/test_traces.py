@@ -17,6 +17,7 @@ from diembft.judge import diembft as judge_diembft
 from diembft.judge.agreement import NAME as AGREEMENT
 from diembft.judge.certificates import CERTIFICATES, CERTIFIED_UNIQUENESS
 from diembft.judge.monotonicity import NAME as MONOTONICITY
+from diembft.judge.neutral import NeutralReader
 from diembft.judge.order import NAME as COMMIT_ORDER
 from diembft.judge.requests import EXECUTION, VALIDITY
 from diembft.judge.traces import Checker, check
@@ -268,6 +269,17 @@ def test_two_votes_in_one_round() -> None:
     assert violated([sent(vote(B1)), *restart, sent(vote(OTHER1))]) == [HONEST_VOTE_ONCE]
 
 
+def test_a_message_that_two_nodes_sign_counts_for_both() -> None:
+    one, other = neutral.message(vote(B1)), neutral.message(vote(OTHER1))
+    checker = Checker(HEADER)
+    found = [
+        item
+        for node, message in (("replica0", one), ("replica1", one), ("replica1", one), ("replica1", other))
+        for item in checker.feed(Sent(0.0, node, 1, (), message))
+    ]
+    assert [(item.property, item.nodes) for item in found] == [(HONEST_VOTE_ONCE, ("replica1",))]
+
+
 def test_two_votes_for_one_block_with_different_states() -> None:
     assert violated([sent(vote(B1)), sent(vote(B1, exec_state=bytes(DIGEST_SIZE)))]) == [HONEST_VOTE_ONCE]
 
@@ -508,6 +520,22 @@ def test_an_executed_request_that_its_client_did_not_sign() -> None:
     commit = committed(1, forged, qc(block(qc(forged), 2)))
     assert violated([commit]) == [VALIDITY]
     assert violated([structs.replace(commit, executed=())]) == [], "it was refused"
+
+
+def test_what_each_node_executed_of_a_block_is_looked_at() -> None:
+    commits = [committed(1, B1, qc(B2), node) for node in ("replica0", "replica1")]
+    commits[1] = structs.replace(commits[1], executed=(*(commits[1].executed or ()), RequestName("client0", 7)))
+    assert sorted(violated(commits)) == [EXECUTION, VALIDITY]
+
+
+def test_certificates_of_different_phases_are_different() -> None:
+    reader = NeutralReader(structs.replace(HEADER, protocol="mine"))
+    for phase in ("prepare", "commit"):
+        certificate = structs.replace(plain(qc(B1)), phase=phase)
+        ((seen, new),) = reader.of(certificate)
+        assert new
+        assert seen.value == certificate
+        assert reader.of(certificate) == ()
 
 
 def test_each_session_of_a_client_has_numbers_of_its_own() -> None:
