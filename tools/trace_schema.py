@@ -42,6 +42,8 @@ def type_of(value: type, name: str) -> str:
     text = re.sub(r"Annotated\[(\w+), .*\]", r"\1", text)
     text = re.sub(r"tuple\[tuple\[(\w+), (\w+)\], \.\.\.\]", r"array of [\1, \2]", text)
     text = re.sub(r"tuple\[tuple\[(\w+), \.\.\.\], \.\.\.\]", r"array of arrays of \1", text)
+    text = text.replace("RequestName", "str, int, bytes")
+    text = re.sub(r"tuple\[str, int, bytes, \.\.\.\]", r"array of [str, int, bytes]", text)
     text = re.sub(r"tuple\[(\w+), \.\.\.\]", r"array of \1", text)
     text = re.sub(r"dict\[str, Any\]", "object", text).replace(" | None", " or null")
     words = {"str": "string", "int": "integer", "float": "number", "bytes": "base64", "bool": "true or false"}
@@ -54,7 +56,7 @@ def default_of(field: Any) -> str:
     if field.default is NODEFAULT and field.default_factory is NODEFAULT:
         return "**required**"
     default = field.default if field.default is not NODEFAULT else field.default_factory()
-    shown = {None: "null", True: "true", (): "[]"}.get(default) if not isinstance(default, dict) else "{}"
+    shown = {None: "null", True: "true", (): "[]", b"": '""'}.get(default) if not isinstance(default, dict) else "{}"
     return f"`{shown}`" if shown else f"`{default!r}`".replace("'", '"')
 
 

@@ -204,7 +204,7 @@ def executed_by_the_longest(records: Iterable[Record], byzantine: tuple[int, ...
     chains: dict[str, list[tuple[str, int]]] = {}
     for record in records:
         if isinstance(record, Committed) and record.node not in [f"replica{index}" for index in byzantine]:
-            chains.setdefault(record.node, []).extend(record.executed)
+            chains.setdefault(record.node, []).extend([(name.client, name.number) for name in record.executed or ()])
     return max(chains.values(), key=len, default=[])
 
 

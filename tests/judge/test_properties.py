@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import diembft.judge
 from diembft.judge import accountability, agreement, crash, durability, liveness, order, requests, traces, votes
@@ -19,7 +21,17 @@ from diembft.judge.certificates import (
     rivals,
 )
 from diembft.judge.commit_chain import CommitChain
-from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Numbers, Roster, TimedOut, Voted
+from diembft.judge.facts import (
+    NO_BLOCK,
+    BlockExecuted,
+    BlockSeen,
+    CertificateSeen,
+    Entered,
+    Numbers,
+    Roster,
+    TimedOut,
+    Voted,
+)
 from diembft.judge.monotonicity import Monotonicity
 from diembft.judge.verdict import Finding, FirstFindings, Report, Verdict
 from diembft.judge.votes import Objection, to_timeout, to_vote
@@ -48,12 +60,12 @@ class Everything(Report):
         return [finding.detail for finding in self.findings]
 
 
-def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: object = None) -> Voted:
-    return Voted(node, round_, block, b"genesis", parent_round, content or block)
+def vote(node: str, round_: int, block: bytes, parent_round: int = 0, content: object = None, phase: str = "") -> Voted:
+    return Voted(node, round_, block, b"genesis", parent_round, content or block, None, phase)
 
 
 def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", parent_round: int = 0) -> BlockExecuted:
-    return BlockExecuted(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_),))
+    return BlockExecuted(0.0, node, block, round_, parent, parent_round, executed=((block.decode(), round_, b""),))
 
 
 # --- one judge
@@ -100,16 +112,20 @@ def test_what_defines_a_property_knows_no_protocol() -> None:
 @pytest.mark.parametrize(
     ("round_", "content", "signed", "expected"),
     [
-        (1, b"x", (0, None, 0), None),
+        (1, b"x", (None, None, None), None),
+        (0, b"x", (None, None, None), None),
+        (0, b"x", (0, b"y", None), Objection.TWICE),
+        (0, b"x", (None, None, 0), Objection.AFTER_TIMEOUT),
+        (1, b"x", (0, b"y", 0), None),
         (2, b"x", (1, b"y", 1), None),
         (1, b"x", (1, b"x", 1), None),
-        (1, b"x", (1, b"y", 0), Objection.TWICE),
-        (1, b"x", (2, b"x", 0), Objection.BELOW),
-        (1, b"x", (0, None, 1), Objection.AFTER_TIMEOUT),
+        (1, b"x", (1, b"y", None), Objection.TWICE),
+        (1, b"x", (2, b"x", None), Objection.BELOW),
+        (1, b"x", (None, None, 1), Objection.AFTER_TIMEOUT),
     ],
 )
 def test_to_vote(
-    round_: int, content: bytes, signed: tuple[int, bytes | None, int], expected: Objection | None
+    round_: int, content: bytes, signed: tuple[int | None, bytes | None, int | None], expected: Objection | None
 ) -> None:
     assert to_vote(round_, content, *signed) is expected
 
@@ -135,12 +151,55 @@ def test_honest_vote_once_says_each_and_only_of_correct_nodes() -> None:
     assert found.details == ["a voted twice in round 1", "b voted in round 2 after its timeout of it"]
 
 
+def test_round_0_is_a_round_like_others() -> None:
+    found = Everything()
+    once, durable = votes.HonestVoteOnce(roster(), found), durability.Durability(roster(), found)
+    once.voted(vote("a", 0, b"x"))
+    once.timed_out(TimedOut("a", 0, 0))
+    assert found.findings == []
+    once.voted(vote("a", 0, b"y"))
+    durable.restarted("b")
+    durable.voted(vote("b", 0, b"x"))
+    assert found.details == ["a voted twice in round 0"]
+
+
 def test_honest_vote_once_what_is_signed_tells_votes_apart_not_the_block() -> None:
     found = Everything()
     once = votes.HonestVoteOnce(roster(), found)
     once.voted(vote("a", 1, b"x", content="one state"))
     once.voted(vote("a", 1, b"x", content="another"))
     assert len(found.findings) == 1
+
+
+def test_one_vote_in_each_phase_of_a_round() -> None:
+    found = Everything()
+    who = roster()
+    once, durable = votes.HonestVoteOnce(who, found), durability.Durability(who, found)
+    account = accountability.Accountability(who)
+    first, second = vote("a", 1, b"x", phase="first"), vote("a", 1, b"y", phase="second")
+    for told in (first, second, first):
+        once.voted(told)
+        account.voted(told)
+    for told in (first, second):
+        durable.voted(told)
+        durable.restarted("a")
+    durable.voted(first)
+    assert found.findings == []
+    assert account.culprits() == {}
+    again = vote("a", 1, b"z", phase="second")
+    for property_ in (once, durable, account):
+        property_.voted(again)
+    assert [finding.oracle for finding in found.findings] == [votes.NAME, durability.NAME]
+    assert [*account.culprits()] == [0]
+
+
+def test_votes_for_no_block_commit_nothing() -> None:
+    blocks = {b"x1": BlockSeen(1, b"genesis", 0), b"y3": BlockSeen(3, b"genesis", 0)}
+    chain = CommitChain(roster(), 2, blocks)
+    for node in ("a", "b"):
+        chain.voted(Voted(node, 2, NO_BLOCK, b"x1", 1, b"nil"))
+        chain.voted(Voted(node, 4, b"y4", b"y3", 3, b"y4"))
+    assert chain.finding() is None
 
 
 def test_certified_uniqueness_whatever_comes_first() -> None:
@@ -155,6 +214,17 @@ def test_certified_uniqueness_whatever_comes_first() -> None:
             unique.seen("c", CertificateSeen(1, b"x", ALL_SIGN))
         unique.settle()
         assert [(item.oracle, item.nodes) for item in found.findings] == [(CERTIFIED_UNIQUENESS, ("a", "b"))]
+
+
+def test_votes_of_nodes_that_turned_are_no_rivals() -> None:
+    who, found = roster(), Everything()
+    unique = CertifiedUniqueness(who, found)
+    for node in ("a", "b"):
+        unique.voted(vote(node, 1, b"y"))
+    who.turn("b")
+    unique.seen("c", CertificateSeen(1, b"x", ALL_SIGN))
+    unique.settle()
+    assert found.findings == []
 
 
 def test_a_block_is_certified_by_a_quorum_of_distinct_signers_without_a_fault() -> None:
@@ -174,7 +244,7 @@ def test_certificates_of_faulty_nodes_need_not_verify() -> None:
     certificates = Certificates(roster(), found)
     certificates.seen("d", "sends", CertificateSeen(2, None, (), fault="forged"))
     certificates.seen("a", "sends", CertificateSeen(2, None, (), fault="forged"))
-    assert found.details == ["a sends a TC of round 2 that does not verify: forged"]
+    assert found.details == ["a sends a certificate that round 2 was given up, which does not verify: forged"]
 
 
 def test_quorum_progress_counts_signers_and_looks_who_leaves() -> None:
@@ -234,6 +304,46 @@ def test_commit_order_and_what_is_told() -> None:
     assert not order.follows(b"y", 2, b"x")
 
 
+def test_a_block_has_one_round_whoever_tells_it() -> None:
+    found = Everything()
+    who = roster()
+    agree, orders = agreement.Agreement(who, found, agreement.by_ids), order.CommitOrder(who, found)
+    agree.committed(commit("a", b"x", 7))
+    agree.committed(commit("b", b"x", 9))
+    assert found.details == [
+        "a and b commit one block at height 1, 78, and tell that it is of rounds 7 and 9",
+    ]
+    orders.committed(commit("c", b"x", 7))
+    orders.committed(commit("c", b"y", 9, b"x", 3))
+    assert found.details[1:] == ["c committed the block of round 9 on one of round 3, which is of 7"]
+
+
+def test_what_only_one_node_tells_of_a_block_is_compared_with_nothing() -> None:
+    found = Everything()
+    states = requests.States(roster(), found)
+    nothing = BlockExecuted(0.0, "a", b"x", 1, b"genesis", 0)
+    states.committed(nothing)
+    states.committed(structs.replace(nothing, node="b", state=b"one", executed=(("c", 1, b""),)))
+    assert found.findings == []
+    states.committed(structs.replace(nothing, node="c", state=b"other"))
+    assert found.details == ["b and c have different states after the block of round 1"]
+    states.committed(structs.replace(nothing, node="c", state=b"one", executed=()))
+    assert found.details[1:] == ["b and c executed different requests in the block of round 1"]
+
+
+def test_the_first_to_tell_of_a_block_must_still_be_correct() -> None:
+    found = Everything()
+    who = roster()
+    states = requests.States(who, found)
+    told = BlockExecuted(0.0, "a", b"x", 1, b"genesis", 0, state=b"one")
+    states.committed(told)
+    who.turn("a")
+    states.committed(structs.replace(told, node="b", state=b"other"))
+    assert found.findings == []
+    states.committed(structs.replace(told, node="c", state=b"one"))
+    assert [finding.nodes for finding in found.findings] == [("b", "c")]
+
+
 def test_execution_at_each_node_and_between_them() -> None:
     found = Everything()
     who = roster()
@@ -259,7 +369,21 @@ def test_durability_once_a_node_ran_again() -> None:
     assert found.of == {}
     assert durable.decided
     durable.timed_out(TimedOut("a", 3, 1))
-    assert "with a QC of round 1" in found.of[durability.NAME].detail
+    assert "with a certificate of round 1" in found.of[durability.NAME].detail
+
+
+def test_durability_is_about_what_was_signed_before_the_restart() -> None:
+    found = FirstFindings()
+    durable = durability.Durability(roster(), found)
+    durable.voted(vote("a", 1, b"x"))
+    durable.restarted("a")
+    durable.timed_out(TimedOut("a", 3, 2))
+    durable.voted(vote("a", 3, b"y", 2))
+    durable.voted(vote("a", 2, b"z", 1))
+    assert found.of == {}, "it contradicts itself, but forgot nothing"
+    durable.restarted("a")
+    durable.voted(vote("a", 3, b"w", 2))
+    assert [*found.of] == [durability.NAME]
 
 
 def test_accountability_signers_are_replicas() -> None:
@@ -273,6 +397,24 @@ def test_accountability_signers_are_replicas() -> None:
     account.timed_out(TimedOut("c", 3, 1))
     assert account.finding(broken).nodes == ("c", "d")
     assert account.finding(broken).verdict is Verdict.HELD
+
+
+def test_what_decreases_is_named_as_in_the_trace() -> None:
+    found = Everything()
+    numbers = Monotonicity(roster(), found)
+    numbers.numbers(Numbers("a", 3, 2, 4))
+    numbers.numbers(Numbers("a", 2, 2))
+    numbers.numbers(Numbers("a", 3, 1))
+    assert found.details == ["voted_round of a decreases from 3 to 2", "locked_round of a decreases from 2 to 1"]
+
+
+def test_no_property_speaks_the_language_of_one_protocol() -> None:
+    for path in Path(diembft.judge.__file__).parent.glob("*.py"):
+        if path.name in ("diembft.py", "details.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+                assert not re.search(r"\b[QT]C\b|highest_(vote|qc)_round", node.value), (path.name, node.value)
 
 
 def test_monotonicity_forgets_the_round_at_a_restart_only() -> None:

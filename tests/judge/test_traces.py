@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 import pytest
 from msgspec import structs
@@ -16,6 +17,7 @@ from diembft.judge import diembft as judge_diembft
 from diembft.judge.agreement import NAME as AGREEMENT
 from diembft.judge.certificates import CERTIFICATES, CERTIFIED_UNIQUENESS
 from diembft.judge.monotonicity import NAME as MONOTONICITY
+from diembft.judge.neutral import NeutralReader
 from diembft.judge.order import NAME as COMMIT_ORDER
 from diembft.judge.requests import EXECUTION, VALIDITY
 from diembft.judge.traces import Checker, check
@@ -65,6 +67,10 @@ from diembft.trace.records import (
     TimerCancelled,
     TimerSet,
 )
+from diembft.trace.values import Certificate, RequestName, Timeout, Vote
+
+NUMBERS = count(1000)
+"""Of messages, which are unique in a trace."""
 
 DIGESTS = Digests("test", 0)
 GENESIS = genesis(DIGESTS)
@@ -141,11 +147,11 @@ OTHER2 = block(qc(OTHER1), 2)
 
 
 def sent(message: Message, node: str = "replica0", at: float = 0.0) -> Sent:
-    return Sent(at, node, 1, ("replica1",), neutral.message(message))
+    return Sent(at, node, next(NUMBERS), ("replica1",), neutral.message(message))
 
 
 def committed(height: int, of: Block, certificate: QC, node: str = "replica0") -> Committed:
-    executed = tuple([(item.client, item.number) for item in of.payload])
+    executed = tuple([RequestName(item.client, item.number, item.session) for item in of.payload])
     shown = neutral.certificate(certificate)
     return Committed(0.0, node, height, neutral.block(of), shown, executed, state_id(of.id))
 
@@ -263,6 +269,17 @@ def test_two_votes_in_one_round() -> None:
     assert violated([sent(vote(B1)), *restart, sent(vote(OTHER1))]) == [HONEST_VOTE_ONCE]
 
 
+def test_a_message_that_two_nodes_sign_counts_for_both() -> None:
+    one, other = neutral.message(vote(B1)), neutral.message(vote(OTHER1))
+    checker = Checker(HEADER)
+    found = [
+        item
+        for node, message in (("replica0", one), ("replica1", one), ("replica1", one), ("replica1", other))
+        for item in checker.feed(Sent(0.0, node, 1, (), message))
+    ]
+    assert [(item.property, item.nodes) for item in found] == [(HONEST_VOTE_ONCE, ("replica1",))]
+
+
 def test_two_votes_for_one_block_with_different_states() -> None:
     assert violated([sent(vote(B1)), sent(vote(B1, exec_state=bytes(DIGEST_SIZE)))]) == [HONEST_VOTE_ONCE]
 
@@ -276,6 +293,18 @@ def test_a_vote_after_a_timeout_of_the_round() -> None:
     assert violated([sent(timeout(1)), sent(vote(B1))]) == [HONEST_VOTE_ONCE]
     assert violated([persisted(timeout(1)), sent(vote(B1))]) == [HONEST_VOTE_ONCE]
     assert violated([sent(vote(B1)), sent(timeout(1)), sent(vote(B1)), sent(vote(B2))]) == []
+
+
+def test_a_message_may_bring_a_vote_and_a_timeout() -> None:
+    header = structs.replace(HEADER, protocol="mine")
+    both = structs.replace(neutral.message(vote(B2)), timeout=Timeout(1, 0), detail=None)
+    assert violated([Sent(0.0, "replica0", 5, (), both)], header) == []
+    after = structs.replace(sent(vote(B1)), message=structs.replace(neutral.message(vote(B1)), detail=None))
+    assert violated([Sent(0.0, "replica0", 5, (), both), after], header) == [HONEST_VOTE_ONCE], "the timeout counts"
+    assert isinstance(both.vote, Vote)
+    other = structs.replace(both, vote=structs.replace(both.vote, content=b"other"))
+    second = Sent(0.0, "replica0", 6, (), other)
+    assert violated([Sent(0.0, "replica0", 5, (), both), second], header) == [HONEST_VOTE_ONCE], "so does the vote"
 
 
 @pytest.mark.parametrize("node", ["replica0", "twin"])
@@ -493,20 +522,58 @@ def test_an_executed_request_that_its_client_did_not_sign() -> None:
     assert violated([structs.replace(commit, executed=())]) == [], "it was refused"
 
 
+def test_what_each_node_executed_of_a_block_is_looked_at() -> None:
+    commits = [committed(1, B1, qc(B2), node) for node in ("replica0", "replica1")]
+    commits[1] = structs.replace(commits[1], executed=(*(commits[1].executed or ()), RequestName("client0", 7)))
+    assert sorted(violated(commits)) == [EXECUTION, VALIDITY]
+
+
+def test_certificates_of_different_phases_are_different() -> None:
+    reader = NeutralReader(structs.replace(HEADER, protocol="mine"))
+    for phase in ("prepare", "commit"):
+        certificate = structs.replace(plain(qc(B1)), phase=phase)
+        ((seen, new),) = reader.of(certificate)
+        assert new
+        assert seen.value == certificate
+        assert reader.of(certificate) == ()
+
+
+def test_each_session_of_a_client_has_numbers_of_its_own() -> None:
+    one, other = [
+        signed_request(client_signer("client0"), DIGESTS, "client0", session * 16, 0, (b"operation",))
+        for session in (b"1", b"2")
+    ]
+    first = block(GENESIS.qc, 1, one)
+    second = block(qc(first), 2, other)
+    commits = [committed(1, first, qc(second)), committed(2, second, qc(block(qc(second), 3)))]
+    assert violated(commits) == []
+    both = block(GENESIS.qc, 1, one, structs.replace(other, signature=b"forged"))
+    assert violated([committed(1, both, qc(block(qc(both), 2)))]) == [VALIDITY], "that of the second is verified too"
+
+
+def test_a_request_of_one_session_waits_though_that_of_another_commits() -> None:
+    asked = [structs.replace(HELD[0], session=session, message=number) for session, number in ((b"1", 50), (b"2", 51))]
+    held = [*asked, Delivered(1.0, "replica0", 50), Delivered(1.0, "replica0", 51)]
+    stale = Replied(2.0, "replica0", "client0", 0, STALE, session=b"1")
+    assert liveness([started(0.5, 5.0), *held, GST, stale]) == [LIVENESS]
+    assert liveness([started(0.5, 5.0), *held, GST, stale, structs.replace(stale, session=b"2")]) == []
+
+
 def test_an_executed_request_of_an_unknown_client() -> None:
     header = structs.replace(HEADER, clients=())
     assert violated([committed(1, B1, qc(B2))], header) == [VALIDITY]
 
 
 def test_an_executed_request_that_is_not_in_the_block() -> None:
-    commit = structs.replace(committed(1, B1, qc(B2)), executed=(("client0", 7),))
+    commit = structs.replace(committed(1, B1, qc(B2)), executed=(RequestName("client0", 7),))
     assert violated([commit]) == [VALIDITY]
 
 
 # --- 8: liveness
 
+SESSION = session_of("client0")
 HELD: list[Record] = [
-    Submitted(1.0, "client0", 0, 9, 1, 50, ("replica0",)),
+    Submitted(1.0, "client0", 0, 9, 1, 50, ("replica0",), session=SESSION),
     Delivered(1.0, "replica0", 50),
 ]
 GST = Synchronous(1.0, 1.0)
@@ -557,7 +624,7 @@ def test_progress_moves_the_deadline() -> None:
         Partitioned(2.0, (("replica0",), ("replica1", "replica2", "replica3"))),
         Crashed(2.0, "replica0"),
         structs.replace(committed(1, B1, qc(B2), "replica1"), at=2.0),
-        Replied(2.0, "replica0", "client0", 0, STALE),
+        Replied(2.0, "replica0", "client0", 0, STALE, session=SESSION),
         Synchronous(2.0, 1.5),
     ],
 )
@@ -584,15 +651,15 @@ def test_what_is_not_held(held: list[Record]) -> None:
 def test_a_second_holder_keeps_a_request_waiting() -> None:
     second: list[Record] = [
         Delivered(1.0, "replica1", 50),
-        Replied(2.0, "replica0", "client0", 0, STALE),
+        Replied(2.0, "replica0", "client0", 0, STALE, session=SESSION),
     ]
     assert liveness([started(0.5, 5.0), *HELD, *second, GST]) == [LIVENESS]
 
 
 def test_a_reply_that_refuses_nothing_of_what_is_held_changes_nothing() -> None:
     others: list[Record] = [
-        Replied(2.0, "replica0", "client0", 0, OK),
-        Replied(2.0, "replica0", "client0", 9, STALE),
+        Replied(2.0, "replica0", "client0", 0, OK, session=SESSION),
+        Replied(2.0, "replica0", "client0", 9, STALE, session=SESSION),
         Submitted(2.0, "client0", 1, 9, 1, 51, ("replica0",)),
         Delivered(2.0, "replica0", 51),
     ]
@@ -656,12 +723,71 @@ def test_a_trace_begins_with_its_header() -> None:
         list(check([state()]))
 
 
-def test_records_of_unknown_nodes_and_clients_are_no_evidence() -> None:
-    records: list[Record] = [
-        state("nobody", high_qc=qc(B2, (0,)), height=3),
+@pytest.mark.parametrize(
+    "record",
+    [
+        state("nobody"),
         committed(1, B1, qc(B2), "nobody"),
-        SetAttribute(0.0, "nobody", "leader", 1),
-        sent(vote(B1), "nobody"),
-        sent(vote(OTHER1), "nobody"),
-    ]
-    assert violated(records) == []
+        SetAttribute(0.0, "client0", "leader", 1),
+        Sent(0.0, "replica0", 7, ("nobody",), neutral.message(vote(B1))),
+        Replied(0.0, "replica0", "nobody", 0, OK),
+        Partitioned(0.0, (("replica0", "nobody"),)),
+    ],
+)
+def test_a_trace_names_nobody_but_those_of_its_header(record: Record) -> None:
+    with pytest.raises(InputError, match=r"record 3: the trace names '.*', which is no node"):
+        violated([state(), record])
+
+
+@pytest.mark.parametrize(
+    ("later", "wrong"),
+    [
+        (state(at=0.5), "order of time"),
+        (Sent(1.0, "replica1", 7, (), neutral.message(vote(B1, 1))), "message 7 is sent twice"),
+        (Replied(1.0, "replica1", "client0", 0, OK, 7), "message 7 is sent twice"),
+        (HEADER, "one header"),
+    ],
+)
+def test_records_that_contradict_earlier_ones_are_refused(later: Record, wrong: str) -> None:
+    first = Sent(1.0, "replica0", 7, ("replica1",), neutral.message(vote(B1)))
+    with pytest.raises(InputError, match=f"record 3: .*{wrong}"):
+        violated([first, later])
+
+
+@pytest.mark.parametrize(
+    ("header", "wrong"),
+    [
+        (structs.replace(HEADER, nodes=()), "nodes: .* none"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("replica0", 1))), "nodes: 'replica0' is named twice"),
+        (structs.replace(HEADER, clients=("c", "c")), "clients: 'c' is named twice"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("more", 4))), "more: replica: 4 is none of 4"),
+        (structs.replace(HEADER, nodes=(*HEADER.nodes, Node("more", -1))), "more: replica: -1 is none of 4"),
+        (structs.replace(HEADER, nodes=HEADER.nodes[:2]), "2 replicas run, of 4"),
+        (structs.replace(HEADER, quorum=5), "quorum: 5 is more"),
+        (structs.replace(HEADER, quorum=2), "quorum: 2 of 4 is too few"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(header: Header, wrong: str) -> None:
+    with pytest.raises(InputError, match=f"record 1: .*{wrong}"):
+        violated([], header)
+
+
+def test_the_quorum_of_the_header_counts_for_every_property() -> None:
+    header = structs.replace(HEADER, protocol="mine", quorum=4)
+    all_signed, three_signed = qc(B1, (0, 1, 2, 3)), qc(OTHER1)
+    shown = [Evidence(0.0, "replica3", "divergence", None, (), plain(item)) for item in (all_signed, three_signed)]
+    faulty = structs.replace(header, nodes=(*HEADER.nodes[:3], Node("replica3", 3, correct=False)))
+    assert violated(shown, faulty) == [], "three of four certify nothing here"
+    assert violated(shown, structs.replace(faulty, quorum=3)) == [CERTIFIED_UNIQUENESS]
+
+
+def plain(certificate: QC) -> Certificate:
+    """Without its detail, as another protocol has it."""
+    return structs.replace(neutral.certificate(certificate), detail=None)
+
+
+@pytest.mark.parametrize("signers", [(0, 1, 4), (-1, 0, 1), (97, 98, 99)])
+def test_only_replicas_sign(signers: tuple[int, ...]) -> None:
+    header = structs.replace(HEADER, protocol="mine")
+    made_up = structs.replace(plain(qc(B1)), signers=signers)
+    assert violated([state(), structs.replace(state(), high=made_up)], header) == [CERTIFICATES]

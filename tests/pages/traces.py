@@ -24,7 +24,7 @@ from diembft.trace.records import (
     TimerSet,
     Violated,
 )
-from diembft.trace.values import Block, Certificate, Message, Timeout, Vote
+from diembft.trace.values import Block, Certificate, Message, RequestName, Timeout, Vote
 
 DELAY_S = 0.1
 GENESIS = Certificate(0, bytes(32), ())
@@ -95,7 +95,9 @@ def block_on(
     assert certificate.block is not None, "because it is of a block"
     told = f"{round_} {author} {marker!r} {client} {certificate.block.hex()} {certificate.signers}"
     digest = blake2b(told.encode(), digest_size=32).digest()
-    return Block(digest, round_, certificate.block, certificate.round, author, certificate, ((client, round_),))
+    return Block(
+        digest, round_, certificate.block, certificate.round, author, certificate, (RequestName(client, round_),)
+    )
 
 
 def certificate_of(block: Block, signers: Sequence[int], commits: bool | None = None) -> Certificate:

@@ -54,6 +54,8 @@ def test_what_a_foreign_trace_shows_to_be_wrong() -> None:
     )
     assert vote.message.vote is not None
     second = structs.replace(
-        vote, message=structs.replace(vote.message, vote=structs.replace(vote.message.vote, content=b"another"))
+        vote,
+        number=999,
+        message=structs.replace(vote.message, vote=structs.replace(vote.message.vote, content=b"another")),
     )
     assert violated_by([*trace[: place + 1], second, *trace[place + 1 :]]) == ["honest_vote_once"]

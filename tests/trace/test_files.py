@@ -11,12 +11,12 @@ from diembft.errors import InputError
 from diembft.trace import records
 from diembft.trace.files import read_trace, write_trace
 from diembft.trace.records import Header, Node, Record
-from diembft.trace.values import KINDS, Block, Certificate, Message, Timeout, Vote
+from diembft.trace.values import KINDS, Block, Certificate, Message, RequestName, Timeout, Vote
 
 D = bytes(range(32))
 OF_BLOCK = Certificate(2, D, (0, 3), "commit", D, 1, D, detail=[1, "s"])
 GIVEN_UP = Certificate(3, None, (0, 1), high_rounds=(1, 2))
-BLOCK = Block(D, 3, D, 2, 1, OF_BLOCK, (("client0", 1),), {"any": None})
+BLOCK = Block(D, 3, D, 2, 1, OF_BLOCK, (RequestName("client0", 1, b"session"),), {"any": None})
 VOTE = Message("vote", 2, vote=Vote(2, D, D, 1, b"signed", "prepare"), detail="opaque", sender=2)
 TIMEOUT = Message("timeout", 3, timeout=Timeout(3, 2), certificates=(OF_BLOCK, GIVEN_UP))
 MESSAGES = (
@@ -52,7 +52,7 @@ RECORDS: tuple[Record, ...] = (
     records.State(0.4, "replica0", 4, 1, 0, 3, OF_BLOCK),
     records.Persisted(0.4, "replica0", 3, 2, VOTE, (D,), (D, D)),
     records.Persisted(0.4, "replica0", 3),
-    records.Committed(0.4, "replica0", 7, BLOCK, OF_BLOCK, (("client0", 1),), D),
+    records.Committed(0.4, "replica0", 7, BLOCK, OF_BLOCK, (RequestName("client0", 1),), D),
     records.Submitted(0.5, "client0", 1, 20, 1, 9, ("replica0",), ["own"]),
     records.Replied(0.5, "replica0", "client0", 1, "ok", 10),
     records.Accepted(0.5, "client0", 1, "ok", 0.25),

@@ -20,6 +20,7 @@ from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
 from diembft.host.cases import Account, CaseFigures
+from diembft.judge import details
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
@@ -158,7 +159,8 @@ def conclude(job: CaseJob, completed: Mapping[str, int]) -> CaseOutcome:
     account = Account(plan.header(replay(plan)), keep=True)
     counts = _Counts()
     parts = [job.path(index, RECORDS) for index in range(plan.endpoints)]
-    for record in merged(parts):
+    for written in merged(parts):
+        record = details.read(written)
         account.observe(record)
         counts.add(record)
     for part in parts:

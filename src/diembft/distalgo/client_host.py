@@ -77,7 +77,9 @@ class ClientHost(Endpoint[ClientTimer]):
                     self._cancel_timer((name, timer))
                 case Accepted(number, reply, _, _):
                     latency_s = self.now_s - self._first_sent_s.pop((name, number))
-                    self.records.append(records.Accepted(self.now_s, name, number, reply.status, latency_s))
+                    self.records.append(
+                        records.Accepted(self.now_s, name, number, reply.status, latency_s, reply.session)
+                    )
                     log.info("%s: request %d accepted after %.3f s", name, number, latency_s)
                 case Ended(completed):
                     self.records.append(records.WorkloadEnded(self.now_s, name, completed))

@@ -78,7 +78,8 @@ class Ledger:
         """Add a block."""
         block = record.block
         state = (record.state or b"").hex()
-        line = LedgerLine(record.height, block.round, block.author, block.id.hex(), state, record.executed)
+        executed = tuple([(client, number) for client, number, _ in record.executed or ()])
+        line = LedgerLine(record.height, block.round, block.author, block.id.hex(), state, executed)
         self._file.write(_encoder.encode(line) + b"\n")
 
     def close(self) -> None:

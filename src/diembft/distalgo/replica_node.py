@@ -125,7 +125,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
     def commit(self, node: int, effect: Commit) -> None:
         record = recording.committed(self.now_s, self.name, effect)
         self.records.append(record)
-        executed = len(record.executed)
+        executed = len(record.executed or ())
         log.info("committed block %d, of round %d, with %d requests", effect.height, effect.block.round, executed)
         if self._ledger is not None:
             self._ledger.append(record)

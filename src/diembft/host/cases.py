@@ -118,7 +118,8 @@ class Account:
         if type(record) is Committed:
             self._heights[record.node] = record.height
             executions = self._executions[record.node]
-            for key in record.executed:
+            for client, number, _ in record.executed or ():
+                key = client, number  # a client of a test case has one session
                 executions[key] = executions.get(key, 0) + 1
         elif type(record) is SetAttribute:
             self._byzantine[record.node] = None

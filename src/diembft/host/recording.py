@@ -57,24 +57,24 @@ def persisted(at_s: float, name: str, effect: Persist) -> Record:
 
 def committed(at_s: float, name: str, effect: Commit) -> records.Committed:
     """The record of a block that a node delivered."""
-    executed: list[tuple[str, int]] = []
-    if effect.block.payload:
-        for request, reply in zip(effect.block.payload, effect.results, strict=True):
-            if reply is not None and reply.status == OK:
-                executed.append((request.client, request.number))
     block, certificate = neutral.block(effect.block), neutral.certificate(effect.certificate)
+    executed = [
+        name
+        for name, reply in zip(block.requests, effect.results, strict=True)
+        if reply is not None and reply.status == OK
+    ]
     return records.Committed(at_s, name, effect.height, block, certificate, tuple(executed), effect.state_id)
 
 
 def submitted(at_s: float, request: Request, attempt: int, number: int, to: tuple[str, ...]) -> Record:
     """The record of a request, in a message of this number."""
     size = operations_bytes(request)
-    return records.Submitted(at_s, request.client, request.number, size, attempt, number, to, request)
+    return records.Submitted(at_s, request.client, request.number, size, attempt, number, to, request, request.session)
 
 
 def replied(at_s: float, name: str, reply: Reply, number: int) -> Record:
     """The record of a reply, in a message of this number."""
-    return records.Replied(at_s, name, reply.client, reply.number, reply.status, number, reply)
+    return records.Replied(at_s, name, reply.client, reply.number, reply.status, number, reply, reply.session)
 
 
 def evidence(at_s: float, name: str, effect: Equivocation | Divergence) -> Record:

@@ -1,7 +1,7 @@
 """accountability: where agreement is violated, the signatures show f + 1 culprits.
 
-A culprit signed two votes in a round; or a vote of round v for a block with parent round p, and a timeout of a round
->= v whose highest certificate is older than p. Not judged with planted bugs, which make correct replicas do so.
+A culprit signed two votes in a round and phase; or a vote of round v for a block with parent round p, and a timeout of
+a round >= v whose highest certificate is older than p. Not judged with planted bugs, which make correct replicas do so.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Accountability:
         """The replicas that signed what no correct one signs, each with two messages that show it."""
         culprits: dict[int, tuple[Any, Any]] = {}
         for replica, own in self._votes.items():
-            by_round: dict[int, Voted] = {}
+            first: dict[tuple[int, str], Voted] = {}
             for vote in own:
-                other = by_round.setdefault(vote.round, vote)
+                other = first.setdefault((vote.round, vote.phase), vote)
                 if other.content != vote.content:
                     culprits.setdefault(replica, (other.message, vote.message))
                 for timeout in self._timeouts.get(replica, ()):

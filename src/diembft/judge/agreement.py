@@ -25,6 +25,11 @@ def by_rounds(height: int, one: BlockExecuted, other: BlockExecuted) -> str:
 
 def by_ids(height: int, one: BlockExecuted, other: BlockExecuted) -> str:
     """What a reader of traces knows blocks by."""
+    if one.block == other.block:
+        return (
+            f"{other.node} and {one.node} commit one block at height {height}, {one.block[:4].hex()}, and tell that it "
+            f"is of rounds {other.round} and {one.round}"
+        )
     return (
         f"{other.node} and {one.node} commit different blocks at height {height}: "
         f"{other.block[:4].hex()} and {one.block[:4].hex()} (round {one.round})"
@@ -44,6 +49,11 @@ class Agreement:
         """The first that a correct node delivered, at each height."""
         self._delivered: dict[str, dict[bytes, None]] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node committed a block."""
+        return bool(self._chain)
+
     def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node
@@ -61,7 +71,7 @@ class Agreement:
         if not self._roster.correct(first.node):
             self._chain[height] = commit
             return
-        if first.block == commit.block:
+        if first.block == commit.block and first.round == commit.round:
             return
         detail = self._words(height + 1, commit, first)
         certificates = (commit.certificate, first.certificate)

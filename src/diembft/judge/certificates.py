@@ -32,12 +32,15 @@ class Certificates:
     def __init__(self, roster: Roster, report: Report) -> None:
         self._roster = roster
         self._report = report
+        self.decided = False
+        """Whether there was a certificate, that of genesis apart."""
 
     def seen(self, node: str, verb: str, certificate: CertificateSeen) -> None:
-        """A node holds or sends a certificate; one without a fault says nothing here."""
+        """A node holds or sends a certificate; one without a fault need be told once, whoever has it."""
+        self.decided = self.decided or certificate.round != 0
         if certificate.fault and self._roster.correct(node):
             round_ = certificate.round
-            detail = f"{node} {verb} a {certificate.kind} of round {round_} that does not verify: {certificate.fault}"
+            detail = f"{node} {verb} a {certificate.told}, which does not verify: {certificate.fault}"
             shows = () if certificate.block is None else (certificate.value,)
             self._report.violated(violation(CERTIFICATES, detail, round_, (node,), shows))
 
@@ -53,6 +56,11 @@ class CertifiedUniqueness:
         self._votes: dict[int, dict[bytes, dict[str, Voted]]] = {}
         self.open: dict[int, None] = {}
         """Rounds to settle."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether a block is certified."""
+        return bool(self._certified)
 
     def seen(self, node: str, certificate: CertificateSeen) -> None:
         """A node holds or sends a certificate. Only the first one for a block tells anything."""

@@ -40,7 +40,7 @@ class VoteLike(LinkLike, Protocol):
 
     @property
     def block(self) -> bytes | None:
-        """The id of the block; None if it is for none, which commits nothing."""
+        """The id of the block; None or NO_BLOCK if it is for none, which commits nothing."""
         ...
 
 
@@ -48,7 +48,7 @@ def head_of(vote: VoteLike, steps: int, blocks: Mapping[bytes, LinkLike]) -> byt
     """The block so many steps below the one that a vote is for; None if the rounds between are not consecutive."""
     parent, parent_round, round_ = vote.parent, vote.parent_round, vote.round
     block = vote.block
-    if block is None:
+    if not block:
         return None
     for step in range(1, steps + 1):
         if parent_round + 1 != round_ or parent_round == 0:

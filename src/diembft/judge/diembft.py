@@ -1,7 +1,7 @@
 """What records of DiemBFT say, as facts: signatures and digests are verified here, a second time and on purpose.
 
-The one file of this room that knows DiemBFT's messages. It reads the details of a trace; where there are none, what
-stands in neutral terms counts (`judge/neutral.py`).
+With `judge/details.py`, the one file of this room that knows DiemBFT's messages. It reads the details of a trace; where
+there are none, what stands in neutral terms counts (`judge/neutral.py`), and `verified` says so.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing_extensions import override
 from diembft.crypto.ed25519 import Ed25519KeyRing
 from diembft.crypto.interface import KeyRing
 from diembft.crypto.symbolic import SymbolicKeyRing
-from diembft.judge.details import block_of, message_of, qc_of, tc_of
-from diembft.judge.facts import BlockExecuted, CertificateSeen
+from diembft.judge.details import HeaderDetail, header_detail, read
+from diembft.judge.facts import BlockExecuted, CertificateSeen, RequestKey
 from diembft.judge.neutral import NeutralReader, Seen
 from diembft.messages.digests import Digests
 from diembft.messages.types import (
@@ -49,11 +49,12 @@ _CACHED = 4096
 
 
 class _Executed(Struct, frozen=True):
-    """What is wrong with the requests that a block executes."""
+    """What is wrong with a block, and with the requests that it executes."""
 
-    executed: tuple[tuple[str, int], ...]
-    unsigned: tuple[tuple[str, int], ...]
-    foreign: tuple[tuple[str, int], ...]
+    executed: tuple[RequestKey, ...] | None
+    unsigned: tuple[RequestKey, ...]
+    foreign: tuple[RequestKey, ...]
+    fault: str
 
 
 class DiemBftReader(NeutralReader):
@@ -61,16 +62,21 @@ class DiemBftReader(NeutralReader):
 
     def __init__(self, header: Header) -> None:
         super().__init__(header)
-        self._digests = Digests(str(header.detail.get("chain_id", "")), int(header.detail.get("epoch", 0)))
-        self._keys = key_ring(header)
+        detail = header_detail(header)
+        self._digests = Digests(detail.chain_id, detail.epoch)
+        self._keys = key_ring(header, detail)
         self._genesis: QC | None = None
         self._qcs: dict[QC, CertificateSeen] = {}
         self._tcs: dict[TC, CertificateSeen] = {}
-        self._judged_blocks: dict[bytes, _Executed] = {}
+        self._judged_blocks: dict[Block, _Executed] = {}
+
+    @override
+    def readable(self, record: records.Record) -> records.Record:
+        return read(record)
 
     @override
     def in_message(self, message: values.Message) -> Sequence[Seen]:
-        detail = message_of(message.detail)
+        detail = message.detail
         if detail is None:
             return super().in_message(message)
         qcs, tc = certificates_of(detail)
@@ -78,7 +84,7 @@ class DiemBftReader(NeutralReader):
 
     @override
     def of_block(self, block: values.Block) -> Sequence[Seen]:
-        detail = block_of(block.detail)
+        detail = block.detail
         if detail is None:
             return super().of_block(block)
         known = self._qcs.get(detail.qc)
@@ -91,21 +97,25 @@ class DiemBftReader(NeutralReader):
             known = self._qcs.get(detail)
             return _NOTHING if known is not None and not known.fault else self._noted((detail,), None)
         if certificate.block is None:
-            tc = tc_of(detail)
-            return super().of(certificate) if tc is None else self._noted((), tc)
-        qc = qc_of(detail)
-        return super().of(certificate) if qc is None else self._noted((qc,), None)
+            return self._unverified(certificate) if detail is None else self._noted((), detail)
+        return self._unverified(certificate) if detail is None else self._noted((detail,), None)
 
     @override
     def committed(self, record: records.Committed) -> BlockExecuted:
-        block = block_of(record.block.detail)
+        block: Block | None = record.block.detail
         if block is None:
+            self.verified = self.verified and not record.executed
             return super().committed(record)
-        known = self._judged_blocks.get(block.id)
+        known = self._judged_blocks.get(block)
         if known is None or known.executed != record.executed:
             known = self._judged(block, record.executed)
-            _remember(self._judged_blocks, block.id, known)
-        return self._commit(record, known.unsigned, known.foreign)
+            _remember(self._judged_blocks, block, known)
+        return self._commit(record, known.unsigned, known.foreign, known.fault)
+
+    def _unverified(self, certificate: values.Certificate) -> Sequence[Seen]:
+        """What stands in neutral terms alone is taken at its word."""
+        self.verified = self.verified and not certificate.round
+        return super().of(certificate)
 
     def _noted(self, qcs: tuple[QC, ...], tc: TC | None) -> Sequence[Seen]:
         """What is to be said of certificates that somebody holds or sends: nearly always nothing."""
@@ -139,14 +149,16 @@ class DiemBftReader(NeutralReader):
         _remember(self._tcs, tc, fact)
         return fact
 
-    def _judged(self, block: Block, executed: tuple[tuple[str, int], ...]) -> _Executed:
-        requests: dict[tuple[str, int], Request] = {}
+    def _judged(self, block: Block, executed: tuple[RequestKey, ...] | None) -> _Executed:
+        requests: dict[RequestKey, Request] = {}
         if executed:
             for request in block.payload:
-                requests.setdefault((request.client, request.number), request)
-        unsigned = [key for key in executed if key in requests and not self._signed(requests[key])]
-        foreign = [key for key in executed if key not in requests]
-        return _Executed(executed, tuple(unsigned), tuple(foreign))
+                requests.setdefault((request.client, request.number, request.session), request)
+        unsigned = [key for key in executed or () if key in requests and not self._signed(requests[key])]
+        foreign = [key for key in executed or () if key not in requests]
+        right = self._digests.block(block.author, block.round, block.time_ms, block.payload, block.qc)
+        fault = "" if block.id == right else "its id is not the digest of what is in it"
+        return _Executed(executed, tuple(unsigned), tuple(foreign), fault)
 
     def _signed(self, request: Request) -> bool:
         return self._keys.verify_client(request.client, self._digests.request(request), request.signature)
@@ -192,11 +204,11 @@ class DiemBftReader(NeutralReader):
         return ""
 
 
-def key_ring(header: Header) -> KeyRing:
+def key_ring(header: Header, detail: HeaderDetail) -> KeyRing:
     """The keys of the run that a header describes."""
-    if header.detail.get("crypto") != "ed25519":
+    if detail.crypto != "ed25519":
         return SymbolicKeyRing(header.n, header.clients)
-    keys = {name: _public_key(key) for name, key in header.detail.get("public_keys", {}).items()}
+    keys = {name: _public_key(key) for name, key in detail.public_keys.items()}
     keys = {name: key for name, key in keys.items() if len(key) == _PUBLIC_KEY_SIZE}
     replicas = [keys.get(f"replica{replica}", bytes(_PUBLIC_KEY_SIZE)) for replica in range(header.n)]
     return Ed25519KeyRing(replicas, {client: keys[client] for client in header.clients if client in keys})

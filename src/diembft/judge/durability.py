@@ -26,14 +26,15 @@ def forgotten_by_vote(
     """What a vote contradicts of the votes and timeouts before the restart, and the sentence that says so: one in a
     round that was voted or timed out in, or below it, but for a vote that is sent again."""
     round_, content = vote.round, vote.content
-    if any(earlier.round == round_ and earlier.content == content for earlier in votes):
+    own = [earlier for earlier in votes if earlier.round != round_ or earlier.phase == vote.phase]
+    if any(earlier.round == round_ and earlier.content == content for earlier in own):
         return None
     what = f"{node} voted in round {round_} after a restart"
-    for earlier in votes:
-        if to_vote(round_, content, earlier.round, earlier.content, 0) is not None:
+    for earlier in own:
+        if to_vote(round_, content, earlier.round, earlier.content, None) is not None:
             return f"{what}, having voted in round {earlier.round}", earlier
     for timeout in timeouts:
-        if to_vote(round_, content, 0, None, timeout.round) is not None:
+        if to_vote(round_, content, None, None, timeout.round) is not None:
             return f"{what}, having timed out in round {timeout.round}", timeout
     return None
 
@@ -52,7 +53,8 @@ def forgotten_by_timeout(
             return f"{what}, having voted in round {vote.round}", vote
         if objection is not None:
             return (
-                f"{what} with a QC of round {high_round}, having voted for a block on one of round {vote.parent_round}",
+                f"{what} with a certificate of round {high_round}, having voted for a block on one of round "
+                f"{vote.parent_round}",
                 vote,
             )
     return None

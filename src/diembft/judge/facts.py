@@ -8,12 +8,16 @@ signed or certified keeps its own value (`message`, `value`), which findings sho
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
 NO_BLOCK = b""
 """What a vote is for that is for no block: it stands against none."""
+
+
+RequestKey: TypeAlias = tuple[str, int, bytes]
+"""What names a request: its client, the number, and the client's session, empty where a protocol has none."""
 
 
 class Roster:
@@ -23,11 +27,13 @@ class Roster:
     that with planted bugs, too, correct is who has no twin, and is none.
     """
 
-    __slots__ = ("_correct", "_place", "identity", "n")
+    __slots__ = ("_correct", "_place", "identity", "n", "quorum")
 
-    def __init__(self, n: int, identity: dict[str, int], correct: Iterable[str]) -> None:
+    def __init__(self, n: int, identity: dict[str, int], correct: Iterable[str], quorum: int | None = None) -> None:
         self.n = n
         """Replicas."""
+        self.quorum = n - (n - 1) // 3 if quorum is None else quorum
+        """Distinct replicas in a quorum: n - f, written again on purpose, unless the run says otherwise."""
         self.identity = identity
         """Of each node, in their order: the replica whose key it holds."""
         self._correct = dict.fromkeys(correct)
@@ -37,11 +43,6 @@ class Roster:
     def f(self) -> int:
         """How many faulty replicas are tolerated."""
         return (self.n - 1) // 3
-
-    @property
-    def quorum(self) -> int:
-        """Distinct replicas in a quorum: n - f, written again on purpose."""
-        return self.n - (self.n - 1) // 3
 
     def correct(self, node: str) -> bool:
         """Whether a node is correct."""
@@ -117,9 +118,11 @@ class CertificateSeen(Struct, frozen=True, gc=False):
     """The state of the block that it certifies too, where a protocol does."""
 
     @property
-    def kind(self) -> str:
-        """What such a certificate is called."""
-        return "TC" if self.block is None else "QC"
+    def told(self) -> str:
+        """What it says, in words."""
+        if self.block is None:
+            return f"certificate that round {self.round} was given up"
+        return f"certificate of a block of round {self.round}"
 
 
 class BlockSeen(Struct, frozen=True, gc=False):
@@ -143,14 +146,16 @@ class BlockExecuted(Struct, frozen=True, gc=False):
     """How it learnt of it."""
     height: int | None = None
     """As the node told it, if it did."""
-    executed: tuple[tuple[str, int], ...] = ()
-    """(client, number) of the requests that took effect."""
-    unsigned: tuple[tuple[str, int], ...] = ()
+    executed: tuple[RequestKey, ...] | None = None
+    """The requests that took effect, if it was told."""
+    unsigned: tuple[RequestKey, ...] = ()
     """Those of them that their client did not sign."""
-    foreign: tuple[tuple[str, int], ...] = ()
+    foreign: tuple[RequestKey, ...] = ()
     """Those of them that are not in the block."""
     state: bytes | None = None
     """What the state is afterwards, if it was told."""
+    fault: str = ""
+    """Why the block is not what its id names, if a reader that verifies found so."""
 
 
 class Entered(Struct, frozen=True, gc=False):

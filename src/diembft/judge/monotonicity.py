@@ -1,7 +1,7 @@
 """monotonicity: what must not decrease.
 
-highest_vote_round, highest_qc_round and the number of committed blocks never decrease, also across a restart;
-current_round never decreases while a node runs, and after a restart is at least highest_vote_round.
+voted_round, locked_round and the number of committed blocks never decrease, also across a restart; current_round never
+decreases while a node runs, and after a restart is at least voted_round.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ class Monotonicity:
         self._roster = roster
         self._report = report
         self._locks: dict[str, tuple[int, int]] = {}
-        """The highest (highest_vote_round, highest_qc_round)."""
+        """The highest (voted_round, locked_round)."""
         self._rounds: dict[str, int] = {}
         """The current round of each node that runs; none between a restart and the first state after it."""
         self._heights: dict[str, int] = {}
+
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node told its numbers."""
+        return bool(self._locks)
 
     def numbers(self, numbers: Numbers) -> None:
         """A node tells its numbers, those that it made durable or all."""
@@ -51,13 +56,13 @@ class Monotonicity:
         self._rounds.pop(node, None)
 
     def _lock(self, node: str, voted_round: int, locked_round: int | None) -> None:
-        highest_vote, highest_qc = self._locks.get(node, (0, 0))
-        locked = highest_qc if locked_round is None else locked_round
+        highest_vote, highest_lock = self._locks.get(node, (0, 0))
+        locked = highest_lock if locked_round is None else locked_round
         if voted_round < highest_vote:
-            self._decreases(node, "highest_vote_round", highest_vote, voted_round)
-        if locked < highest_qc:
-            self._decreases(node, "highest_qc_round", highest_qc, locked)
-        self._locks[node] = (max(voted_round, highest_vote), max(locked, highest_qc))
+            self._decreases(node, "voted_round", highest_vote, voted_round)
+        if locked < highest_lock:
+            self._decreases(node, "locked_round", highest_lock, locked)
+        self._locks[node] = (max(voted_round, highest_vote), max(locked, highest_lock))
 
     def _decreases(self, node: str, what: str, before: int, after: int) -> None:
         detail = f"{what} of {node} decreases from {before} to {after}"

@@ -23,6 +23,11 @@ class CommitOrder:
         self._delivered: dict[str, dict[bytes, None]] = {}
         self._heights: dict[str, int] = {}
 
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node committed a block."""
+        return bool(self._delivered)
+
     def committed(self, commit: BlockExecuted) -> None:
         """A node delivers a block."""
         node = commit.node
@@ -49,6 +54,10 @@ class CommitOrder:
             if last is not None and last.round > round_:
                 return f"committed the block of round {round_} after one of a later round"
             return f"committed the block of round {round_} without its parent, of round {commit.parent_round}"
+        if last is not None and commit.parent_round != last.round:
+            return (
+                f"committed the block of round {round_} on one of round {commit.parent_round}, which is of {last.round}"
+            )
         if commit.height is not None and commit.height != before + 1:
             return f"delivers block {commit.height} after block {before}"
         if last is not None and round_ <= last.round:

@@ -19,14 +19,15 @@ from diembft.judge import agreement, certificates, monotonicity, order, requests
 from diembft.judge.agreement import Agreement, by_ids
 from diembft.judge.certificates import Certificates, CertifiedUniqueness
 from diembft.judge.diembft import DiemBftReader
-from diembft.judge.facts import Entered, Numbers, Roster, Voted
+from diembft.judge.facts import Entered, Numbers, RequestKey, Roster
 from diembft.judge.monotonicity import Monotonicity
-from diembft.judge.neutral import NeutralReader, Seen, signed_by
+from diembft.judge.neutral import NeutralReader, Seen, timed_out, voted
 from diembft.judge.order import CommitOrder
 from diembft.judge.requests import Requests, States
-from diembft.judge.verdict import Finding, Report
+from diembft.judge.verdict import Decided, Finding, Report, Verdict
 from diembft.judge.votes import HonestVoteOnce
 from diembft.judge.waiting import Waiting
+from diembft.trace.consistency import Consistency
 from diembft.trace.records import (
     Committed,
     Crashed,
@@ -74,29 +75,78 @@ PROPERTIES: Mapping[str, type] = MappingProxyType(
 
 
 def check(records: Iterable[Record]) -> Iterator[Violated]:
-    """All that a trace violates, its header being its first record.
+    """All that a trace violates, its header being its first record. Raises InputError for what is no trace.
 
     >>> from diembft import Settings, check_trace, simulate
     >>> list(check_trace(simulate(Settings(requests=1, trace=True)).trace))
     []
     """
-    checker: Checker | None = None
-    for record in records:
-        if checker is None:
+    yield from Trial("check_trace: record").violated(records)
+
+
+class Trial:
+    """A whole trace, from anywhere: whether it is one, what it violates, and what was judged of it."""
+
+    def __init__(self, where: str) -> None:
+        """`where`: what an InputError names, before the number of the record."""
+        self._where = where
+        self._checker: Checker | None = None
+        self._consistency: Consistency | None = None
+        self._violated: dict[str, None] = {}
+
+    def violated(self, records: Iterable[Record]) -> Iterator[Violated]:
+        """All that is violated."""
+        number = 0
+        for number, record in enumerate(records, 1):
+            try:
+                found = self._take(record)
+            except InputError as error:
+                raise InputError(f"{self._where} {number}: {error}") from None
+            for violated in found:
+                self._violated[violated.property] = None
+                yield violated
+        if number == 0:
+            raise InputError(f"{self._where} 1: the trace is empty, and a trace begins with its header")
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Of each property, once all is told; undecided is what there were no facts for."""
+        verdicts = {
+            name: Verdict.HELD if asked.decided else Verdict.UNDECIDED for name, asked in self._begun().asked.items()
+        }
+        return verdicts | dict.fromkeys(self._violated, Verdict.VIOLATED)
+
+    @property
+    def judged(self) -> bool:
+        """Whether at least a commit, a vote or a certificate of a correct node was judged."""
+        asked = self._begun().asked
+        return any(asked[name].decided for name in (agreement.NAME, votes.NAME, certificates.CERTIFICATES))
+
+    @property
+    def verified(self) -> bool:
+        """Whether the signatures of all that was judged were there to be verified."""
+        return self._begun().verified
+
+    def _begun(self) -> Checker:
+        assert self._checker is not None, "because a verdict is asked for when all is told"
+        return self._checker
+
+    def _take(self, record: Record) -> list[Violated]:
+        checker, consistency = self._checker, self._consistency
+        if checker is None or consistency is None:
             if not isinstance(record, Header):
-                raise InputError(f"check_trace: {type(record).__name__}: a trace begins with its header")
-            checker = Checker(record)
-        else:
-            yield from checker.feed(record)
-    if checker is None:
-        raise InputError("check_trace: the trace is empty, and a trace begins with its header")
+                raise InputError(f"{type(record).__name__}: a trace begins with its header")
+            self._consistency = Consistency(record)
+            self._checker = Checker(record)
+            return []
+        consistency.take(record)
+        return checker.feed(checker.readable(record))
 
 
 def roster_of(header: Header) -> Roster:
     """Who plays."""
     shared = [node.replica for node in header.nodes]
     correct = [node.name for node in header.nodes if node.correct and shared.count(node.replica) == 1]
-    return Roster(header.n, {node.name: node.replica for node in header.nodes}, correct)
+    return Roster(header.n, {node.name: node.replica for node in header.nodes}, correct, header.quorum)
 
 
 class _Found(Report):
@@ -142,8 +192,32 @@ class Checker:
         self._waiting = Waiting(roster, found, header.delta_s)
         self._last_signed: dict[str, Message] = {}
         self._last_state: dict[str, State] = {}
-        self._submitted: dict[int, tuple[str, int]] = {}
+        self._submitted: dict[int, RequestKey] = {}
         """The requests in messages of clients, by the messages' numbers."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether signatures were verified, of all that was judged."""
+        return self._reader.verified
+
+    def readable(self, record: Record) -> Record:
+        """A record of a trace from elsewhere, as `feed` takes it. Raises InputError."""
+        return self._reader.readable(record)
+
+    @property
+    def asked(self) -> dict[str, Decided]:
+        """The properties, by their names."""
+        return {
+            agreement.NAME: self._agreement,
+            certificates.CERTIFIED_UNIQUENESS: self._uniqueness,
+            votes.NAME: self._votes,
+            monotonicity.NAME: self._numbers,
+            order.NAME: self._order,
+            requests.EXECUTION: self._requests,
+            certificates.CERTIFICATES: self._certificates,
+            requests.VALIDITY: self._requests,
+            waiting.NAME: self._waiting,
+        }
 
     def finish(self, at: float) -> list[Violated]:
         """What is violated if nothing more happens until then, in seconds since the start of the run."""
@@ -168,11 +242,11 @@ class Checker:
         return found.take() if found.found else []
 
     def _submitted_request(self, record: Submitted) -> None:
-        self._submitted[record.message] = (record.client, record.number)
+        self._submitted[record.message] = (record.client, record.number, record.session)
 
     def _replied(self, record: Replied) -> None:
         if record.status == STALE:
-            self._waiting.refused(record.node, (record.client, record.number))
+            self._waiting.refused(record.node, (record.client, record.number, record.session))
 
     def _timer_set(self, record: TimerSet) -> None:
         if record.timer == "round":
@@ -212,15 +286,16 @@ class Checker:
     def _signed(self, node: str, message: Message) -> None:
         if self._last_signed.get(node) is message:
             return  # made durable, then sent, then made durable again
-        signed = signed_by(node, message)
-        if signed is None:
+        vote, timeout = message.vote, message.timeout
+        if vote is None and timeout is None:
             return
         self._last_signed[node] = message
-        if isinstance(signed, Voted):
+        if vote is not None:
+            signed = voted(node, vote, message)
             self._uniqueness.voted(signed)
             self._votes.voted(signed)
-        else:
-            self._votes.timed_out(signed)
+        if timeout is not None:
+            self._votes.timed_out(timed_out(node, timeout, message))
 
     def _state(self, record: State) -> None:
         node = record.node
@@ -272,7 +347,7 @@ class Checker:
         if new:
             self._uniqueness.seen(node, certified)
             self._states.certified(certified)
-        if certified.fault:
+        if new or certified.fault:
             self._certificates.seen(node, verb, certified)
 
 

@@ -42,6 +42,15 @@ class Report(Protocol):
         ...
 
 
+class Decided(Protocol):
+    """A property that knows whether it had anything to judge."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it was told a fact about a correct node, so that it is not undecided."""
+        ...
+
+
 class FirstFindings(Report):
     """Keeps the first violation of each property."""
 

@@ -36,6 +36,11 @@ class SignedVote(Protocol):
         """Of the certificate in the block."""
         ...
 
+    @property
+    def phase(self) -> str:
+        """Which vote of the round it is, where a protocol votes more than once."""
+        ...
+
 
 class SignedTimeout(Protocol):
     """A timeout, likewise."""
@@ -61,15 +66,16 @@ class Objection(Enum):
 
 
 def to_vote(
-    round_: int, content: Hashable, voted_round: int, voted_content: Hashable, timeout_round: int
+    round_: int, content: Hashable, voted_round: int | None, voted_content: Hashable, timeout_round: int | None
 ) -> Objection | None:
-    """How a vote contradicts an earlier one and the last timeout, 0 being the round of none. The same vote again is
+    """How a vote contradicts an earlier one and the last timeout, None being the round of none. The same vote again is
     one vote."""
-    if voted_round == round_:
-        return None if voted_content == content else Objection.TWICE
-    if voted_round > round_:
-        return Objection.BELOW
-    return Objection.AFTER_TIMEOUT if timeout_round >= round_ else None
+    if voted_round is not None:
+        if voted_round == round_:
+            return None if voted_content == content else Objection.TWICE
+        if voted_round > round_:
+            return Objection.BELOW
+    return Objection.AFTER_TIMEOUT if timeout_round is not None and timeout_round >= round_ else None
 
 
 def to_timeout(round_: int, high_round: int, voted_round: int, parent_round: int) -> Objection | None:
@@ -80,10 +86,11 @@ def to_timeout(round_: int, high_round: int, voted_round: int, parent_round: int
 
 
 def once(vote: SignedVote, first: SignedVote | None, *, given_up: bool) -> Objection | None:
-    """How a vote contradicts the node's first vote of its round, and its timeout of that round, if there were any."""
+    """How a vote contradicts the node's first vote of its round and phase, and its timeout of that round, if there were
+    any."""
     round_ = vote.round
-    voted_round, voted_content = (0, None) if first is None else (round_, first.content)
-    return to_vote(round_, vote.content, voted_round, voted_content, round_ if given_up else 0)
+    voted_round, voted_content = (None, None) if first is None else (round_, first.content)
+    return to_vote(round_, vote.content, voted_round, voted_content, round_ if given_up else None)
 
 
 def told(objection: Objection, node: str, round_: int) -> str:
@@ -101,6 +108,11 @@ class HonestVoteOnce:
         self._report = report
         self._votes: dict[tuple[str, int, str], Voted] = {}
         self._timeouts: dict[tuple[str, int], TimedOut] = {}
+
+    @property
+    def decided(self) -> bool:
+        """Whether a correct node voted."""
+        return bool(self._votes)
 
     def timed_out(self, timeout: TimedOut) -> None:
         """A node gives a round up."""

@@ -6,7 +6,7 @@ from math import inf
 
 from msgspec import Struct
 
-from diembft.judge.facts import Entered, Roster
+from diembft.judge.facts import Entered, RequestKey, Roster
 from diembft.judge.verdict import Report, violation
 
 NAME = "liveness"
@@ -45,7 +45,9 @@ class Waiting:
         self._n = roster.n
         self._delta_s = delta_s
         self._since: float | None = None
-        self._held: dict[tuple[str, int], _Held] = {}
+        self.decided = False
+        """Whether a correct node held a request while the network was synchronous."""
+        self._held: dict[RequestKey, _Held] = {}
         self._rounds: dict[str, int] = {}
         self._timers: dict[str, float] = {}
         """The delay of the running round timer of each correct node."""
@@ -74,6 +76,7 @@ class Waiting:
         if delta_s > self._delta_s or self._roster.faulty() > (self._n - 1) // 3:
             return
         self._since = at
+        self.decided = self.decided or bool(self._held)
         for held in self._held.values():
             held.windows = self._allowed_windows()
         self._progressed(at)
@@ -85,12 +88,13 @@ class Waiting:
 
     # --- what correct nodes hold
 
-    def holds(self, at: float, node: str, key: tuple[str, int]) -> None:
+    def holds(self, at: float, node: str, key: RequestKey) -> None:
         """A node was given a request that nobody executed yet."""
         if not self._roster.correct(node):
             return
         held = self._held.get(key)
         if held is None:
+            self.decided = self.decided or self._since is not None
             self._held[key] = _Held({node: None}, self._allowed_windows())
             if len(self._held) == 1:
                 self._progressed(at)
@@ -110,13 +114,13 @@ class Waiting:
         if self._roster.faulty() > (self._n - 1) // 3:
             self.faulted()
 
-    def committed(self, node: str, requests: tuple[tuple[str, int], ...]) -> None:
+    def committed(self, node: str, requests: tuple[RequestKey, ...]) -> None:
         """A node delivers a block with these requests."""
         if self._roster.correct(node):
             for key in requests:
                 self._held.pop(key, None)
 
-    def refused(self, node: str, key: tuple[str, int]) -> None:
+    def refused(self, node: str, key: RequestKey) -> None:
         """A node that refused a request holds it no longer."""
         held = self._held.get(key)
         if held is not None:
@@ -165,7 +169,7 @@ class Waiting:
         """The deadline has passed."""
         self.deadline = inf
         if self._held:
-            client, number = next(iter(self._held))
+            client, number, _ = next(iter(self._held))
             detail = (
                 f"no correct node has gone beyond round {self._highest} since {self._progress_at:g} s, "
                 f"while request {number} of {client} waits and the network is synchronous"
@@ -200,7 +204,7 @@ class Waiting:
         """Judge the request that was held first: no later one may take longer by more than what waits before it."""
         if self._since is None or not self._held:
             return
-        (client, number), held = next(iter(self._held.items()))
+        (client, number, _), held = next(iter(self._held.items()))
         if self._windows > held.windows:
             detail = f"request {number} of {client} waits at {', '.join(held.nodes)} after {self._windows} good windows"
             self._report.violated(violation(NAME, detail, self._highest, tuple(held.nodes)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from diembft.pages import data
 from diembft.pages.data import NONE
-from diembft.trace.values import Block, Certificate, Vote
+from diembft.trace.values import Block, Certificate, RequestName, Vote
 
 SHOWN_REQUESTS = 8
 """How many requests of a block or message are shown."""
@@ -118,6 +118,6 @@ class Catalogue:
         return index
 
 
-def shown_requests(requests: Iterable[tuple[str, int]]) -> list[data.PageRequest]:
+def shown_requests(requests: Iterable[RequestName]) -> list[data.PageRequest]:
     """The first requests."""
-    return [data.PageRequest(client, number) for client, number in list(requests)[:SHOWN_REQUESTS]]
+    return [data.PageRequest(client, number) for client, number, _ in list(requests)[:SHOWN_REQUESTS]]

@@ -106,7 +106,9 @@ class Shown(Showing):
                     self._commits[effect.certificate] = effect.block.id
                 known.height, known.committed_by = effect.height, effect.certificate
                 self._learn(known, (effect.certificate,))
-                executed = tuple([(client, number) for client, number, _ in self._reading.requests(effect.block)])
+                executed = tuple(
+                    [values.RequestName(client, number) for client, number, _ in self._reading.requests(effect.block)]
+                )
                 block, certificate = self._block(effect.block), self.certificate(effect.certificate)
                 return records.Committed(at, node, effect.height, block, certificate, executed)
             case Persist():
@@ -141,7 +143,7 @@ class Shown(Showing):
     def _block(self, block: Any) -> values.Block:
         link = self._links[block.id] = self._reading.link(block)
         certificate = None if link.certificate is None else self.certificate(link.certificate)
-        requests = tuple([(client, number) for client, number, _ in self._reading.requests(block)])
+        requests = tuple([values.RequestName(client, number) for client, number, _ in self._reading.requests(block)])
         return values.Block(block.id, link.round, link.parent, link.parent_round, link.author, certificate, requests)
 
 

@@ -33,6 +33,8 @@ class VoteSigned(NamedTuple):
     content: Hashable
     """What its signature covers."""
     parent_round: int
+    phase: str = ""
+    """Which vote of the round it is, where a protocol votes more than once."""
 
 
 class TimeoutSigned(NamedTuple):

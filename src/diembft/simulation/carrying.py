@@ -223,7 +223,7 @@ class Carrying(Post, Outlet):
                     sent_s = self._first_sent_s.pop((spec.name, number))
                     if observe is not None:
                         latency_s = self.now_s - sent_s
-                        observe(records.Accepted(self.now_s, spec.name, number, reply.status, latency_s))
+                        observe(records.Accepted(self.now_s, spec.name, number, reply.status, latency_s, reply.session))
                 case client_events.Ended(completed):
                     self._open_clients -= 1
                     if observe is not None:

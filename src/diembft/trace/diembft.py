@@ -128,7 +128,7 @@ def _given_up(tc: TC, detail: TC | None) -> values.Certificate:
 
 def _block(block: Block, detail: Block | None) -> values.Block:
     parent = block.qc.vote_info
-    requests = tuple([(request.client, request.number) for request in block.payload])
+    requests = tuple([values.RequestName(asked.client, asked.number, asked.session) for asked in block.payload])
     return values.Block(
         block.id, block.round, parent.id, parent.round, block.author, _inner_qc(block.qc), requests, detail
     )

@@ -19,7 +19,7 @@ from diembft.trace.header import FORMAT as FORMAT
 from diembft.trace.header import VERSION as VERSION
 from diembft.trace.header import Header as Header
 from diembft.trace.header import Node as Node
-from diembft.trace.values import Block, Certificate, Message
+from diembft.trace.values import Block, Certificate, Message, RequestName
 
 
 class Sent(Struct, frozen=True, gc=False, tag_field="type", tag="sent"):
@@ -168,8 +168,9 @@ class Committed(Struct, frozen=True, gc=False, tag_field="type", tag="committed"
     """What was committed."""
     certificate: Certificate
     """The one that commits it."""
-    executed: tuple[tuple[str, int], ...] = ()
-    """(client, number) of the requests that took effect in this block."""
+    executed: tuple[RequestName, ...] | None = None
+    """(client, number, session) of the requests that took effect in this block; without sessions the last is left
+    out. None if that is not told."""
     state: bytes | None = None
     """A digest of the replicated state after this block, if there is one."""
 
@@ -193,6 +194,8 @@ class Submitted(Struct, frozen=True, gc=False, tag_field="type", tag="submitted"
     """The nodes that it was sent to."""
     detail: Any = None
     """The protocol's own value."""
+    session: bytes = b""
+    """Of the client, where a protocol has sessions."""
 
 
 class Replied(Struct, frozen=True, gc=False, tag_field="type", tag="replied"):
@@ -212,6 +215,8 @@ class Replied(Struct, frozen=True, gc=False, tag_field="type", tag="replied"):
     """The number of the message, by which its Delivered and Dropped name it."""
     detail: Any = None
     """The protocol's own value."""
+    session: bytes = b""
+    """Of the client, where a protocol has sessions."""
 
 
 class Accepted(Struct, frozen=True, gc=False, tag_field="type", tag="accepted"):
@@ -227,6 +232,8 @@ class Accepted(Struct, frozen=True, gc=False, tag_field="type", tag="accepted"):
     """`ok`, or why it was refused."""
     latency_s: float
     """Since it was first sent, in seconds."""
+    session: bytes = b""
+    """Of the client, where a protocol has sessions."""
 
 
 class WorkloadEnded(Struct, frozen=True, gc=False, tag_field="type", tag="workload_ended"):

@@ -12,12 +12,22 @@ it (blocks, certificates) has none of its own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 KINDS = ("proposal", "vote", "timeout", "answer", "request", "blocks", "relay")
 """Kinds of messages: see `Message.kind`."""
+
+
+class RequestName(NamedTuple):
+    """What names a request."""
+
+    client: str
+    number: int
+    """The client's own, in this session."""
+    session: bytes = b""
+    """Of the client, where a protocol has sessions: a client may have several, each with numbers of its own."""
 
 
 class Certificate(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -58,8 +68,9 @@ class Block(Struct, frozen=True, gc=False, omit_defaults=True):
     """The replica that proposed it."""
     certificate: Certificate | None = None
     """That of the parent, if it is in the block."""
-    requests: tuple[tuple[str, int], ...] = ()
-    """(client, number) of the requests that it would execute, in their order."""
+    requests: tuple[RequestName, ...] = ()
+    """(client, number, session) of the requests that it would execute, in their order; without sessions the last is
+    left out."""
     detail: Any = None
     """The protocol's own value."""
 

@@ -7,11 +7,10 @@ from collections import Counter
 
 import pytest
 
-from diembft.twins.exhaustion.decision import SearchEnding
 from diembft.twins.exhaustion.engine import Engine
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import Limits, explore
+from diembft.twins.exhaustion.search import Limits, SearchEnding, search
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.world import Fault
 from tests.twins.edits import EDITS, Edit
@@ -93,5 +92,5 @@ def test_bugs_and_too_many_twins_are_objected_to_as_the_judge_does(question: Que
 def test_a_late_leader_that_votes_again_is_objected_to_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the search goes on from a state that it rebuilt: what was signed there is what is signed again."""
     EDITS["late_leader"](monkeypatch)
-    result = explore(Question(quorum_filter=True), limits=Limits(rounds=2))
+    result = search(Question(quorum_filter=True), limits=Limits(rounds=2))
     assert (result.found, result.ending) == (None, SearchEnding.DEPTH)

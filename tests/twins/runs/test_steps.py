@@ -293,7 +293,7 @@ def test_prefixes_that_are_shared_say_the_same(name: str, monkeypatch: pytest.Mo
     others = [scenario(), scenario(first="b leads a,b,c,d,a'"), scenario(first="a leads a,b|c,d,a'"), scenario()]
     assert [shared.run(one) for one in others] == [run(one) for one in others]
     assert crash(shared.run(others[0])).verdict is Verdict.VIOLATED
-    assert shared.graphs
+    assert shared.trees
 
 
 def test_what_was_well_before_it_failed_is_judged_up_to_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     if kind == VOTE:
         told = world.reading.told(message).vote
         assert told is not None, "because it is a vote"
-        vote = VoteSigned(told.round, told.content, told.parent_round)
+        vote = VoteSigned(told.round, told.content, told.parent_round, told.phase)
         faults = _faults_of_vote(world.name(node), signed, vote)
         return signed if vote in signed.votes else signed._replace(votes=(*signed.votes, vote)), faults
     if kind == TIMEOUT:
@@ -201,7 +201,9 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
 
 def _faults_of_vote(name: str, signed: Signed, vote: VoteSigned) -> list[Fault]:
     faults = []
-    first = next((earlier for earlier in signed.votes if earlier.round == vote.round), None)
+    first = next(
+        (earlier for earlier in signed.votes if (earlier.round, earlier.phase) == (vote.round, vote.phase)), None
+    )
     given_up = any(timeout.round == vote.round for timeout in signed.timeouts)
     objection = votes.once(vote, first, given_up=given_up)
     if objection is not None:

@@ -10,7 +10,18 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Failed, Roster, TimedOut, Voted
+from diembft.judge.facts import (
+    BlockExecuted,
+    BlockSeen,
+    CertificateSeen,
+    Entered,
+    Failed,
+    RequestKey,
+    Roster,
+    TimedOut,
+    Voted,
+)
+from diembft.judge.neutral import timed_out, voted
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Reading
 from diembft.twins.runs.oracles.terms import Terms
@@ -66,7 +77,7 @@ class _Reader:
         self._reading: Reading = terms.protocol.reading
         self._qcs: dict[Any, int] = {}
         self._tcs: dict[Any, int] = {}
-        self._requests: dict[bytes, tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]] = {}
+        self._requests: dict[bytes, tuple[tuple[RequestKey, ...], tuple[RequestKey, ...]]] = {}
 
     def signed(self, record: RunRecord) -> tuple[list[Voted | TimedOut], list[tuple[int, str]]]:
         """What was signed, and who restarted when."""
@@ -83,11 +94,9 @@ class _Reader:
             seen.add((node, message))
             told = told_by(message)
             if (vote := told.vote) is not None:
-                assert vote.block is not None, "because replicas under test vote for blocks"
-                name, parent = names[node], vote.parent
-                signed.append(Voted(name, vote.round, vote.block, parent, vote.parent_round, vote.content, message))
+                signed.append(voted(names[node], vote, message))
             if (timeout := told.timeout) is not None:
-                signed.append(TimedOut(names[node], timeout.round, timeout.high_round, message))
+                signed.append(timed_out(names[node], timeout, message))
             for block in told.blocks:
                 self._link(block, node)
             for qc in told.qcs:
@@ -130,15 +139,15 @@ class _Reader:
                 self._qcs[certificate] = node
         return commits
 
-    def _executed(self, block: Any) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    def _executed(self, block: Any) -> tuple[tuple[RequestKey, ...], tuple[RequestKey, ...]]:
         """The requests of a block, and those that are not signed. All are executed: markers are never duplicates, one
         names one proposal."""
         known = self._requests.get(block.id)
         if known is None:
             requests = self._reading.requests(block)
-            executed = tuple([(client, number) for client, number, _ in requests])
+            executed = tuple([(client, number, b"") for client, number, _ in requests])
             signed = self._terms.signed
-            unsigned = tuple([(client, number) for client, number, request in requests if not signed(request)])
+            unsigned = tuple([(client, number, b"") for client, number, request in requests if not signed(request)])
             known = self._requests[block.id] = (executed, unsigned)
         return known
 
@@ -160,4 +169,6 @@ class _Reader:
 
     def _certified(self, value: Any) -> CertificateSeen:
         told = self._reading.certificate(value)
-        return CertificateSeen(told.round, told.block, told.signers, value)
+        n = self._terms.cast.n
+        signers = tuple([signer for signer in told.signers if 0 <= signer < n])  # others are no replicas
+        return CertificateSeen(told.round, told.block, signers, value)
