@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
 _encoder = msgspec.json.Encoder()
@@ -25,12 +25,13 @@ class _Version(Struct):
 _version_decoder = msgspec.json.Decoder(_Version)
 
 
-def write_trace(path: Path, records: Iterable[Record]) -> None:
+def write_trace(path: str | Path, records: Iterable[Record]) -> None:
     """Write a trace; the same records give the same bytes.
 
     The file appears only when it is whole; what was there before is replaced. Raises InputError if it cannot be
     written.
     """
+    path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:
         try:
@@ -45,17 +46,21 @@ def write_trace(path: Path, records: Iterable[Record]) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def read_trace(path: Path) -> Iterator[Record]:
+def read_trace(path: str | Path) -> Iterator[Record]:
     """The records of a trace, checked against the schema. Raises InputError, naming file and line.
 
-    >>> from pathlib import Path
     >>> from diembft import Settings, read_trace, simulate
     >>> from diembft.trace.files import write_trace
-    >>> write_trace(Path("run.jsonl"), simulate(Settings(requests=1, trace=True)).trace)
-    >>> header, *records = read_trace(Path("run.jsonl"))
+    >>> write_trace("run.jsonl", simulate(Settings(requests=1, trace=True)).trace)
+    >>> header, *records = read_trace("run.jsonl")
     >>> header.n, len(records) > 10
     (4, True)
     """
+    require_type(path, (str, Path), "read_trace")
+    return _read(Path(path))
+
+
+def _read(path: Path) -> Iterator[Record]:
     number = 0
     try:
         with path.open("rb") as lines:
@@ -63,6 +68,8 @@ def read_trace(path: Path) -> Iterator[Record]:
                 yield _decoded(path, number, line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{str(path)!r}: cannot be read: no file has a name with a null character") from None
     if number == 0:
         raise InputError(f"{path}: the trace is empty")
 
