@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError, require_type
+from diembft.trace.header import ALWAYS_WRITTEN
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
 _encoder = msgspec.json.Encoder()
@@ -16,10 +17,11 @@ _decoder = msgspec.json.Decoder(Record)
 
 
 class _Version(Struct):
-    """What every version of the schema has in its header."""
+    """What every version of the schema has in its header; None: it is not there."""
 
-    format: str
-    version: int
+    type: str = ""
+    format: str | None = None
+    version: int | None = None
 
 
 _version_decoder = msgspec.json.Decoder(_Version)
@@ -87,12 +89,19 @@ def _decoded(path: Path, number: int, line: bytes) -> Record:
 
 
 def _check_version(path: Path, line: bytes) -> None:
-    """Raises InputError if this header is of another version; what is no header at all passes here."""
+    """Raises InputError if this header is of another version or says none; what is no header at all passes here."""
     try:
         found = _version_decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
+    if found.type != "header":
+        return
+    for field in ALWAYS_WRITTEN:
+        if getattr(found, field) is None:
+            raise InputError(f"{path}: line 1: the header has no field {field!r}")
     if found.format != FORMAT:
         raise InputError(f"{path}: line 1: format {found.format!r}, expected {FORMAT!r}")
     if found.version != VERSION:
-        raise InputError(f"{path}: a trace of version {found.version}; this is version {VERSION}: run it again")
+        older = found.version is not None and found.version < VERSION
+        what = "run it again" if older else "it needs a newer diembft"
+        raise InputError(f"{path}: a trace of version {found.version}; this is version {VERSION}: {what}")
