@@ -23,6 +23,7 @@ EXECUTED = (
     "docs/distalgo.md",
     "docs/drivers.md",
     "docs/exhaustion.md",
+    "docs/judge.md",
     "docs/pages.md",
     "docs/protocol.md",
     "docs/protocols.md",
@@ -74,6 +75,13 @@ def test_readme_sets_up_and_runs_the_main_case() -> None:
     first = documents.set_up(text)[0]
     assert ".venv/bin/diembft run faulty_dropouts" in first
     assert any(block.lines == ("./run_tests.sh",) for block in documents.blocks(text))
+
+
+def test_every_document_is_executed_and_listed() -> None:
+    written = {f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")}
+    assert written == {name for name in EXECUTED if name.startswith("docs/")}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert written == set(re.findall(r"^\| \[(docs/\w+\.md)\]\(\1\) \|", readme, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -13,13 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 from msgspec import NODEFAULT, structs
 
 from diembft.trace import records, values
+from diembft.trace.header import ALWAYS_WRITTEN
 from diembft.trace.records import Record
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "trace.md"
 BEGIN, END = "<!-- fields: tools/trace_schema.py writes what follows -->", "<!-- end of fields -->"
+
+REQUIRED = "**required**"
 
 VALUES: tuple[type, ...] = (values.Message, values.Block, values.Certificate, values.Vote, values.Timeout, records.Node)
 """What stands inside records."""
@@ -52,12 +56,11 @@ def type_of(value: type, name: str) -> str:
 
 
 def default_of(field: Any) -> str:
-    """Its default; empty if it must be there."""
+    """Its default, as JSON has it, or that it must be there."""
     if field.default is NODEFAULT and field.default_factory is NODEFAULT:
-        return "**required**"
+        return REQUIRED
     default = field.default if field.default is not NODEFAULT else field.default_factory()
-    shown = {None: "null", True: "true", (): "[]", b"": '""'}.get(default) if not isinstance(default, dict) else "{}"
-    return f"`{shown}`" if shown else f"`{default!r}`".replace("'", '"')
+    return f"`{msgspec.json.encode(default).decode()}`"
 
 
 def section(value: type) -> list[str]:
@@ -69,7 +72,9 @@ def section(value: type) -> list[str]:
     docs = field_docs(value)
     for field in structs.fields(value):
         assert field.name in docs, f"because every field is described, {value.__name__}.{field.name} too"
-        lines.append(f"| `{field.name}` | {type_of(value, field.name)} | {default_of(field)} | {docs[field.name]} |")
+        required = value is records.Header and field.name in ALWAYS_WRITTEN
+        default = REQUIRED if required else default_of(field)
+        lines.append(f"| `{field.name}` | {type_of(value, field.name)} | {default} | {docs[field.name]} |")
     return [*lines, ""]
 
 

@@ -4,8 +4,8 @@ from msgspec import structs
 
 from diembft.pages.data import NONE, PageData, Story
 from diembft.pages.prepare import prepare
-from diembft.trace.records import Committed, Node, Record, Violated
-from diembft.trace.values import Certificate
+from diembft.trace.records import Committed, Node, Record, Sent, Violated
+from diembft.trace.values import Certificate, Message
 from tests.pages.traces import (
     GENESIS,
     Script,
@@ -138,10 +138,41 @@ def violated_by_votes(votes_of: tuple[tuple[str, int], ...], name: str) -> list[
     return script.records()
 
 
+def in_phases(trace: list[Record], *phases: str) -> list[Record]:
+    """A trace with its votes in these phases, one after the other."""
+    left = list(phases)
+    changed: list[Record] = []
+    signed: list[Message] = []
+    for record in trace:
+        if isinstance(record, Sent) and record.message.vote is not None:
+            cast = structs.replace(record.message.vote, phase=left.pop(0))
+            record = structs.replace(record, message=structs.replace(record.message, vote=cast))
+            signed.append(record.message)
+        elif isinstance(record, Violated):
+            record = structs.replace(record, signed=tuple(signed))
+        changed.append(record)
+    return changed
+
+
+def test_votes_of_one_round_in_two_phases_do_not_contradict_one_another() -> None:
+    trace = violated_by_votes((("b", 0), ("b", 1)), "honest_vote_once")
+    story = the_story(prepare(in_phases(trace, "prepare", "commit")))
+    assert [(vote.round, vote.phase) for vote in story.votes] == [(1, "prepare"), (1, "commit")]
+    assert [one.kind for one in story.equivocations] == ["proposal"]
+    assert not [one for one in story.observations if one.rule == "vote_once"]
+
+
+def test_two_votes_of_one_phase_are_told_with_it() -> None:
+    trace = violated_by_votes((("b", 0), ("b", 1)), "honest_vote_once")
+    story = the_story(prepare(in_phases(trace, "prepare", "prepare")))
+    assert [(one.kind, one.phase) for one in story.equivocations] == [("proposal", ""), ("vote", "prepare")]
+    assert "b voted twice in round 1, phase prepare: for B1.1 and for B1.2." in [one.text for one in story.observations]
+
+
 def test_two_votes_of_one_node() -> None:
     page = prepare(violated_by_votes((("b", 0), ("b", 1)), "honest_vote_once"))
     story = the_story(page)
-    assert names(page, [block for _, _, block in story.votes]) == ["B1.1", "B1.2"]
+    assert names(page, [vote.block for vote in story.votes]) == ["B1.1", "B1.2"]
     assert names(page, [side.block for side in story.sides]) == ["B1.1", "B1.2"]
     assert [(one.kind, one.replica) for one in story.equivocations] == [("proposal", 0), ("vote", 1)]
     assert page.steps[story.moment].at == 2.0

@@ -22,6 +22,25 @@ def test_every_field_of_every_record_stands_in_the_document() -> None:
     assert written.strip() == trace_schema.fields().strip(), "python tools/trace_schema.py writes it anew"
 
 
+def test_what_the_document_says_of_single_fields() -> None:
+    """By hand, so that the generator is not compared with itself."""
+    text = trace_schema.DOCUMENT.read_text(encoding="utf-8")
+    for begins in (
+        "| `attempt` | integer | `1` |",
+        "| `message` | integer | `0` |",
+        "| `correct` | true or false | `true` |",
+        '| `phase` | string | `""` |',
+        "| `nodes` | array of Node | **required** |",
+        "| `clients` | array of string | `[]` |",
+        "| `figures` | object | `{}` |",
+        "| `culprit` | integer or null | **required** |",
+        "| `locked_round` | integer or null | `null` |",
+        "| `format` | string | **required** |",
+        "| `version` | integer | **required** |",
+    ):
+        assert f"\n{begins} " in text, begins
+
+
 def test_a_trace_written_by_hand_is_read_judged_and_shown(tmp_path: Path) -> None:
     trace = list(read_trace(FOREIGN))
     assert {type(record) for record in trace} >= {Header, Sent, State, Committed}

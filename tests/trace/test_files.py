@@ -117,7 +117,8 @@ def line_of(tmp_path: Path, record: Record) -> bytes:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"version": 3}, "a trace of version 3; this is version 2: run it again"),
+        ({"version": 3}, "a trace of version 3; this is version 2: it needs a newer diembft"),
+        ({"version": 1}, "a trace of version 1; this is version 2: run it again"),
         ({"format": "other"}, "line 1: format 'other', expected 'diembft-trace'"),
         ({"n": "four"}, "line 1: not a trace record: Expected `int`, got `str` - at `$.n`"),
         ({"n": 0}, "line 1: not a trace record: Expected `int` >= 1 - at `$.n`"),
@@ -134,6 +135,15 @@ def test_a_wrong_header(tmp_path: Path, change: dict[str, Any], complaint: str) 
         list(read_trace(path))
     assert complaint in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["format", "version"])
+def test_a_header_says_of_which_format_and_version_it_is(tmp_path: Path, field: str) -> None:
+    head = json.loads(line_of(tmp_path, HEADER))
+    del head[field]
+    path = written(tmp_path / "run.jsonl", [json.dumps(head).encode()])
+    with pytest.raises(InputError, match=f"line 1: the header has no field '{field}'"):
+        list(read_trace(path))
 
 
 def test_version_1_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -176,4 +186,4 @@ def test_files_that_are_no_traces(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         list(read_trace(tmp_path / "nothing.jsonl"))
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        list(read_trace(tmp_path))
+        list(read_trace(str(tmp_path)))

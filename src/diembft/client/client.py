@@ -32,8 +32,15 @@ from diembft.client.events import (
 from diembft.client.requests import session_of, signed_request
 from diembft.consensus.config import max_faulty
 from diembft.crypto.interface import Signer
+from diembft.errors import SHORTEST_S, require, require_factor, require_types
 from diembft.messages.digests import Digests, operations_digest
 from diembft.messages.types import OK, Reply, Request
+
+MOST_WAIT_S = 1e12
+"""The longest wait of a client, in seconds."""
+
+MOST_GROWTH = 1000.0
+"""The largest factor on a wait."""
 
 
 class Retransmit(Struct, frozen=True, tag=True):
@@ -49,8 +56,12 @@ class Retransmit(Struct, frozen=True, tag=True):
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
-        assert 0 < self.first_wait_s <= self.max_wait_s, "because a wait of no time would send for ever at one moment"
-        assert self.growth >= 1 and self.jitter >= 0, "because waits never shrink"  # noqa: PT018
+        require_types(self)
+        require_factor(self.max_wait_s, "Retransmit.max_wait_s", SHORTEST_S, MOST_WAIT_S)
+        right = f"is not between {SHORTEST_S:g} and max_wait_s: a wait of no time would send for ever at one moment"
+        require(SHORTEST_S <= self.first_wait_s <= self.max_wait_s, "Retransmit.first_wait_s", self.first_wait_s, right)
+        require_factor(self.growth, "Retransmit.growth", 1, MOST_GROWTH)
+        require_factor(self.jitter, "Retransmit.jitter", 0, MOST_GROWTH)
 
 
 class Flood(Struct, frozen=True, tag=True):
@@ -61,6 +72,11 @@ class Timed(Struct, frozen=True, tag=True):
     """Request i, then a pause of `pauses_s[i]` seconds, then the next, accepted or not; nothing is sent again."""
 
     pauses_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        require_types(self)
+        for pause_s in self.pauses_s:
+            require_factor(pause_s, "Timed.pauses_s", 0, MOST_WAIT_S)
 
 
 Workload: TypeAlias = Retransmit | Flood | Timed

@@ -109,20 +109,7 @@ def snapshot(machine: Replica | Actor) -> Snapshot:
 
 def state(at_s: float, name: str, now: Snapshot) -> records.State:
     """The record of a node's state."""
-    round_, leader, height, voted_round, high, committed_by, tc, locked_round = now
-    certificate, left = neutral.certificate, None if tc is None else neutral.given_up(tc)
-    return records.State(
-        at_s,
-        name,
-        round_,
-        leader,
-        height,
-        voted_round,
-        certificate(high),
-        certificate(committed_by),
-        left,
-        locked_round,
-    )
+    return records.State(at_s, name, *state_fields(now))
 
 
 def state_fields(

@@ -237,7 +237,18 @@ class PageEquivocation(Struct):
     replica: int
     kind: str
     round: int
+    phase: str
+    """Of the votes."""
     told: list[PageStatement]
+
+
+class PageVote(Struct):
+    """A vote that shows a violation."""
+
+    replica: int
+    round: int
+    phase: str
+    block: int
 
 
 class Lost(Struct):
@@ -287,8 +298,8 @@ class Story(Struct):
     round: int
     certificates: list[int]
     """As the record names them."""
-    votes: list[list[int]]
-    """(replica, round, block) of each vote that the record names."""
+    votes: list[PageVote]
+    """Those that the record names."""
     sides: list[Side]
     fork: int
     """The last common block of the sides."""

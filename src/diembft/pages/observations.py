@@ -103,9 +103,8 @@ def _votes(page: PageData, until: int) -> Iterator[Observation]:
             block = page.blocks[message.block]
             first = voted.setdefault((node, message.round, message.phase), message.block)
             if first != message.block:
-                text = (
-                    f"{name} voted twice in round {message.round}: for {page.blocks[first].name} and for {block.name}."
-                )
+                where = f"round {message.round}{in_phase(message.phase)}"
+                text = f"{name} voted twice in {where}: for {page.blocks[first].name} and for {block.name}."
                 yield Observation("vote_once", text, message.step, message.block)
             elif message.round < highest.get(node, 0):
                 text = f"{name} voted for {block.name} of round {message.round} after a vote of round {highest[node]}."
@@ -175,6 +174,11 @@ def _commits(page: PageData, until: int) -> Iterator[Observation]:
                 yield Observation("commit_rule", text, number, commit.block)
             last[step.node] = commit.block
             seen.add((step.node, commit.block))
+
+
+def in_phase(phase: str) -> str:
+    """What names the phase of a vote, where a protocol votes more than once in a round."""
+    return f", phase {phase}" if phase else ""
 
 
 def _replicas(page: PageData, replicas: list[int]) -> str:

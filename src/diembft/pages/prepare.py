@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from diembft.pages import data
-from diembft.pages.data import NONE
+from diembft.pages.data import NONE, PageVote
 from diembft.pages.layout import lay_out
 from diembft.pages.steps import Reader, clients_of
 from diembft.pages.story import tell
@@ -38,7 +38,12 @@ def prepare(
         found_certificates = [reader.catalogue.certificate(certificate) for certificate in violated.certificates]
         certificates = [index for index in found_certificates if index != NONE]
         votes = [
-            [NONE if message.sender is None else message.sender, vote.round, reader.catalogue.voted_for(vote)]
+            PageVote(
+                NONE if message.sender is None else message.sender,
+                vote.round,
+                vote.phase,
+                reader.catalogue.voted_for(vote),
+            )
             for message in violated.signed
             if (vote := message.vote) is not None
         ]

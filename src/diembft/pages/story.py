@@ -12,6 +12,7 @@ from diembft.pages.data import (
     PageEquivocation,
     PageMessage,
     PageStatement,
+    PageVote,
     Side,
     Story,
     StoryRound,
@@ -54,7 +55,7 @@ MEANINGS = {
 """What each property says, for readers."""
 
 
-def tell(page: PageData, step: int, violated: Violated, certificates: list[int], votes: list[list[int]]) -> Story:
+def tell(page: PageData, step: int, violated: Violated, certificates: list[int], votes: list[PageVote]) -> Story:
     """The story of one violation; `certificates` and `votes` are those of its record, as the page knows them."""
     nodes = {node.name: index for index, node in enumerate(page.nodes)}
     concerned = [nodes[name] for name in violated.nodes if name in nodes]
@@ -84,7 +85,7 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
 
 
 def _conflict(
-    page: PageData, until: int, name: str, nodes: list[int], certificates: list[int], votes: list[list[int]]
+    page: PageData, until: int, name: str, nodes: list[int], certificates: list[int], votes: list[PageVote]
 ) -> dict[int, int]:
     """The blocks that conflict: by commits, certificates or votes, whichever the property is about.
 
@@ -93,7 +94,7 @@ def _conflict(
     by_commits = _committed_apart(page, until, nodes)
     certified = [page.certificates[index].block for index in certificates]
     by_certificates = _apart(page, certified)
-    voted_for = [block for _, _, block in votes]
+    voted_for = [vote.block for vote in votes]
     candidates = [by_certificates, _apart(page, voted_for), _apart(page, certified + voted_for), by_commits]
     if name == "agreement":
         candidates.insert(0, by_commits)
@@ -169,7 +170,7 @@ def _moment(
     sides: list[Side],
     concerned: list[int],
     certificates: list[int],
-    votes: list[list[int]],
+    votes: list[PageVote],
     violated: Violated,
     observations: list[Observation],
 ) -> int:
@@ -182,8 +183,11 @@ def _moment(
     elif certificates:
         happened = [_first(page.certificates[index].known) for index in certificates]
     elif votes:
-        voted = {(message.sender, message.round, message.block): message.step for message in reversed(page.messages)}
-        happened = [voted.get((sender, of_round, block), NONE) for sender, of_round, block in votes]
+        voted = {
+            (message.sender, message.round, message.phase, message.block): message.step
+            for message in reversed(page.messages)
+        }
+        happened = [voted.get((vote.replica, vote.round, vote.phase, vote.block), NONE) for vote in votes]
     elif violated.property == "quorum_progress":
         happened = [_left(page, concerned, violated.round)]
     else:
@@ -227,20 +231,20 @@ def _both(page: PageData, sides: list[Side]) -> list[int]:
 
 
 def _equivocations(page: PageData, until: int, first: int, last: int) -> list[PageEquivocation]:
-    """Identities that proposed or voted for different blocks in one of the rounds first to last."""
-    said: dict[tuple[int, str, int], list[int]] = {}
+    """Identities that proposed or voted for different blocks in one of the rounds first to last, in one phase of it."""
+    said: dict[tuple[int, str, int, str], list[int]] = {}
     for index, message in enumerate(page.messages):
         if message.kind in ("proposal", "vote") and first <= message.round <= last and message.step <= until:
-            said.setdefault((message.round, message.kind, message.sender), []).append(index)
+            said.setdefault((message.round, message.kind, message.sender, message.phase), []).append(index)
     found = []
-    for (round_, kind, replica), indices in sorted(said.items()):
+    for (round_, kind, replica, phase), indices in sorted(said.items()):
         messages = [page.messages[index] for index in indices]
         if len({message.block for message in messages}) > 1:
             told = [
                 PageStatement(message.node, index, message.block, _heard(message, until))
                 for index, message in zip(indices, messages, strict=True)
             ]
-            found.append(PageEquivocation(replica, kind, round_, told))
+            found.append(PageEquivocation(replica, kind, round_, phase, told))
     return found
 
 

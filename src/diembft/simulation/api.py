@@ -24,11 +24,11 @@ from typing import assert_never
 
 from msgspec import Struct, structs
 
-from diembft.client.client import Client, ClientConfig, Retransmit
+from diembft.client.client import Client, ClientConfig, Retransmit, Timed
 from diembft.client.client import Workload as ClientWorkload
 from diembft.consensus.config import Config
 from diembft.crypto.interface import Crypto
-from diembft.errors import require, require_type, require_types
+from diembft.errors import require, require_seconds, require_type, require_types, require_whole
 from diembft.faults.registry import plant
 from diembft.host.assembly import ClientSpec, header, key_value_machine, replica_node
 from diembft.host.keys import Keychain, make_keys
@@ -53,6 +53,19 @@ from diembft.trace.records import Ended, Record, Violated
 
 MOST_REPLICAS = 1000
 """How many replicas a simulation has at most."""
+
+MOST_CLIENTS = 100_000
+"""How many clients a simulation has at most."""
+
+MOST = 10**9
+"""How many requests of each client, and how many blocks, one can ask for at most."""
+
+MOST_TIMERS = 1000
+"""How many times the assumed delay bound the longest delay is at most: the bound may be wrong, but not by more."""
+
+LONGEST_RETRY_S = 60.0
+"""How long a client that is given no workload waits at most before it sends a request again, in seconds; four times the
+delay bound, if that is longer."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -90,12 +103,22 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_types(self)
-        require(1 <= self.n <= MOST_REPLICAS, "Settings.n", self.n, f"is not between 1 and {MOST_REPLICAS}")
-        for field in ("clients", "requests"):
-            require(getattr(self, field) >= 0, f"Settings.{field}", getattr(self, field), "is negative")
-        for field in ("until_s", "delta_s", "blocks"):
-            value = getattr(self, field)
-            require(value is None or value > 0, f"Settings.{field}", value, "is not positive")
+        require_whole(self.n, "Settings.n", 1, MOST_REPLICAS)
+        require_whole(self.clients, "Settings.clients", 0, MOST_CLIENTS)
+        require_whole(self.requests, "Settings.requests", 0, MOST)
+        require(self.clients > 0 or not self.requests, "Settings.clients", self.clients, "is nobody to send requests")
+        if self.blocks is not None:
+            require_whole(self.blocks, "Settings.blocks", 1, MOST)
+        require_seconds(self.until_s, "Settings.until_s")
+        if self.delta_s is not None:
+            require_seconds(self.delta_s, "Settings.delta_s")
+            least_s = self.conditions.longest_s / MOST_TIMERS
+            right = f"is less than {least_s:g}: before one message arrived, timers would run out very often"
+            require(self.delta_s >= least_s, "Settings.delta_s", self.delta_s, right)
+        if isinstance(self.workload, Timed) and self.requests:
+            pauses = len(self.workload.pauses_s)
+            right = f"has {pauses} pauses, and between {self.requests} requests lie {self.requests - 1}"
+            require(pauses == self.requests - 1, "Settings.workload", self.workload, right)
         for incident in self.schedule:
             for node in _nodes_of(incident):
                 require(0 <= node < self.n, "Settings.schedule", incident, f"names node {node} of {self.n}")
@@ -187,7 +210,8 @@ def _calm(conditions: Conditions) -> tuple[Incident, ...]:
 
 
 def _client(settings: Settings, config: Config, keys: Keychain, name: str) -> ClientSpec:
-    workload = settings.workload or Retransmit(4 * config.delta_s)
+    wait_s = 4 * config.delta_s
+    workload = settings.workload or Retransmit(wait_s, max_wait_s=max(LONGEST_RETRY_S, wait_s))
     plan = ClientConfig(
         client=name,
         n=config.n,

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias, assert_never
 from msgspec import Struct
 from typing_extensions import override
 
-from diembft.errors import require, require_types
+from diembft.errors import require, require_factor, require_seconds, require_types
 from diembft.host.recording import LOSS
 from diembft.messages.types import Message, Reply, Request
 from diembft.testcase.failures import CLIENT
@@ -29,12 +29,7 @@ class Constant(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         require_types(self)
-        require(
-            self.delay_s >= 0,
-            "Constant.delay_s",
-            self.delay_s,
-            "is negative, and no message arrives before it was sent",
-        )
+        require_seconds(self.delay_s, "Constant.delay_s", zero=True)
 
 
 class Uniform(Struct, frozen=True, tag=True):
@@ -50,6 +45,7 @@ class Uniform(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         require_types(self)
+        require_seconds(self.high_s, "Uniform.high_s", zero=True)
         require(0 <= self.low_s <= self.high_s, "Uniform.low_s", self.low_s, "is not between 0 and high_s")
 
 
@@ -62,8 +58,9 @@ class Exponential(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         require_types(self)
+        require_seconds(self.high_s, "Exponential.high_s", zero=True)
         require(0 <= self.low_s <= self.high_s, "Exponential.low_s", self.low_s, "is not between 0 and high_s")
-        require(self.mean_s > 0, "Exponential.mean_s", self.mean_s, "is not positive")
+        require_seconds(self.mean_s, "Exponential.mean_s")
 
 
 class LogNormal(Struct, frozen=True, tag=True):
@@ -78,11 +75,15 @@ class LogNormal(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         require_types(self)
+        require_seconds(self.high_s, "LogNormal.high_s")
         require(
             0 < self.median_s <= self.high_s, "LogNormal.median_s", self.median_s, "is not above 0 and up to high_s"
         )
-        require(self.sigma >= 0, "LogNormal.sigma", self.sigma, "is negative, and it is a deviation")
+        require_factor(self.sigma, "LogNormal.sigma", 0, MOST_SIGMA)
 
+
+MOST_SIGMA = 100.0
+"""The wildest of networks: beyond it there are no such numbers any more."""
 
 Latency: TypeAlias = Constant | Uniform | Exponential | LogNormal
 

@@ -55,7 +55,7 @@ def run_case(
     >>> result.verdict.passed, result.figures.timeouts > 0
     (True, True)
     """
-    require_type(case, TestCase, "run_case", "load_case makes one")
+    _check(case, bugs, keep_trace, replay)
     began_s = perf_counter()
     plans = client_plans(case.workloads)
     config = case_config(case, plans)
@@ -86,6 +86,13 @@ def run_case(
         real_s=perf_counter() - began_s,
         trace=tuple(account.watch.records),
     )
+
+
+def _check(case: TestCase, bugs: Planting, keep_trace: bool, replay: str) -> None:
+    require_type(case, TestCase, "run_case", "load_case makes one")
+    require_type(bugs, Planting, "run_case: bugs", "diembft.faults.registry.plant makes one")
+    require_type(keep_trace, bool, "run_case: keep_trace")
+    require_type(replay, str, "run_case: replay")
 
 
 def _nodes(

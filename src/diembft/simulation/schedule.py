@@ -10,10 +10,31 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from diembft.errors import require, require_moment, require_seconds, require_types, require_whole
 from diembft.simulation.network import Conditions
 
 
-class Crash(Struct, frozen=True, tag=True):
+class _AtTime(Struct, frozen=True):
+    """Something that happens at a time."""
+
+    at_s: float
+
+    def __post_init__(self) -> None:
+        require_types(self)
+        require_moment(self.at_s, f"{type(self).__name__}.at_s")
+
+
+class _ToNode(_AtTime, frozen=True):
+    """Something that happens to a node at a time."""
+
+    node: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole(self.node, f"{type(self).__name__}.node", 0)
+
+
+class Crash(_ToNode, frozen=True, tag=True):
     """The node stops and loses all but what it has persisted. No effect on a node that is down.
 
     `mid_step`: not at once, but in the first step from then on that persists something: what the step persists and
@@ -25,12 +46,10 @@ class Crash(Struct, frozen=True, tag=True):
     (True, 1)
     """
 
-    at_s: float
-    node: int
     mid_step: bool = False
 
 
-class Restart(Struct, frozen=True, tag=True):
+class Restart(_ToNode, frozen=True, tag=True):
     """The node runs again from what it had persisted. A node that runs merely forgets a crash that was to come.
 
     >>> from diembft import Crash, Restart, Settings, simulate
@@ -39,52 +58,47 @@ class Restart(Struct, frozen=True, tag=True):
     (True, 1)
     """
 
-    at_s: float
-    node: int
 
-
-class Pause(Struct, frozen=True, tag=True):
+class Pause(_ToNode, frozen=True, tag=True):
     """The node stands still; what reaches it waits, and so do its timers. No effect on a node that is down."""
 
-    at_s: float
-    node: int
 
-
-class Resume(Struct, frozen=True, tag=True):
+class Resume(_ToNode, frozen=True, tag=True):
     """A paused node goes on with what waits, in the order of arrival."""
 
-    at_s: float
-    node: int
 
-
-class Partition(Struct, frozen=True, tag=True):
+class Partition(_AtTime, frozen=True, tag=True):
     """From now on nodes hear only those of their set; a node in no set hears nobody."""
 
-    at_s: float
     sets: tuple[tuple[int, ...], ...]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = [node for members in self.sets for node in members]
+        require(len(set(named)) == len(named), "Partition.sets", self.sets, "name a node twice")
 
-class Heal(Struct, frozen=True, tag=True):
+
+class Heal(_AtTime, frozen=True, tag=True):
     """The network is whole again."""
 
-    at_s: float
 
-
-class Change(Struct, frozen=True, tag=True):
+class Change(_AtTime, frozen=True, tag=True):
     """The network's conditions change, for messages sent from now on."""
 
-    at_s: float
     conditions: Conditions
 
 
-class Stabilise(Struct, frozen=True, tag=True):
+class Stabilise(_AtTime, frozen=True, tag=True):
     """GST: whoever wrote the schedule promises what `diembft.trace.records.Synchronous` says, from now on.
 
     Every node is up, the network whole and without loss, and what was sent under earlier conditions has arrived.
     """
 
-    at_s: float
     delta_s: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_seconds(self.delta_s, "Stabilise.delta_s", zero=True)
 
 
 Incident: TypeAlias = Crash | Restart | Pause | Resume | Partition | Heal | Change | Stabilise

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import chain, takewhile
 from pathlib import Path
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_callable, require_type
 from diembft.testcase import types
 from diembft.testcase.case import TestCase
 from diembft.testcase.user_file import execute
@@ -26,7 +26,7 @@ MUST_FAIL = "must_fail"
 """The folder, below that of the cases, of those whose failing is the point; they are run by name only."""
 
 
-def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> TestCase:
+def load(name_or_file: str | Path, *, draw_seed: Callable[[], int] | None = None) -> TestCase:
     """The test case of a name (`faulty_dropouts`, `format/rounds`) or of a file (`FILE.da`, `FILE.py`).
 
     The optional variable `expect_failure` of a file names the kind of failure that the case must show to pass.
@@ -38,7 +38,9 @@ def load(name_or_file: str, *, draw_seed: Callable[[], int] | None = None) -> Te
     >>> case.name, case.num_replicas
     ('faulty_dropouts', 4)
     """
-    path = find(name_or_file)
+    require_type(name_or_file, (str, Path), "load_case")
+    require_callable(draw_seed, "load_case: draw_seed")
+    path = find(str(name_or_file))
     file = execute(path, {"config": types})
     for variable in ("config", "failure_config"):
         if variable not in file.variables:

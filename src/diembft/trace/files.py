@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type
+from diembft.trace.header import ALWAYS_WRITTEN
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
 _encoder = msgspec.json.Encoder()
@@ -16,21 +17,23 @@ _decoder = msgspec.json.Decoder(Record)
 
 
 class _Version(Struct):
-    """What every version of the schema has in its header."""
+    """What every version of the schema has in its header; None: it is not there."""
 
-    format: str
-    version: int
+    type: str = ""
+    format: str | None = None
+    version: int | None = None
 
 
 _version_decoder = msgspec.json.Decoder(_Version)
 
 
-def write_trace(path: Path, records: Iterable[Record]) -> None:
+def write_trace(path: str | Path, records: Iterable[Record]) -> None:
     """Write a trace; the same records give the same bytes.
 
     The file appears only when it is whole; what was there before is replaced. Raises InputError if it cannot be
     written.
     """
+    path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:
         try:
@@ -45,17 +48,21 @@ def write_trace(path: Path, records: Iterable[Record]) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def read_trace(path: Path) -> Iterator[Record]:
+def read_trace(path: str | Path) -> Iterator[Record]:
     """The records of a trace, checked against the schema. Raises InputError, naming file and line.
 
-    >>> from pathlib import Path
     >>> from diembft import Settings, read_trace, simulate
     >>> from diembft.trace.files import write_trace
-    >>> write_trace(Path("run.jsonl"), simulate(Settings(requests=1, trace=True)).trace)
-    >>> header, *records = read_trace(Path("run.jsonl"))
+    >>> write_trace("run.jsonl", simulate(Settings(requests=1, trace=True)).trace)
+    >>> header, *records = read_trace("run.jsonl")
     >>> header.n, len(records) > 10
     (4, True)
     """
+    require_type(path, (str, Path), "read_trace")
+    return _read(Path(path))
+
+
+def _read(path: Path) -> Iterator[Record]:
     number = 0
     try:
         with path.open("rb") as lines:
@@ -63,6 +70,8 @@ def read_trace(path: Path) -> Iterator[Record]:
                 yield _decoded(path, number, line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{str(path)!r}: cannot be read: no file has a name with a null character") from None
     if number == 0:
         raise InputError(f"{path}: the trace is empty")
 
@@ -80,12 +89,19 @@ def _decoded(path: Path, number: int, line: bytes) -> Record:
 
 
 def _check_version(path: Path, line: bytes) -> None:
-    """Raises InputError if this header is of another version; what is no header at all passes here."""
+    """Raises InputError if this header is of another version or says none; what is no header at all passes here."""
     try:
         found = _version_decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
+    if found.type != "header":
+        return
+    for field in ALWAYS_WRITTEN:
+        if getattr(found, field) is None:
+            raise InputError(f"{path}: line 1: the header has no field {field!r}")
     if found.format != FORMAT:
         raise InputError(f"{path}: line 1: format {found.format!r}, expected {FORMAT!r}")
     if found.version != VERSION:
-        raise InputError(f"{path}: a trace of version {found.version}; this is version {VERSION}: run it again")
+        older = found.version is not None and found.version < VERSION
+        what = "run it again" if older else "it needs a newer diembft"
+        raise InputError(f"{path}: a trace of version {found.version}; this is version {VERSION}: {what}")

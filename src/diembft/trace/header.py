@@ -9,6 +9,9 @@ from msgspec import Meta, Struct
 FORMAT = "diembft-trace"
 VERSION = 2
 
+ALWAYS_WRITTEN = ("format", "version")
+"""Fields of a header that a file must have, although in memory they are a matter of course."""
+
 
 class Node(Struct, frozen=True):
     """A running copy of a validator."""
@@ -18,7 +21,8 @@ class Node(Struct, frozen=True):
     replica: int
     """The identity whose key it holds."""
     correct: bool = True
-    """False from the start for twins, planted bugs and Byzantine actors; SetAttribute tells of those made so later."""
+    """False from the start for twins and Byzantine actors; SetAttribute tells of those made so later. A replica with
+    planted bugs counts as correct: what they break is to be seen."""
 
 
 @final

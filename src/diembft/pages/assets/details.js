@@ -11,7 +11,7 @@ function signersOf(certificate) {
 function certificateLink(index) {
   if (index === NONE) return "none";
   const certificate = run.certificates[index];
-  return link(certificate.round === 0 ? "genesis certificate" : `certificate of ${blockName(certificate.block)}`, () => select("certificate", index));
+  return link(certificate.round === 0 ? "genesis certificate" : `certificate of ${blockName(certificate.block)}${inPhase(certificate.phase)}`, () => select("certificate", index));
 }
 
 function pairList(pairs) {
@@ -90,10 +90,10 @@ function checksOf(message, delivery) {
       if (earlier.index > delivery.step) break;
       if (earlier.node !== delivery.to || earlier.message === NONE) continue;
       const other = run.messages[earlier.message];
-      const same = other.kind === message.kind && (message.kind === "vote" ? other.block === message.block : other.round === message.round);
+      const same = other.kind === message.kind && (message.kind === "vote" ? other.block === message.block && other.phase === message.phase : other.round === message.round);
       if (same && other.deliveries[earlier.delivery].fate !== "rejected") senders.add(other.sender);
     }
-    const what = message.kind === "vote" ? `votes for ${blockName(message.block)}` : `timeouts of round ${message.round}`;
+    const what = message.kind === "vote" ? `votes for ${blockName(message.block)}${inPhase(message.phase)}` : `timeouts of round ${message.round}`;
     checks.push({ ok: null, rule: `${what} received here so far: ${[...senders].map(replicaName).join(", ")} (${senders.size}; a quorum is ${run.quorum}, the own one counts too)` });
     check(message.round >= before.round - (message.kind === "vote" ? 1 : 0), `its round ${message.round} is not over (current round ${before.round})`);
   }
@@ -206,7 +206,7 @@ function certificateDetails(index) {
   const votes = votesOf(certificate);
   const fewer = certificate.round > 0 && certificate.signers.length < run.quorum;
   return [
-    el("p", { class: "lead" }, certificate.round === 0 ? "Genesis certificate" : `Certificate of ${blockName(certificate.block)}, round ${certificate.round}`),
+    el("p", { class: "lead" }, certificate.round === 0 ? "Genesis certificate" : `Certificate of ${blockName(certificate.block)}, round ${certificate.round}${inPhase(certificate.phase)}`),
     pairList([
       ["certifies", blockLink(certificate.block)],
       ["signed by", [signersOf(certificate), el("div", { class: fewer ? "bad" : "soft" }, `${certificate.signers.length} distinct; a quorum is ${run.quorum} of ${run.n}`)]],

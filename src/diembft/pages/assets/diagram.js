@@ -455,7 +455,7 @@ function drawCursor(g = geometry()) {
 
 // The votes that a certificate was made of, as far as they were sent as messages.
 function votesOf(certificate) {
-  return run.messages.filter((message) => message.kind === "vote" && message.block === certificate.block && certificate.signers.includes(message.sender)).map((message) => message.index);
+  return run.messages.filter((message) => message.kind === "vote" && message.block === certificate.block && (!certificate.phase || message.phase === certificate.phase) && certificate.signers.includes(message.sender)).map((message) => message.index);
 }
 
 function highlight(g, message, delivery, style = "chosen") {

@@ -17,7 +17,7 @@ function story() {
     el("p", { id: "story-detail" }, it.detail),
     el("p", {}, stepLink(it.moment, "Go to the moment it came about"), it.moment === it.step ? "" : [" (", stepLink(it.step, "noted later"), ")"], it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
     it.sides.length ? conflict(it) : namedCertificates(it),
-    it.votes.length ? [el("h3", {}, "Votes that show it"), el("ul", { id: "story-votes" }, it.votes.map(([replica, round, block]) => el("li", {}, `${replicaName(replica)} in round ${round} for `, blockLink(block))))] : null,
+    it.votes.length ? [el("h3", {}, "Votes that show it"), el("ul", { id: "story-votes" }, it.votes.map((vote) => el("li", {}, `${replicaName(vote.replica)} in round ${vote.round}${inPhase(vote.phase)} for `, blockLink(vote.block))))] : null,
     observations(it),
     equivocations(it),
     rounds(it),
@@ -82,7 +82,7 @@ function observations(it) {
 function equivocations(it) {
   if (!it.equivocations.length) return null;
   return [el("h3", {}, "Who said different things to whom"), el("ul", { id: "story-equivocations" }, it.equivocations.map((one) => el("li", {},
-    `${replicaName(one.replica)}, round ${one.round}: `,
+    `${replicaName(one.replica)}, round ${one.round}${inPhase(one.phase)}: `,
     joined(one.told.map((told) => [`${nodeName(told.node)} ${one.kind === "vote" ? "voted for" : "proposed"} `, messageLink(told.message, blockName(told.block)), heardText(told)]), "; "))))];
 }
 

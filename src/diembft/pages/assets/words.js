@@ -12,6 +12,7 @@ const replicaShort = (replica) => run.shorts[replica] || String(replica);
 const names = (nodes) => nodes.map(nodeName).join(", ");
 const seconds = (at) => `${at.toFixed(at < 10 ? 3 : 2)} s`;
 const blockName = (block) => (block === NONE ? "an unknown block" : run.blocks[block].name);
+const inPhase = (phase) => (phase ? `, phase ${phase}` : "");
 const setText = (nodes) => nodes.map((node) => run.nodes[node].short).join(" ");
 const setsText = (sets) => sets.map(setText).join(" | ");
 
@@ -22,7 +23,7 @@ const receivers = (message) => names(message.deliveries.map((delivery) => delive
 function messageText(message) {
   switch (message.kind) {
     case "proposal": return `proposal of ${blockName(message.block)}`;
-    case "vote": return `vote for ${blockName(message.block)}`;
+    case "vote": return `vote for ${blockName(message.block)}${inPhase(message.phase)}`;
     case "timeout": return `timeout of round ${message.round}`;
     case "answer": return `answer, round ${message.round}`;
     case "request": return "request for blocks";

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from diembft.errors import InputError, require_type
+from diembft.errors import InputError, in_one_line, require_callable, require_type
 from diembft.judge.verdict import Finding
 from diembft.protocols.interface import Crypto
 from diembft.twins.runs.judging import Judgement, run
@@ -56,12 +56,16 @@ def shrink(
     1
     """
     require_type(scenario, Scenario, "shrink", "parse_scenario makes one")
+    if oracle is not None:
+        require_type(oracle, str, "shrink: oracle")
+    require_callable(watch, "shrink: watch")
     shrinking = _Shrinking(delayed, crypto, watch)
     judgement = run(scenario, delayed=delayed, crypto=crypto)
     violated = [finding.oracle for finding in judgement.violations]
     if not violated or (oracle is not None and oracle not in violated):
-        raise InputError(f"{scenario.name or 'scenario'}: does not violate {oracle or 'any oracle'}")
-    shrinking.oracle = oracle or violated[0]
+        held = "any oracle" if oracle is None else oracle if oracle.isidentifier() else in_one_line(oracle)
+        raise InputError(f"{scenario.name or 'scenario'}: does not violate {held}")
+    shrinking.oracle = violated[0] if oracle is None else oracle
     shrinking.accept(scenario, judgement)
     while any(shrinking.try_all(candidates) for candidates in _REDUCTIONS):
         pass

@@ -19,7 +19,15 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from diembft.errors import InputError, require, require_type
+from diembft.errors import (
+    InputError,
+    in_one_line,
+    require_moment,
+    require_names,
+    require_one_of,
+    require_type,
+    require_whole,
+)
 from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
@@ -61,7 +69,8 @@ def assert_safe(
     >>> print(assert_safe("diembft", rounds=3).ending.name)
     DEPTH
     """
-    require(rounds is None or rounds >= 1, "rounds", rounds, "is not positive")
+    _check_limits(rounds, max_states, seconds)
+    require_one_of(leaders, ("all", "twins"), "leaders")
     question = Question(
         model,
         replicas,
@@ -69,7 +78,7 @@ def assert_safe(
         sets,
         leaders == "twins",
         quorum,
-        tuple(bugs),
+        require_names(bugs, "bugs"),
         crashes,
         protocol if isinstance(protocol, str) else name_of(protocol),
     )
@@ -83,6 +92,15 @@ def assert_safe(
     if result.ending not in (SearchEnding.FIXED_POINT, SearchEnding.DEPTH):
         raise AssertionError(f"not decided: {result.statement()}")
     return result
+
+
+def _check_limits(rounds: int | None, max_states: int | None, seconds: float | None) -> None:
+    if rounds is not None:
+        require_whole(rounds, "rounds", 1)
+    if max_states is not None:
+        require_whole(max_states, "max_states", 1)
+    if seconds is not None:
+        require_moment(seconds, "seconds")
 
 
 def assert_holds(scenario: Scenario) -> None:
@@ -110,9 +128,12 @@ def told(scenario: Scenario, details: Sequence[str], statement: str = "") -> str
 
 def name_of(protocol: UnderTest) -> str:
     """The name by which commands and worker processes find a protocol. Raises InputError if it leads elsewhere."""
-    if protocol_of(protocol.name) is not protocol:
-        raise InputError(f"protocol: the name {protocol.name!r} leads to another one: name it module:attribute")
-    return protocol.name
+    name = getattr(protocol, "name", None)
+    if not isinstance(name, str):
+        raise InputError(f"protocol: {in_one_line(protocol)} is neither the name of a protocol under test nor one")
+    if protocol_of(name) is not protocol:
+        raise InputError(f"protocol: the name {name!r} leads to another one: name it module:attribute")
+    return name
 
 
 def _detail(finding: Finding) -> str:

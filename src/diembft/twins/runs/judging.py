@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diembft.errors import require_one_of, require_type
+from diembft.errors import require_callable, require_one_of, require_type
 from diembft.judge.liveness import LIVENESS_BOUND
 from diembft.judge.verdict import Finding, Verdict
 from diembft.protocols.interface import CRYPTO, Crypto
@@ -60,7 +60,9 @@ def run(
     ['certified_uniqueness', 'honest_vote_once']
     """
     require_type(scenario, Scenario, "run_scenario", "parse_scenario makes one")
+    require_type(delayed, bool, "delayed")
     require_one_of(crypto, CRYPTO, "crypto")
+    require_callable(observer, "observer")
     if scenario.model != "timed":
         check_options(scenario, delayed=delayed, crypto=crypto)
         scenario = in_order(scenario)

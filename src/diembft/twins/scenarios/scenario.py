@@ -10,7 +10,6 @@ sets of a partition in node order, no empty sets, a leader written as a twin bec
 sorted and once each. Wrong input raises ``InputError`` with the field and the value.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -19,25 +18,30 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from diembft.errors import InputError
+from diembft.errors import (
+    InputError,
+    in_one_line,
+    is_finite,
+    require_names,
+    require_type,
+)
 from diembft.protocols.by_name import DEFAULT_PROTOCOL as DEFAULT_PROTOCOL
 from diembft.protocols.cast import replica_of as replica_of
-
-NodeSets: TypeAlias = tuple[tuple[str, ...], ...]
-"""Sets of node names; a message passes only inside a set."""
-
-MessageType: TypeAlias = Literal["proposal", "timeout", "vote", "*"]
-"""What an exception can name; ``*`` is every message between replicas, sync included."""
+from diembft.twins.scenarios.rounds import ANY as ANY
+from diembft.twins.scenarios.rounds import MESSAGE_TYPES as MESSAGE_TYPES
+from diembft.twins.scenarios.rounds import NO_EXTRAS as NO_EXTRAS
+from diembft.twins.scenarios.rounds import Drop as Drop
+from diembft.twins.scenarios.rounds import Extras as Extras
+from diembft.twins.scenarios.rounds import MessageType as MessageType
+from diembft.twins.scenarios.rounds import NodeSets as NodeSets
+from diembft.twins.scenarios.rounds import Round as Round
+from diembft.twins.scenarios.rounds import check_crashes, is_undisturbed, normal_round_at, refuse_repeats
 
 Model: TypeAlias = Literal["timed", "barrier", "two-phase", "lazy"]
 """The network model a scenario is meant for; ``timed`` is the executor's own: constant delay, virtual time."""
 
-MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 MODELS: Final[tuple[Model, ...]] = get_args(Model)
 
-ANY: Final = "_"
-_ANY_FIRST: Final = -1
-"""Where ANY stands among the numbers of nodes when exceptions are sorted."""
 DEFAULT_DELAY_BOUND_S: Final = 0.8
 DEFAULT_TIMEOUT_S: Final = 30.0
 SUFFIX_ROUNDS: Final = 7
@@ -45,47 +49,10 @@ SUFFIX_ROUNDS: Final = 7
 
 _REPLICA_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_INTERCHANGEABLE: Final = 7
+_SHORTEST_S, _LONGEST_S = 1e-9, 1e10
+"""Of delay bounds and timeouts."""
 _PROTOCOL_NAME: Final = re.compile(r"[\w-]+|\w+(\.\w+)*:\w+")
 _BUG_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Drop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True, cache_hash=True):
-    """An exception: messages from ``src`` to ``dst`` (nodes, or ``_`` for any) dropped inside their set."""
-
-    src: str
-    dst: str
-    msg_type: MessageType
-
-
-class Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, cache_hash=True):
-    """What a richer network model decides in a round; each field's default leaves it to the model.
-
-    - ``timeout_partition``: timeouts pass by this partition, proposals and votes by the round's own;
-    - ``timers``: ``early`` fires them before the proposals arrive, ``late`` after;
-    - ``order``: ``reversed`` delivers what goes to several twins in reversed order;
-    - ``undelivered``: what the partition holds back is dropped, or delayed until the receiver leaves the round;
-    - ``crash``, ``restart``: nodes that stop as the round begins, and nodes that start again with what they had
-      persisted. A node in both stops and starts at once, and stays stopped otherwise until it is restarted.
-    """
-
-    timeout_partition: NodeSets | None = None
-    timers: Literal["early", "late"] | None = None
-    order: Literal["reversed"] | None = None
-    undelivered: Literal["drop", "delay"] | None = None
-    crash: tuple[str, ...] = ()
-    restart: tuple[str, ...] = ()
-
-
-NO_EXTRAS: Final = Extras()
-
-
-class Round(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, cache_hash=True):
-    """One round: the replica that leads (all its copies do), the partition of the nodes, the exceptions."""
-
-    leader: str
-    partition: NodeSets
-    exceptions: tuple[Drop, ...] = ()
-    extras: Extras = NO_EXTRAS
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,11 +81,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """By its name in `diembft.protocols.by_name`."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check_cast(self.replicas, self.twins)
         _check_settings(self)
         cast = (self.replicas, self.twins)
-        rounds = tuple(_normal_round_at(cast, i, r) for i, r in enumerate(self.rounds))
-        _check_crashes(rounds)
+        rounds = tuple(normal_round_at(cast, i, r) for i, r in enumerate(self.rounds))
+        check_crashes(rounds)
         msgspec.structs.force_setattr(self, "rounds", rounds)
         msgspec.structs.force_setattr(self, "bugs", tuple(sorted(set(self.bugs))))
 
@@ -155,7 +123,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         A file may claim an earlier gst than its rounds keep; liveness is to be judged from here.
         """
         index = len(self.rounds)
-        while index > self.gst and _is_undisturbed(self.rounds[index - 1]):
+        while index > self.gst and is_undisturbed(self.rounds[index - 1]):
             index -= 1
         return index
 
@@ -195,7 +163,7 @@ def whole_round(replicas: Sequence[str], twins: Sequence[str], leader: str) -> R
 def default_gst(rounds: Sequence[Round]) -> int:
     """The gst of a scenario that states none: its last seven rounds, as far as they are synchronous."""
     gst = len(rounds)
-    while gst > max(0, len(rounds) - SUFFIX_ROUNDS) and _is_undisturbed(rounds[gst - 1]):
+    while gst > max(0, len(rounds) - SUFFIX_ROUNDS) and is_undisturbed(rounds[gst - 1]):
         gst -= 1
     return gst
 
@@ -291,7 +259,34 @@ def rename_round(round_: Round, new: Mapping[str, str]) -> Round:
 
 # --- checking and normal form ---
 
+_WHOLE: Final = (int,)
+_NUMBER: Final = (int, float)
+_TYPES: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
+    ("gst", _WHOLE),
+    ("delay_bound_s", _NUMBER),
+    ("timeout_s", _NUMBER),
+    ("name", (str,)),
+    ("seed", _NUMBER),
+    ("model", (str,)),
+    ("protocol", (str,)),
+)
 
+
+def _check_types(scenario: Scenario) -> None:
+    """By hand, for scenarios are made in great numbers; rounds are looked at when they are brought to normal form."""
+    for field, types in _TYPES:
+        value = getattr(scenario, field)
+        if type(value) not in types:
+            require_type(value, types, field)
+    for field in ("replicas", "twins", "bugs"):
+        names = getattr(scenario, field)
+        if type(names) is not tuple or any(type(name) is not str for name in names):
+            msgspec.structs.force_setattr(scenario, field, require_names(names, field))
+    if type(scenario.rounds) is not tuple:
+        require_type(scenario.rounds, (tuple, list), "rounds")
+
+
+@lru_cache(maxsize=1 << 10)
 def _check_cast(replicas: tuple[str, ...], twins: tuple[str, ...]) -> None:
     if not replicas:
         raise InputError("replicas: there is none")
@@ -301,17 +296,19 @@ def _check_cast(replicas: tuple[str, ...], twins: tuple[str, ...]) -> None:
     for twin in twins:
         if replica_of(twin) == twin or replica_of(twin) not in replicas:
             raise InputError(f"twins: {twin!r} is not a replica's name with an apostrophe")
-    _refuse_repeats("replicas", replicas)
-    _refuse_repeats("twins", twins)
+    refuse_repeats("replicas", replicas)
+    refuse_repeats("twins", twins)
 
 
 def _check_settings(scenario: Scenario) -> None:
     if not 0 <= scenario.gst <= len(scenario.rounds):
         raise InputError(f"gst: {scenario.gst} is not between 0 and the number of rounds, {len(scenario.rounds)}")
     for field, seconds in (("transmission_delay_bound", scenario.delay_bound_s), ("timeout", scenario.timeout_s)):
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise InputError(f"{field}: {seconds!r} is not a positive number of seconds")
-    if not math.isfinite(scenario.seed):
+        if not (is_finite(seconds) and seconds > 0):
+            raise InputError(f"{field}: {in_one_line(seconds)} is not a positive number of seconds")
+        if not _SHORTEST_S <= seconds <= _LONGEST_S:
+            raise InputError(f"{field}: {seconds!r} is not between {_SHORTEST_S:g} and {_LONGEST_S:g} seconds")
+    if isinstance(scenario.seed, float) and not is_finite(scenario.seed):
         raise InputError(f"seed: {scenario.seed!r} is not a number")
     if not _PROTOCOL_NAME.fullmatch(scenario.protocol):
         raise InputError(f"protocol: {scenario.protocol!r} is neither a short name nor module:attribute")
@@ -320,116 +317,3 @@ def _check_settings(scenario: Scenario) -> None:
     for bug in scenario.bugs:
         if not _BUG_NAME.fullmatch(bug):
             raise InputError(f"bugs: {bug!r} is no name of a bug")
-
-
-def _refuse_repeats(field: str, names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError(f"{field}: {name!r} is there twice")
-        seen.add(name)
-
-
-def _normal_round_at(cast: tuple[tuple[str, ...], tuple[str, ...]], index: int, round_: Round) -> Round:
-    try:
-        return _normal_round(cast, round_)
-    except InputError as error:
-        raise InputError(f"rounds[{index}].{error}") from None
-
-
-@lru_cache(maxsize=1 << 16)
-def _normal_round(cast: tuple[tuple[str, ...], tuple[str, ...]], round_: Round) -> Round:
-    """The round checked and in normal form; cached, so that equal rounds are one object."""
-    replicas, twins = cast
-    number = {name: i for i, name in enumerate(replicas + twins)}
-    if round_.leader not in number:
-        raise InputError(f"leader: {round_.leader!r} is no replica")
-    partition = _normal_partition("partition", number, round_.partition)
-    for drop in round_.exceptions:
-        for end in (drop.src, drop.dst):
-            if end != ANY and end not in number:
-                raise InputError(f"exceptions: {end!r} is neither a node nor '_'")
-        if drop.msg_type not in MESSAGE_TYPES:
-            raise InputError(f"exceptions: {drop.msg_type!r} is none of {', '.join(MESSAGE_TYPES)}")
-    return Round(
-        replica_of(round_.leader),
-        partition,
-        tuple(
-            sorted(
-                set(round_.exceptions),
-                key=lambda d: (
-                    number.get(d.src, _ANY_FIRST),
-                    number.get(d.dst, _ANY_FIRST),
-                    MESSAGE_TYPES.index(d.msg_type),
-                ),
-            )
-        ),
-        _normal_extras(number, partition, round_.extras),
-    )
-
-
-def _normal_partition(field: str, number: Mapping[str, int], partition: NodeSets) -> NodeSets:
-    named = [name for group in partition for name in group]
-    for name in named:
-        if name not in number:
-            raise InputError(f"{field}: {name!r} is no node")
-    _refuse_repeats(field, named)
-    for name in number:
-        if name not in named:
-            raise InputError(f"{field}: {name!r} is in no set")
-    groups = (tuple(sorted(group, key=number.__getitem__)) for group in partition if group)
-    return tuple(sorted(groups, key=lambda group: number[group[0]]))
-
-
-def _normal_extras(number: Mapping[str, int], partition: NodeSets, extras: Extras) -> Extras:
-    if extras == NO_EXTRAS:
-        return NO_EXTRAS
-    timeouts = extras.timeout_partition
-    if timeouts is not None:
-        timeouts = _normal_partition("timeout_partition", number, timeouts)
-    choices: tuple[tuple[str, str | None, tuple[str, ...]], ...] = (
-        ("timers", extras.timers, ("early", "late")),
-        ("order", extras.order, ("reversed",)),
-        ("undelivered", extras.undelivered, ("drop", "delay")),
-    )
-    for field, value, allowed in choices:
-        if value is not None and value not in allowed:
-            raise InputError(f"{field}: {value!r} is none of {', '.join(allowed)}")
-    for field, names in (("crash", extras.crash), ("restart", extras.restart)):
-        _refuse_repeats(field, names)
-        for name in names:
-            if name not in number:
-                raise InputError(f"{field}: {name!r} is no node")
-    return msgspec.structs.replace(
-        extras,
-        timeout_partition=None if timeouts == partition else timeouts,
-        crash=tuple(sorted(extras.crash, key=number.__getitem__)),
-        restart=tuple(sorted(extras.restart, key=number.__getitem__)),
-    )
-
-
-def _check_crashes(rounds: tuple[Round, ...]) -> None:
-    down: set[str] = set()
-    for index, round_ in enumerate(rounds):
-        extras = round_.extras
-        if not extras.crash and not extras.restart:
-            continue
-        for name in extras.crash:
-            if name in down:
-                raise InputError(f"rounds[{index}].crash: {name!r} is down already")
-        down.update(extras.crash)
-        for name in extras.restart:
-            if name not in down:
-                raise InputError(f"rounds[{index}].restart: {name!r} is not down")
-        down.difference_update(extras.restart)
-
-
-def _is_undisturbed(round_: Round) -> bool:
-    extras = round_.extras
-    return (
-        sum(1 for group in round_.partition if group) == 1
-        and not round_.exceptions
-        and extras.timeout_partition in (None, round_.partition)
-        and extras.timers != "early"
-        and not extras.crash
-    )

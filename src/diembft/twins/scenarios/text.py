@@ -33,7 +33,10 @@ from diembft.twins.scenarios.scenario import (
 
 _HEADER: Final = re.compile(r'\s*scenario(?:\s+("(?:[^"\\]|\\.)*"|[^\s":;]+))?\s*:([^;\n]*)')
 _SIMPLE_NAME: Final = re.compile(r"[^\s\":;]+")
-_ROUND: Final = re.compile(r"(\d+)(?:-(\d+))?:\s*(\S+)\s+leads\s+(\S+)((?:\s+\S+)*)")
+MOST_ROUNDS: Final = 100_000
+"""How many rounds a text has at most: it may say very many in one line."""
+
+_ROUND: Final = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?:\s*(\S+)\s+leads\s+(\S+)((?:\s+\S+)*)")
 
 
 def format_scenario(scenario: Scenario, *, one_line: bool = False) -> str:
@@ -179,6 +182,8 @@ def _parse_rounds(line: str, expected: int) -> list[Round]:
     first, last = int(found[1]), int(found[2] or found[1])
     if first != expected or last < first:
         raise InputError(f"round {expected}: found the number {line.partition(':')[0]!r} instead")
+    if last > MOST_ROUNDS:
+        raise InputError(f"round {last}: a scenario has at most {MOST_ROUNDS} rounds")
     where = f"round {first}"
     fields = _parse_settings(where, found[5].split())
     drops = tuple(_parse_drop(where, word) for word in _names(fields.pop("drop", "")))
