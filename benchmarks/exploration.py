@@ -15,8 +15,9 @@ import tracemalloc
 from hashlib import blake2b
 
 from diembft.twins.campaigns.workers import executors
+from diembft.twins.exhaustion.conjecture import Conjecture
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import Limits, explore
+from diembft.twins.exhaustion.search import Limits, search
 
 QUESTIONS = {
     "barrier-164": Question("barrier", sets=3),
@@ -29,6 +30,9 @@ QUESTIONS = {
 }
 
 LONG = {"two-phase-2704", "two-phase-676", "lazy-164", "barrier-7-replicas"}
+
+SUCCESSORS = 30
+"""How many different ones a state has, about."""
 
 VISITED = 200_000
 """How many states the memory is measured with."""
@@ -43,12 +47,16 @@ def cpu_s() -> float:
 def bytes_a_state() -> float:
     """Memory for a visited state that has left the frontier, and for one on it, half of each."""
     tracemalloc.start()
-    visited = set()
+    conjecture = Conjecture()
     frontier = []
     for number in range(VISITED):
-        visited.add(blake2b(number.to_bytes(8, "big"), digest_size=16).digest())
+        conjecture.add(blake2b(number.to_bytes(8, "big"), digest_size=16).digest())
         if number % 2:
             frontier.append((0, *divmod(number, 100)))
+    keys = conjecture.keys
+    for number in range(VISITED // 2):
+        conjecture.follow(keys[number : number + SUCCESSORS])
+    del keys
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return taken / VISITED
@@ -67,11 +75,12 @@ def main() -> None:
     for name in names:
         begun, clock = cpu_s(), time.monotonic()
         with executors(options.jobs) as (make_executor, _), make_executor() as executor:
-            result = explore(QUESTIONS[name], limits=Limits(seconds=options.seconds), executor=executor)
+            result = search(QUESTIONS[name], limits=Limits(seconds=options.seconds), executor=executor)
+        visited = len(result.conjecture)
         taken, passed = cpu_s() - begun, time.monotonic() - clock
         print(
-            f"{name:20} {result.choices:7,} {result.visited:8,} {result.decided_rounds:7} {result.ending.value:14} "
-            f"{taken:11.1f} {result.visited / taken:9.1f} {result.transitions / taken:14,.0f}   ({passed:.0f} s passed)"
+            f"{name:20} {result.choices:7,} {visited:8,} {result.levels[-1].round - 1:7} {result.ending.value:14} "
+            f"{taken:11.1f} {visited / taken:9.1f} {result.transitions / taken:14,.0f}   ({passed:.0f} s passed)"
         )
 
 

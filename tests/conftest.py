@@ -46,3 +46,11 @@ def pytest_collection_finish() -> None:
     """The thousands of collected tests stay: the collector of garbage need not look at them again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def examples_on_path(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The examples can be imported, as for somebody who works in their folder."""
+    examples = TESTS.parent / "examples"
+    monkeypatch.syspath_prepend(examples)
+    return examples

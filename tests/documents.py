@@ -7,7 +7,8 @@ In a Markdown file,
 - a `python` block is run if a `text` block with its output follows it;
 - an `sh` block sets something up, and is run only where everything is fresh (`--set-up`).
 
-A line `...` in an output stands for any number of lines. Times and rates differ from run to run, and are not compared.
+A line `...` in an output stands for any number of lines. Times and rates differ from run to run, and are
+not compared; nor are the digest of the core and how much was walked.
 
     python tests/documents.py README.md             run it here, in a copy of the project
     python tests/documents.py --update README.md    write what comes out into the file, and the pictures that are made
@@ -44,6 +45,10 @@ _VARYING = (
     (re.compile(r" +\d+\.\d\d$"), " #"),  # the column "real s"
     (re.compile(r"\bin \d[\d,.]* s\b"), "in # s"),
     (re.compile(r"\b\d[\d,.]* (scenarios )?a second\b"), "# a second"),
+    (re.compile(r"\bfor core [0-9a-f]+\b"), "for core #"),
+    (re.compile(r"\b\d[\d,]* (unreduced steps|more now|walks of)\b"), r"# \1"),
+    (re.compile(r"\ball scenarios of up to \d+ rounds?\b"), "all scenarios of up to # rounds"),
+    (re.compile(r"\bfewer than 1 of \d[\d,]*\b"), "fewer than 1 of #"),
 )
 
 _NOT_SET_UP = (

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from diembft.twins.campaigns.shrink import shrink as shrink
     from diembft.twins.campaigns.testing import assert_holds as assert_holds
     from diembft.twins.campaigns.testing import assert_safe as assert_safe
+    from diembft.twins.exhaustion.deciding import explore as explore
     from diembft.twins.exhaustion.question import Question as Question
-    from diembft.twins.exhaustion.search import explore as explore
     from diembft.twins.runs.judging import run as run_scenario
     from diembft.twins.scenarios.scenario import Scenario as Scenario
     from diembft.twins.scenarios.text import parse_scenario as parse_scenario
@@ -79,7 +79,7 @@ _WHERE: Final = {
     "assert_holds": ("diembft.twins.campaigns.testing", "assert_holds"),
     "assert_safe": ("diembft.twins.campaigns.testing", "assert_safe"),
     "check_trace": ("diembft.judge.traces", "check"),
-    "explore": ("diembft.twins.exhaustion.search", "explore"),
+    "explore": ("diembft.twins.exhaustion.deciding", "explore"),
     "load_case": ("diembft.testcase.loader", "load"),
     "parse_scenario": ("diembft.twins.scenarios.text", "parse_scenario"),
     "read_trace": ("diembft.trace.files", "read_trace"),

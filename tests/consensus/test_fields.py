@@ -70,7 +70,7 @@ SHARED: dict[type[Any], dict[str, str]] = {
 }
 
 DERIVED: dict[type[Any], dict[str, str]] = {
-    LeaderElection: {"_drawn": REMEMBERS, "_signers": REMEMBERS},
+    LeaderElection: {"_drawn": REMEMBERS, "_signers": REMEMBERS, "_undrawn": REMEMBERS},
     Mempool: {"_per_client": "counts what waits"},
 }
 

@@ -117,6 +117,24 @@ def test_round_robin_if_the_parent_is_not_of_the_round_before(rounds: list[int])
     assert election.leader(10, tree) == election.round_robin(10)
 
 
+def test_a_walk_that_ended_too_early_is_made_again_once_more_is_committed() -> None:
+    """The last block arrives after the QC that certifies it; until then the block before it is not committed."""
+    craft = Craft()
+    blocks, qc = build(craft, [(round_, 0, [0, 1, 2]) for round_ in range(1, 8)])
+    tree = tree_of(craft, blocks[:-1])
+    tree.process_qc(qc)
+    election = LeaderElection(craft.config)
+    assert [election.leader(9, tree) for _ in range(2)] == [election.round_robin(9)] * 2
+    tree.process_qc(blocks[-1].qc)
+    tree.commit(blocks[-1].qc)
+    tree.insert(tree.execute(blocks[-1]))
+    tree.commit(qc)
+    drawn = election.elect_reputation_leader(qc, tree.committed)
+    assert drawn is not None
+    assert drawn != election.round_robin(9)
+    assert election.leader(9, tree) == drawn
+
+
 def test_round_robin_if_the_walk_meets_genesis() -> None:
     craft = Craft()
     blocks, qc = build(craft, [(round_, 3, [1, 2, 3]) for round_ in range(1, 5)])

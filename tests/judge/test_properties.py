@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import diembft.judge
-from diembft.judge import accountability, agreement, durability, liveness, order, requests, traces, votes
+from diembft.judge import accountability, agreement, crash, durability, liveness, order, requests, traces, votes
 from diembft.judge.certificates import (
     CERTIFIED_UNIQUENESS,
     QUORUM_PROGRESS,
@@ -23,8 +23,8 @@ from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Enter
 from diembft.judge.monotonicity import Monotonicity
 from diembft.judge.verdict import Finding, FirstFindings, Report, Verdict
 from diembft.judge.votes import Objection, to_timeout, to_vote
-from diembft.twins.exhaustion import engine
-from diembft.twins.runs import oracles, world
+from diembft.twins.exhaustion import objections
+from diembft.twins.runs import group, oracles, world
 
 NODES = {"a": 0, "b": 1, "c": 2, "d": 3, "d'": 3}
 ALL_SIGN = (0, 1, 2)
@@ -60,13 +60,13 @@ def commit(node: str, block: bytes, round_: int, parent: bytes = b"genesis", par
 
 
 def test_every_judge_asks_the_same_properties() -> None:
-    assert len({*oracles.ORACLES, *traces.PROPERTIES}) == 15
+    assert len({*oracles.ORACLES, *traces.PROPERTIES}) == 16
     for name in oracles.ORACLES.keys() & traces.PROPERTIES.keys():
         assert oracles.ORACLES[name] is traces.PROPERTIES[name]
     for asked in (*oracles.ORACLES.values(), *traces.PROPERTIES.values()):
         assert asked.__module__.startswith("diembft.judge.")
-    of_steps = {**vars(engine), **vars(world)}
-    for module in (votes, order, durability, accountability):
+    of_steps = {**vars(objections), **vars(world), **vars(group)}
+    for module in (votes, order, durability, crash):
         assert of_steps[module.__name__.rpartition(".")[2]] is module
     assert of_steps["lacks_quorum"] is lacks_quorum
     assert of_steps["parts"] is agreement.parts

@@ -9,7 +9,7 @@ from diembft.cli import options, output
 from diembft.errors import InputError
 from diembft.protocols.by_name import DEFAULT_PROTOCOL
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
-from diembft.twins.exhaustion.checks import Setting, brute_force, exact, explored, pairs, walks
+from diembft.twins.exhaustion.checks import Setting, brute_force, conjecture_of, exact, pairs, walks
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.models import MODELS
 
@@ -82,7 +82,7 @@ def command(
     if brute_rounds:
         reports.append(brute_force(setting, brute_rounds))
     if walks_:
-        reports.append(walks(setting, explored(setting, rounds), count=walks_, rounds=rounds))
+        reports.append(walks(setting, conjecture_of(setting), count=walks_, rounds=rounds))
     if pairs_:
         reports.append(pairs(setting, count=pairs_, rounds=rounds))
     if as_json:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, NamedTuple, assert_never
 
 import click
+import msgspec
 from rich.text import Text
 
 from diembft.cli import options, output, replay, view
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
-from diembft.twins.exhaustion.decision import Decision, SearchLevel
+from diembft.twins.exhaustion.checkpoint import SearchLevel
+from diembft.twins.exhaustion.deciding import STEPS_OF_A_CHECKED_CORE, WALK_SECONDS, explore
+from diembft.twins.exhaustion.decision import Decision, Outcome
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits, explore
+from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits
+from diembft.twins.exhaustion.walking import Walked
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios import scenario_files
 
@@ -40,6 +45,14 @@ from diembft.twins.scenarios import scenario_files
     "--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
 )
 @click.option("--memory", type=click.IntRange(1), metavar="MIB", help="Stop at so much memory for visited states.")
+@click.option(
+    "--walk-seconds",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help=f"Test the search by walks for so long; 0: not at all. Without it {STEPS_OF_A_CHECKED_CORE:,} steps for a "
+    f"core that was checked, and for any other as long as the search took, at least {WALK_SECONDS:g} s.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws the walks.")
 @click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Save each level to this file; go on with it.")
 @click.option("--output", "-o", "counterexample", type=click.Path(path_type=Path), help="Where a counterexample goes.")
@@ -60,6 +73,8 @@ def command(
     max_states: int | None,
     time_s: float | None,
     memory: int | None,
+    walk_seconds: float | None,
+    seed: int,
     dask: str | None,
     checkpoint: Path | None,
     counterexample: Path | None,
@@ -70,8 +85,14 @@ def command(
     """Decide a whole space of scenarios, of every length, by merging states that behave alike.
 
     Breadth first over distinct global states of the protocol, until nothing new appears, a limit is reached, or a
-    violation is found: then its scenario, the shortest there is, is written to a file for `diembft twins replay`, and
-    with --html as a page.
+    violation is found: then its scenario is executed, written to a file for `diembft twins replay`, and with --html
+    as a page.
+
+    Which states behave alike follows from the protocol's rules: for a core that was checked the search says what holds
+    for scenarios of any length. For any other (an edit, a planted bug, your own protocol) it is a conjecture, tested by
+    long random walks that execute the code and merge nothing.
+
+    Exit status 1: a scenario violates an oracle. 3: the search does not hold for this code, or diembft is wrong itself.
     """
     options.check_writable(checkpoint, "--checkpoint")
     options.check_writable(counterexample, "--output")
@@ -79,19 +100,40 @@ def command(
     options.check_bugs(protocol, bugs)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
-    decision = _explore_watched(question, limits, checkpoint, jobs, dask, told=not as_json)
-    written = _write(decision, counterexample, html) if decision.found is not None else None
+    walks = _Walks(walk_seconds, seed)
+    decision = _explore_watched(question, limits, walks, checkpoint, jobs, dask, told=not as_json)
+    written = None if decision.path is None else _write(decision, counterexample, html)
     if as_json:
-        output.say_json(
-            {**decision._asdict(), "statement": decision.statement(), "counterexample": written and str(written)}
-        )
+        output.say_json(_as_json(decision, written))
     else:
         _say(decision, written, html)
-    return output.FAILED if decision.found is not None and not bugs else output.PASSED
+    match decision.outcome:
+        case Outcome.HOLDS:
+            return output.PASSED
+        case Outcome.VIOLATED:
+            return output.PASSED if bugs else output.FAILED
+        case Outcome.WRONG_KEY | Outcome.UNCONFIRMED:
+            return output.BROKEN
+        case _:
+            assert_never(decision.outcome)
+
+
+class _Walks(NamedTuple):
+    """The options of walks."""
+
+    seconds: float | None
+    seed: int
 
 
 def _explore_watched(
-    question: Question, limits: Limits, checkpoint: Path | None, jobs: int, dask: str | None, *, told: bool
+    question: Question,
+    limits: Limits,
+    walks: _Walks,
+    checkpoint: Path | None,
+    jobs: int,
+    dask: str | None,
+    *,
+    told: bool,
 ) -> Decision:
     """Decide, with a bar that shows how far a level is; `told`: a row for each level."""
     if told:
@@ -110,26 +152,60 @@ def _explore_watched(
                 output.say(_row(level, levels[-1] if levels else None))
             levels.append(level)
 
+        def on_walks(walked: Walked) -> None:
+            text = f"{walked.walks:,} walks, {walked.steps:,} steps, {walked.keys:,} keys met"
+            bar.update(shown, description=text, completed=0, total=None)
+
         return explore(
             question,
             limits=limits,
+            walk_seconds=walks.seconds,
+            seed=walks.seed,
             executor=executor,
+            jobs=jobs,
             checkpoint=checkpoint,
             on_level=on_level,
             on_progress=on_progress,
+            on_walks=on_walks,
         )
 
 
 def _say(decision: Decision, counterexample: Path | None, html: Path | None) -> None:
     """What was decided, and which files show it."""
     output.say(Text(decision.statement()))
-    if decision.found is not None:
-        for detail in decision.found.details:
-            output.say(f"  {detail}")
-        output.say(f"  again: {_again(decision, counterexample)}")
+    example = decision.counterexample
+    if example is not None:
+        for detail in example.details or example.found.details:
+            output.say(Text(f"  {detail}"))
+    if counterexample is not None:
+        output.say(Text(f"  again: {_again(decision, counterexample)}"))
     if html is not None:
-        shows = "not written, for there is no" if decision.found is None else "shows the"
-        output.say(f"{html}: {shows} counterexample")
+        shows = "not written, for there is no counterexample" if decision.path is None else "shows the counterexample"
+        output.say(Text(f"{html}: {shows}"))
+
+
+def _as_json(decision: Decision, written: Path | None) -> dict[str, Any]:
+    """A decision as JSON has it."""
+    core, walked, example = decision.core, decision.walked, decision.counterexample
+    return {
+        "question": decision.question,
+        "statement": decision.statement(),
+        "outcome": decision.outcome.value,
+        "ending": decision.ending.value,
+        "choices": decision.choices,
+        "levels": decision.levels,
+        "transitions": decision.transitions,
+        "visited": decision.visited,
+        "core": {"digest": core.digest, "recorded": core.record is not None, "because": core.because},
+        "unkeyed_rounds": decision.unkeyed.rounds,
+        "walked": walked and walked._asdict(),
+        "found": example and {**msgspec.to_builtins(example.found), "by": example.by.value},
+        "confirmed": example and example.confirmed,
+        "difference": decision.difference and decision.difference._asdict(),
+        "failure": decision.searched.failure,
+        "scenario": decision.scenario,
+        "counterexample": written and str(written),
+    }
 
 
 def _row(level: SearchLevel, before: SearchLevel | None) -> str:
@@ -145,15 +221,18 @@ def _row(level: SearchLevel, before: SearchLevel | None) -> str:
 
 
 def _again(decision: Decision, file: Path | None) -> str:
-    return replay.again(str(file), None, "drop", "symbolic", expect_violation=not decision.question.bugs)
+    violated = decision.found is not None
+    return replay.again(str(file), None, "drop", "symbolic", expect_violation=violated and not decision.question.bugs)
 
 
 def _write(decision: Decision, path: Path | None, html: Path | None) -> Path:
-    assert decision.found is not None, "because there is a counterexample"
+    """The scenario of what was found, as a file and as a page."""
+    assert decision.path is not None, "because something was found"
     question = decision.question
-    name = "-".join(["counterexample", question.model, *question.bugs])
+    what = "difference" if decision.counterexample is None else "counterexample"
+    name = "-".join([what, question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
-    scenario = scenario_of(question, decision.found.path, name)
+    scenario = scenario_of(question, decision.path, name)
     scenario_files.write_scenarios(target, [scenario])
     if html is not None:
         view.write_scenario_html(html, scenario, replay=_again(decision, target))

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from diembft.errors import InputError
 
-PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
+PASSED, FAILED, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses. BROKEN: something of ours, and not of what was tested, does not hold."""
 
 _WIDE = 120
 """Columns of a table that goes to a file or a pipe, which have no width of their own."""

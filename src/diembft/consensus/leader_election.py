@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import TypeVar
 
 from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.messages.types import QC, Block
 
 REMEMBERED_LEADERS = 4
+
+_Answer = TypeVar("_Answer", int, bytes)
 
 
 class LeaderElection:
@@ -25,13 +28,15 @@ class LeaderElection:
     each: they are many, and joined all the time.
     """
 
-    __slots__ = ("_drawn", "_excluded", "_n", "_signers", "_window")
+    __slots__ = ("_drawn", "_excluded", "_n", "_signers", "_undrawn", "_window")
 
     def __init__(self, config: Config) -> None:
         self._n = config.n
         self._window = config.window
         self._excluded = config.excluded
         self._drawn: dict[QC, int] = {}
+        self._undrawn: dict[QC, bytes] = {}
+        """The last committed block when the walk from a QC ended too early; it does so until another is committed."""
         self._signers: dict[bytes, int] = {}
 
     def fork(self) -> LeaderElection:
@@ -41,6 +46,7 @@ class LeaderElection:
         copy._window = self._window
         copy._excluded = self._excluded
         copy._drawn = self._drawn.copy()
+        copy._undrawn = self._undrawn.copy()
         copy._signers = self._signers.copy()
         return copy
 
@@ -52,12 +58,14 @@ class LeaderElection:
         drawn = self._drawn.get(qc)
         if drawn is not None:
             return drawn
+        tip = tree.root.block.id
+        if self._undrawn.get(qc) == tip:
+            return self.round_robin(round_)
         elected = self.elect_reputation_leader(qc, tree.committed)
         if elected is None:
+            _remember(self._undrawn, qc, tip)
             return self.round_robin(round_)
-        if len(self._drawn) >= REMEMBERED_LEADERS:
-            del self._drawn[next(iter(self._drawn))]
-        self._drawn[qc] = elected
+        _remember(self._drawn, qc, elected)
         return elected
 
     def vote_collector(self, round_: int, tree: BlockTree) -> int:
@@ -76,11 +84,11 @@ class LeaderElection:
         genesis or a block that is not held. The walk ends after twice the window.
         """
         active = excluded = 0
-        to_exclude = self._excluded
+        to_exclude, window, known = self._excluded, self._window, self._signers
         block_id = qc.vote_info.parent_id
         signers = _signers(qc)
-        for steps in range(2 * self._window):
-            if steps < self._window:
+        for steps in range(2 * window):
+            if steps < window:
                 active |= signers
             elif not to_exclude:
                 break
@@ -91,11 +99,12 @@ class LeaderElection:
                 excluded |= 1 << block.author
                 to_exclude -= 1
             block_id = block.qc.vote_info.id
-            signers = self._signers.get(block.id) or self._remember_signers(block)
+            signers = known.get(block.id) or self._remember_signers(block)
         left = active & ~excluded
-        candidates = [validator for validator in range(self._n) if left >> validator & 1]
-        assert candidates, "because a quorum signed and at most 2f authors are left out"
-        return candidates[draw(qc.vote_info.round, len(candidates))]
+        assert left, "because a quorum signed and at most 2f authors are left out"
+        for _ in range(draw(qc.vote_info.round, left.bit_count())):
+            left &= left - 1  # without its lowest validator
+        return (left & -left).bit_length() - 1
 
     def _remember_signers(self, block: Block) -> int:
         """Who signed the QC inside a block."""
@@ -103,6 +112,12 @@ class LeaderElection:
             del self._signers[next(iter(self._signers))]
         signers = self._signers[block.id] = _signers(block.qc)
         return signers
+
+
+def _remember(cache: dict[QC, _Answer], qc: QC, answer: _Answer) -> None:
+    if len(cache) >= REMEMBERED_LEADERS:
+        cache.pop(next(iter(cache)))
+    cache[qc] = answer
 
 
 def _signers(qc: QC) -> int:

@@ -301,7 +301,7 @@ class Main(Parts):
             ):
                 self._count_timeouts()
         tree, pacemaker = self.tree, self.pacemaker
-        missing = self._missing()
+        missing = sync.missing(tree, self.proposals.values())
         if missing is not None or self.sync.fetch is not None:
             self._out += self.sync.update(missing, tree, pacemaker.current_round)
         work = rest.has_work(self.config, self.mempool, tree, pacemaker.current_round)

@@ -88,11 +88,14 @@ def carry_out(outlet: Outlet, node: int, effects: Sequence[Any]) -> None:
 
 def _carry_out_other(outlet: Outlet, node: int, effect: Any) -> None:
     """What only DiemBFT has, or another protocol."""
+    kind = type(effect)
+    if kind is SendReply:
+        outlet.reply(node, effect)
+        return
+    if kind is Ignored or kind is Rejected:
+        outlet.note(node, effect)
+        return
     match effect:
-        case Rejected() | Ignored():  # the frequent ones
-            outlet.note(node, effect)
-        case SendReply():
-            outlet.reply(node, effect)
         case ReadBlocks():
             outlet.read_blocks(node, effect)
         case Equivocation() | Divergence():

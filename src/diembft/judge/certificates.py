@@ -113,12 +113,12 @@ class QuorumProgress:
         self._beyond: dict[str, None] = {}
         self._highest: tuple[int, str] = (0, "")
 
-    def seen(self, node: str, certificate: CertificateSeen) -> None:
-        """A node sends a certificate."""
+    def seen(self, node: str, certificate: CertificateSeen, verb: str = "sent") -> None:
+        """A node sends or holds a certificate."""
         if lacks_quorum(certificate.round, certificate.signers, self._roster.quorum):
             distinct = ", ".join(self._roster.replicas(certificate.signers))
             kind = type(certificate.value).__name__
-            detail = f"{node} sent a {kind} of round {certificate.round} signed by {distinct} alone"
+            detail = f"{node} {verb} a {kind} of round {certificate.round} signed by {distinct} alone"
             finding = violation(QUORUM_PROGRESS, detail, certificate.round, (node,), (certificate.value,))
             self._report.violated(finding)
 

@@ -42,6 +42,8 @@ _Value = TypeVar("_Value")
 
 _PUBLIC_KEY_SIZE = 32
 
+_NOTHING: Sequence[Seen] = ()
+
 _CACHED = 4096
 """How many certificates, and how many blocks, are remembered with what is wrong with them."""
 
@@ -77,14 +79,21 @@ class DiemBftReader(NeutralReader):
     @override
     def of_block(self, block: values.Block) -> Sequence[Seen]:
         detail = block_of(block.detail)
-        return super().of_block(block) if detail is None else self._noted((detail.qc,), None)
+        if detail is None:
+            return super().of_block(block)
+        known = self._qcs.get(detail.qc)
+        return _NOTHING if known is not None and not known.fault else self._noted((detail.qc,), None)
 
     @override
     def of(self, certificate: values.Certificate) -> Sequence[Seen]:
+        detail = certificate.detail
+        if type(detail) is QC:  # nearly always
+            known = self._qcs.get(detail)
+            return _NOTHING if known is not None and not known.fault else self._noted((detail,), None)
         if certificate.block is None:
-            tc = tc_of(certificate.detail)
+            tc = tc_of(detail)
             return super().of(certificate) if tc is None else self._noted((), tc)
-        qc = qc_of(certificate.detail)
+        qc = qc_of(detail)
         return super().of(certificate) if qc is None else self._noted((qc,), None)
 
     @override

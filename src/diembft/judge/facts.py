@@ -162,6 +162,17 @@ class Entered(Struct, frozen=True, gc=False):
     leader: int | None = None
 
 
+class Failed(Struct, frozen=True, gc=False):
+    """A node did not do what it was asked, and the run ended there."""
+
+    at: float
+    node: str
+    round: int
+    """That it was in; 0 before it was in any."""
+    what: str
+    """Why, without the node."""
+
+
 class Numbers(Struct, frozen=True, gc=False):
     """The numbers of a node's state that must not decrease."""
 

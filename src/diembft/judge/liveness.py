@@ -16,6 +16,8 @@ LIVENESS_BOUND = "liveness_bound"
 LIVENESS_COMMIT = "liveness_commit"
 NOT_ENTERED = Finding(LIVENESS_BOUND, Verdict.UNDECIDED, "no synchronous round with correct leaders was entered")
 NOT_JUDGED = Finding(LIVENESS_COMMIT, Verdict.UNDECIDED, "no synchronous round with correct leaders was judged")
+BOUND_CUT_SHORT = Finding(LIVENESS_BOUND, Verdict.UNDECIDED, "a node failed, and the run ended there")
+COMMIT_CUT_SHORT = Finding(LIVENESS_COMMIT, Verdict.UNDECIDED, BOUND_CUT_SHORT.detail)
 BOUND_HELD = Finding(LIVENESS_BOUND, Verdict.HELD)
 COMMIT_HELD = Finding(LIVENESS_COMMIT, Verdict.HELD)
 

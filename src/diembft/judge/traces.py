@@ -140,8 +140,8 @@ class Checker:
         self._states = States(roster, found)
         self._numbers = Monotonicity(roster, found)
         self._waiting = Waiting(roster, found, header.delta_s)
-        self._last_signed: Message | None = None
-        self._last_signer = ""
+        self._last_signed: dict[str, Message] = {}
+        self._last_state: dict[str, State] = {}
         self._submitted: dict[int, tuple[str, int]] = {}
         """The requests in messages of clients, by the messages' numbers."""
 
@@ -154,10 +154,11 @@ class Checker:
 
     def feed(self, record: Record) -> list[Violated]:
         """What this record shows to be violated; in nearly all cases nothing."""
-        assert not isinstance(record, Header), "because the header is given to the constructor"
-        found = self._found
-        found.at = record.at
-        if record.at > self._waiting.deadline:
+        # By the identity of the kind: to be no instance of a Struct costs several times as much.
+        assert type(record) is not Header, "because the header is given to the constructor"
+        found, at = self._found, record.at
+        found.at = at
+        if at > self._waiting.deadline:
             self._waiting.overdue()
         handler = _HANDLERS.get(type(record))
         if handler is not None:
@@ -173,9 +174,13 @@ class Checker:
         if record.status == STALE:
             self._waiting.refused(record.node, (record.client, record.number))
 
-    def _timer(self, record: TimerSet | TimerCancelled | Fired) -> None:
+    def _timer_set(self, record: TimerSet) -> None:
         if record.timer == "round":
-            self._waiting.timer(record.node, record.delay_s if isinstance(record, TimerSet) else None)
+            self._waiting.timer(record.node, record.delay_s)
+
+    def _timer_ended(self, record: TimerCancelled | Fired) -> None:
+        if record.timer == "round":
+            self._waiting.timer(record.node, None)
 
     def _turned(self, record: SetAttribute) -> None:
         self._roster.turn(record.node)
@@ -205,12 +210,12 @@ class Checker:
         self._signed(record.node, record.message)
 
     def _signed(self, node: str, message: Message) -> None:
-        if message is self._last_signed and node == self._last_signer:
-            return  # made durable, then sent
+        if self._last_signed.get(node) is message:
+            return  # made durable, then sent, then made durable again
         signed = signed_by(node, message)
         if signed is None:
             return
-        self._last_signed, self._last_signer = message, node
+        self._last_signed[node] = message
         if isinstance(signed, Voted):
             self._uniqueness.voted(signed)
             self._votes.voted(signed)
@@ -219,9 +224,15 @@ class Checker:
 
     def _state(self, record: State) -> None:
         node = record.node
-        self._holds(node, record.high)
-        self._holds(node, record.committed_by)
-        self._holds(node, record.given_up)
+        # What it held before was judged then; of one that does not verify, nothing is said twice of a node.
+        last = self._last_state.get(node, record)
+        self._last_state[node] = record
+        if record.high is not last.high or last is record:
+            self._holds(node, record.high)
+        if record.committed_by is not last.committed_by or last is record:
+            self._holds(node, record.committed_by)
+        if record.given_up is not last.given_up or last is record:
+            self._holds(node, record.given_up)
         round_, height = record.current_round, record.height
         self._numbers.numbers(Numbers(node, record.voted_round, record.locked_round, round_, height))
         self._order.told(node, height)
@@ -273,9 +284,9 @@ _HANDLERS: dict[type, Callable[[Checker, Any], None]] = {
     Committed: Checker._committed,
     Submitted: Checker._submitted_request,
     Replied: Checker._replied,
-    TimerSet: Checker._timer,
-    TimerCancelled: Checker._timer,
-    Fired: Checker._timer,
+    TimerSet: Checker._timer_set,
+    TimerCancelled: Checker._timer_ended,
+    Fired: Checker._timer_ended,
     SetAttribute: Checker._turned,
     Crashed: Checker._crashed,
     Restarted: Checker._restarted,

@@ -1,19 +1,54 @@
 """honest_vote_once: a correct node signs one vote in a round at most, and none after its timeout of the round.
 
-Restarts included. The rules are functions of what was signed before, however much of that somebody remembers: judges of
-runs remember every round; an exploration, whose states must stay small, the last vote and the last timeout of each
-node, so that there a vote *below* these, of which it cannot know whether it is a second one, counts as one.
+Restarts included. A vote is what its signature covers, its *content*, and a timeout likewise its round and the round of
+its highest certificate. What was signed before and is sent once more is no second one, whatever comes with it this
+time, and whatever was signed in between: nothing new is promised. So who voted, gave the round up and sends the same
+vote again has voted once, and before its timeout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from enum import Enum
+from typing import Protocol
 
 from diembft.judge.facts import Roster, TimedOut, Voted
 from diembft.judge.verdict import Report, violation
 
 NAME = "honest_vote_once"
+
+
+class SignedVote(Protocol):
+    """A vote, as somebody remembers it: a fact, or a summary of one."""
+
+    @property
+    def round(self) -> int:
+        """Of the block."""
+        ...
+
+    @property
+    def content(self) -> Hashable:
+        """What the signature covers."""
+        ...
+
+    @property
+    def parent_round(self) -> int:
+        """Of the certificate in the block."""
+        ...
+
+
+class SignedTimeout(Protocol):
+    """A timeout, likewise."""
+
+    @property
+    def round(self) -> int:
+        """That is given up."""
+        ...
+
+    @property
+    def high_round(self) -> int:
+        """Of the highest certificate that the signer says it knows."""
+        ...
 
 
 class Objection(Enum):
@@ -44,12 +79,17 @@ def to_timeout(round_: int, high_round: int, voted_round: int, parent_round: int
     return Objection.FORGETS if high_round < parent_round else None
 
 
-def told(objection: Objection, node: str, round_: int, voted_round: int) -> str:
+def once(vote: SignedVote, first: SignedVote | None, *, given_up: bool) -> Objection | None:
+    """How a vote contradicts the node's first vote of its round, and its timeout of that round, if there were any."""
+    round_ = vote.round
+    voted_round, voted_content = (0, None) if first is None else (round_, first.content)
+    return to_vote(round_, vote.content, voted_round, voted_content, round_ if given_up else 0)
+
+
+def told(objection: Objection, node: str, round_: int) -> str:
     """The sentence that says what is wrong with a vote in this round."""
     if objection is Objection.TWICE:
         return f"{node} voted twice in round {round_}"
-    if objection is Objection.BELOW:
-        return f"{node} voted in round {round_} after round {voted_round}"
     return f"{node} voted in round {round_} after its timeout of it"
 
 
@@ -73,10 +113,9 @@ class HonestVoteOnce:
             return
         first = self._votes.setdefault((node, round_, vote.phase), vote)
         given_up = self._timeouts.get((node, round_))
-        voted_round, voted_content = (0, None) if first is vote else (round_, first.content)
-        objection = to_vote(round_, vote.content, voted_round, voted_content, 0 if given_up is None else round_)
+        objection = once(vote, None if first is vote else first, given_up=given_up is not None)
         if objection is None:
             return
         before = given_up if objection is Objection.AFTER_TIMEOUT and given_up is not None else first
-        detail = told(objection, node, round_, voted_round)
+        detail = told(objection, node, round_)
         self._report.violated(violation(NAME, detail, round_, (node,), (), (before.message, vote.message)))

@@ -114,7 +114,8 @@ class Digests:
     def qc(self, info: LedgerCommitInfo, signatures: Signatures) -> bytes:
         """What the author of a QC signs."""
         known_info, known_signatures, digest = self._last_qc
-        if signatures != known_signatures or info != known_info:
+        # Nearly always it is the very same tuple, and to compare takes the longer the more have signed.
+        if (signatures is not known_signatures and signatures != known_signatures) or info != known_info:
             digest = _digest(self._qc, _encode((info, signatures)))
             self._last_qc = info, signatures, digest
         return digest

@@ -1,8 +1,8 @@
 """Protocols under test: what one supplies, and those that come with it.
 
-`interface` says what a protocol supplies, `merging` what it may supply besides, so that states which behave alike are
-met once. `by_name` finds a protocol by its name. `diembft` is the protocol of this project, `hotstuff` another one that
-shares nothing with it.
+`interface` says what a protocol supplies, `state_keys` what it may supply besides, so that an exploration meets states
+which behave alike once. `by_name` finds a protocol by its name. `diembft` is the protocol of this project, `hotstuff`
+another one that shares nothing with it.
 
 Whoever writes a protocol of one's own imports its vocabulary from here: events and effects, what messages tell, the
 nodes of a test, and the help for keys of protocols that certify chains of blocks. Where each name is defined,

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import OwnBlock
-from diembft.protocols.merging import StateKeys
+from diembft.protocols.state_keys import StateKeys
 from diembft.protocols.states import NodeState, Step, Summary
 
 BEHIND, LAST_ROUND, IN_ROUND = 0, 1, 2
@@ -113,7 +113,7 @@ class ChainKeys(StateKeys):
 
     @override
     def raw(self, round_: int, state: NodeState) -> Hashable:
-        return self.exact(state)
+        return (state.replica.state_key(), state.kept, state.signed.since(round_ - 1))
 
     @override
     def exact(self, state: NodeState) -> Hashable:

@@ -9,8 +9,8 @@ and judges what was sent and committed. For that it asks the protocol by what st
 - `Replica`: `step`, `fork`, and the round that it is in;
 - `Reading`: what messages, blocks and certificates tell. Oracles know them by this alone.
 
-What is optional has a default, `None` or a plain one, in the class here; inherit from it. `Exploring` and `Showing` are
-optional, and so is all of `merging`.
+What is optional has a default, `None` or a plain one, in the class here; inherit from it. `Exploring`, with its
+`StateKeys`, and `Showing` are optional.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msgspec import Struct
 from diembft.crypto.interface import CRYPTO as CRYPTO
 from diembft.crypto.interface import Crypto as Crypto  # re-exported: a tester knows schemes by their names alone
 from diembft.protocols.cast import Cast
-from diembft.protocols.merging import Sharing, StateKeys
+from diembft.protocols.state_keys import StateKeys
 from diembft.trace.records import Record
 from diembft.trace.values import Certificate as Certificate  # re-exported, like the next two: what a `Reading` tells
 from diembft.trace.values import Message
@@ -158,7 +158,10 @@ class Replica(Protocol):
         ...
 
     def fork(self) -> Self:
-        """An independent copy. Immutable values are best shared."""
+        """An independent copy: no step of the one is seen by the other. Immutable values are best shared.
+
+        Scenarios that begin alike are executed once, up to where they part, and on from there in forks.
+        """
         ...
 
 
@@ -323,9 +326,6 @@ class UnderTest(Protocol):
 
     bugs: Mapping[str, str] = {}
     """Planted bugs: what each breaks, in one sentence, by name."""
-
-    sharing: Sharing | None = None
-    """Without it every scenario is executed alone."""
 
     exploring: Exploring | None = None
     """Without it scenarios are sampled, not exhausted, and only the network model `timed` is there."""

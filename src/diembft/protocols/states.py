@@ -26,18 +26,54 @@ class Kept(NamedTuple):
     message: Any
 
 
-class Signed(NamedTuple):
-    """What a correct node signed that binds it for ever, as an observer remembers it."""
+class VoteSigned(NamedTuple):
+    """A vote, as an observer remembers it."""
 
-    vote_round: int
-    vote_content: Hashable
-    """What the signature of its last vote covers."""
-    timeout_round: int
+    round: int
+    content: Hashable
+    """What its signature covers."""
     parent_round: int
-    """The highest round of a parent of a block that it voted for: it must not time out with an older QC."""
 
 
-NOTHING_SIGNED = Signed(0, None, 0, 0)
+class TimeoutSigned(NamedTuple):
+    """A timeout, likewise."""
+
+    round: int
+    high_round: int
+
+
+class Signed(NamedTuple):
+    """What a correct node signed that binds it for ever, each once, in the order in which it did so first."""
+
+    votes: tuple[VoteSigned, ...] = ()
+    timeouts: tuple[TimeoutSigned, ...] = ()
+    restarted_at: tuple[int, int] = (0, 0)
+    """How many of these it had signed when it came up last, if it ever crashed."""
+
+    @property
+    def votes_before(self) -> tuple[VoteSigned, ...]:
+        """Those before its last restart."""
+        return self.votes[: self.restarted_at[0]]
+
+    @property
+    def timeouts_before(self) -> tuple[TimeoutSigned, ...]:
+        """Those before its last restart."""
+        return self.timeouts[: self.restarted_at[1]]
+
+    def since(self, round_: int) -> tuple[Hashable, ...]:
+        """What it signed in this round and later ones: all that what it signs from then on can contradict, but after a
+        crash."""
+        return (
+            tuple([vote for vote in self.votes if vote.round >= round_]),
+            tuple([timeout for timeout in self.timeouts if timeout.round >= round_]),
+        )
+
+    def restarted(self) -> Signed:
+        """As it comes up after a crash."""
+        return self._replace(restarted_at=(len(self.votes), len(self.timeouts)))
+
+
+NOTHING_SIGNED = Signed()
 
 
 class NodeState(NamedTuple):

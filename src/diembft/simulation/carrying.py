@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from typing_extensions import override
 
@@ -39,6 +39,9 @@ from diembft.simulation.network import Network
 from diembft.simulation.post import CLIENT_TIMER_SLOT, CLIENT_TIMERS, TIMER_SLOT, TIMERS, Post
 from diembft.simulation.timers import Timers
 from diembft.trace import records
+
+Player: TypeAlias = Replica | Actor
+"""Who has a round and a state to record. Named, for to make the union costs more than to ask."""
 
 
 class Carrying(Post, Outlet):
@@ -82,12 +85,12 @@ class Carrying(Post, Outlet):
     def round_of(self, node: int) -> int:
         """The round that a node is in; 0 if it is down."""
         machine = self.machines[node]
-        return machine.current_round if isinstance(machine, Replica | Actor) else 0
+        return machine.current_round if isinstance(machine, Player) else 0
 
     def leader(self, node: int, round_: int) -> int | None:
         """Who leads a round, as far as a node knows; None if it is down."""
         machine = self.machines[node]
-        return machine.leader(round_) if isinstance(machine, Replica | Actor) else None
+        return machine.leader(round_) if isinstance(machine, Player) else None
 
     # --- effects of replicas
 
@@ -131,17 +134,19 @@ class Carrying(Post, Outlet):
 
     @override
     def set_timer(self, node: int, effect: SetTimer) -> None:
-        slot = node * len(TIMERS) + TIMER_SLOT[effect.timer]
+        timer = effect.timer._value_
+        slot = node * len(TIMERS) + TIMER_SLOT[timer]
         delay_s = effect.delay_s * self._clock_rates[node]
         self._timers.start(slot, self.now_s + delay_s, effect.round)
         if self.observe is not None:
-            self.observe(records.TimerSet(self.now_s, self._names[node], effect.timer.value, delay_s, effect.round))
+            self.observe(records.TimerSet(self.now_s, self._names[node], timer, delay_s, effect.round))
 
     @override
     def cancel_timer(self, node: int, effect: CancelTimer) -> None:
-        self._timers.cancel(node * len(TIMERS) + TIMER_SLOT[effect.timer])
+        timer = effect.timer._value_
+        self._timers.cancel(node * len(TIMERS) + TIMER_SLOT[timer])
         if self.observe is not None:
-            self.observe(records.TimerCancelled(self.now_s, self._names[node], effect.timer.value))
+            self.observe(records.TimerCancelled(self.now_s, self._names[node], timer))
 
     @override
     def reply(self, node: int, effect: SendReply) -> None:
@@ -190,7 +195,7 @@ class Carrying(Post, Outlet):
         timer = TIMERS[slot % len(TIMERS)]
         round_ = self._timers.take(slot)
         if self.observe is not None:
-            self.observe(records.Fired(self.now_s, self._names[node], timer.value, round_))
+            self.observe(records.Fired(self.now_s, self._names[node], timer._value_, round_))
         machine = self.machines[node]
         assert machine is not None, "because the timers of a crashed node were cancelled"
         self._carry_out(node, machine.step(TimerFired(timer, round_, milliseconds(self.now_s))))
@@ -211,9 +216,9 @@ class Carrying(Post, Outlet):
                     self._first_sent_s.setdefault((spec.name, request.number), self.now_s)
                     self.submit(request, range(len(self.nodes)), attempt)
                 case client_events.SetTimer(timer, delay_s, number):
-                    self._timers.start(first_slot + CLIENT_TIMER_SLOT[timer], self.now_s + delay_s, number)
+                    self._timers.start(first_slot + CLIENT_TIMER_SLOT[timer._value_], self.now_s + delay_s, number)
                 case client_events.CancelTimer(timer):
-                    self._timers.cancel(first_slot + CLIENT_TIMER_SLOT[timer])
+                    self._timers.cancel(first_slot + CLIENT_TIMER_SLOT[timer._value_])
                 case client_events.Accepted(number, reply, _, _):
                     sent_s = self._first_sent_s.pop((spec.name, number))
                     if observe is not None:
@@ -237,7 +242,7 @@ class Carrying(Post, Outlet):
     def _record_state(self, node: int) -> None:
         """Record what changed in the state of a node, as far as it has one."""
         machine, observe = self.machines[node], self.observe
-        if observe is None or not isinstance(machine, Replica | Actor):
+        if observe is None or not isinstance(machine, Player):
             return
         state = recording.snapshot(machine)
         if state != self._states[node]:

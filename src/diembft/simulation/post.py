@@ -19,7 +19,7 @@ from diembft.consensus.config import Config
 from diembft.consensus.events import Received, Requests, Timer
 from diembft.host import recording
 from diembft.host.assembly import ClientSpec, NodeSpec
-from diembft.host.clock import dated, milliseconds
+from diembft.host.clock import dated
 from diembft.host.recording import Observer
 from diembft.messages.types import Message, Reply, Request, TimeoutMsg
 from diembft.simulation.network import Carried, Network
@@ -34,9 +34,11 @@ _BEFORE_DELIVERIES: Final = -(1 << 60)
 """Added to the order of incidents: at equal times they precede all else."""
 
 TIMERS: Final = tuple(Timer)
-TIMER_SLOT: Final = {timer: slot for slot, timer in enumerate(TIMERS)}
+TIMER_SLOT: Final = {timer.value: slot for slot, timer in enumerate(TIMERS)}
+"""By the timer's value: the hash of a member of an Enum costs a call. `_value_` is the value without a call, which
+`value` costs in Python 3.11."""
 CLIENT_TIMERS: Final = tuple(client_events.Timer)
-CLIENT_TIMER_SLOT: Final = {timer: slot for slot, timer in enumerate(CLIENT_TIMERS)}
+CLIENT_TIMER_SLOT: Final = {timer.value: slot for slot, timer in enumerate(CLIENT_TIMERS)}
 
 
 class Figures(Struct):
@@ -90,6 +92,8 @@ class Post:
             ]
         )
         """For each node and identity: the nodes that a message to that identity reaches, itself left out."""
+        self._names_of: dict[tuple[int, ...], tuple[str, ...]] = {}
+        """Of each set of receivers that a message went to."""
         self._client_index = {client.name: index for index, client in enumerate(self.clients)}
 
         self._heap: list[Entry] = []
@@ -124,7 +128,7 @@ class Post:
             self.figures.timeouts += 1
         self._number = number = self._number + 1
         if self.observe is not None:
-            to = tuple([self._names[receiver] for receiver in receivers])
+            to = self._names_of.get(receivers) or self._name_all(receivers)
             self.observe(records.Sent(now_s, self._names[node], number, to, neutral.message(message)))
         self.figures.sent += len(receivers)
         delay_s = self.network.constant_delay_s
@@ -134,7 +138,7 @@ class Post:
                 self._carry(node, receiver, receiver, message, event, number)
             return
         at_s, order, queue = now_s + delay_s, self._order, self._queue
-        event = Received(self._identities[node], message, milliseconds(at_s))
+        event = Received(self._identities[node], message, int(at_s * 1000))  # `milliseconds`, without the call
         if queue and queue[-1][0] > at_s:  # sent earlier, when messages took longer
             for receiver in receivers:
                 heappush(self._heap, (at_s, next(order), receiver, event, number))
@@ -156,6 +160,11 @@ class Post:
         self.figures.dropped += 1
         if self.observe is not None:
             self.observe(records.Dropped(self.now_s, number, self._name(target), reason))
+
+    def _name_all(self, receivers: tuple[int, ...]) -> tuple[str, ...]:
+        """The names of these nodes, which are some of few sets."""
+        names = self._names_of[receivers] = tuple([self._names[receiver] for receiver in receivers])
+        return names
 
     def _name(self, target: int) -> str:
         nodes = len(self.nodes)

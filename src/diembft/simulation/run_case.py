@@ -34,6 +34,8 @@ from diembft.trace.records import Ended
 SETTLE_DELTAS = 50
 """How many delay bounds a run goes on after its clients have ended, so that laggards and late faults show."""
 
+_REQUEST, _REPLY = MsgType.Request.value, MsgType.Reply.value
+
 
 def run_case(
     case: TestCase,
@@ -160,8 +162,9 @@ class CaseNetwork(Network):
                 if fate.lost:
                     return LOSS
                 delay_s += fate.delay_s
-        simulator = self._attached()
-        self._last_arrival_s = max(self._last_arrival_s, simulator.now_s + delay_s)
+        arrival_s = self._attached().now_s + delay_s
+        if arrival_s > self._last_arrival_s:
+            self._last_arrival_s = arrival_s
         return (delay_s,)
 
     @override
@@ -173,13 +176,11 @@ class CaseNetwork(Network):
 
     def _kind_and_round(self, src: int, dest: int, message: Carried) -> tuple[str, int]:
         """A message of a client belongs to the round that its replica is in."""
-        match message:
-            case Request():
-                return MsgType.Request.value, self._attached().round_of(dest)
-            case Reply():
-                return MsgType.Reply.value, self._attached().round_of(src)
-            case _:
-                return kind_of(message), round_of(message)
+        if type(message) is Request:
+            return _REQUEST, self._attached().round_of(dest)
+        if type(message) is Reply:
+            return _REPLY, self._attached().round_of(src)
+        return kind_of(message), round_of(message)
 
     def _leader(self, node: int, round_: int) -> int | None:
         return None if node == CLIENT else self._attached().leader(node, round_)

@@ -60,28 +60,12 @@ def block(block: Block) -> values.Block:
     return _block(block, block)
 
 
-class _Last:
-    """The message that was met last: what a node signs it first makes durable and then sends."""
-
-    __slots__ = ("message", "neutral")
-
-    def __init__(self) -> None:
-        self.message: Message | None = None
-        self.neutral = values.Message("", 0)
-
-
-_last = _Last()
-
-
+@lru_cache(maxsize=_REMEMBERED)
 def message(message: Message) -> values.Message:
-    """A message, its detail with it; what is inside it has none."""
-    if _last.message is not message:
-        _last.neutral = _message(message)
-        _last.message = message
-    return _last.neutral
+    """A message, its detail with it; what is inside it has none.
 
-
-def _message(message: Message) -> values.Message:
+    What a node signs it makes durable, sends, and makes durable again with whatever it writes next.
+    """
     match message:
         case ProposalMsg():
             block, tc = message.block, message.last_round_tc

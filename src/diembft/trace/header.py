@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 from msgspec import Meta, Struct
 
@@ -25,6 +25,7 @@ class Node(Struct, frozen=True):
     planted bugs counts as correct: what they break is to be seen."""
 
 
+@final
 class Header(Struct, frozen=True, tag_field="type", tag="header"):
     """The first record."""
 

@@ -37,10 +37,11 @@ from diembft.simulation.network import Arrivals, Carried, Conditions, Constant, 
 from diembft.simulation.schedule import Crash, Restart
 from diembft.simulation.simulator import Simulator
 from diembft.testcase.failures import CLIENT
+from diembft.twins.runs.group import Group
 from diembft.twins.runs.routes import whole
 from diembft.twins.runs.timed import TimedRun
 from diembft.twins.runs.timed_nodes import NEVER, NO_MESSAGE
-from diembft.twins.runs.world import Group, World
+from diembft.twins.runs.world import World
 from tests.distalgo.rig import Clock, case_of
 from tests.host.contract.rig import N, Rig
 
@@ -372,7 +373,7 @@ class TimedWithoutTwinsRig(TimedRig):
 
 
 class GroupRig(Rig):
-    """`diembft.twins.runs.world.Group`, what the network models make their steps of: no time goes by in it."""
+    """`diembft.twins.runs.group.Group`, what the network models make their steps of: no time goes by in it."""
 
     identities = (0, 1, 2, 3, 0)
     timers = False

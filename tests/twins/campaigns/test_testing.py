@@ -12,7 +12,7 @@ from diembft.errors import InputError
 from diembft.protocols.diembft.protocol import DiemBft
 from diembft.protocols.hotstuff.protocol import FAST_HOTSTUFF
 from diembft.twins.campaigns.testing import assert_holds, assert_safe
-from diembft.twins.exhaustion.decision import SearchEnding
+from diembft.twins.exhaustion.search import SearchEnding
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.strategies import scenarios
 

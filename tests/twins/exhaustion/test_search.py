@@ -9,11 +9,11 @@ import pytest
 
 from diembft.errors import InputError
 from diembft.twins.campaigns.workers import Processes
-from diembft.twins.exhaustion.decision import Decision, SearchEnding, SearchLevel
+from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.paths import path_of, scenario_of
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import BYTES_A_STATE, Limits, explore
+from diembft.twins.exhaustion.search import BYTES_A_STATE, Limits, Searched, SearchEnding, search
 from diembft.twins.runs.judging import run
 
 BARRIER = Question("barrier", quorum_filter=True)
@@ -25,21 +25,26 @@ def with_bugs(question: Question, *bugs: str, crashes: bool = False) -> Question
     return msgspec.structs.replace(question, bugs=bugs, crashes=crashes)
 
 
-def without_times(result: Decision) -> Decision:
+def without_times(result: Searched) -> tuple[object, ...]:
     levels = [msgspec.structs.replace(level, seconds=0.0) for level in result.levels]
-    return result._replace(levels=levels)
+    keys, successors = result.conjecture.keys, result.conjecture.successors
+    return (levels, result.ending, result.found, result.transitions, keys, successors)
+
+
+def followed(result: Searched) -> int:
+    """Scenarios of up to how many rounds were followed."""
+    return result.levels[-1].round - 1
 
 
 def test_barrier_has_a_fixed_point_without_violation() -> None:
-    result = explore(BARRIER)
+    result = search(BARRIER)
     assert result.ending is SearchEnding.FIXED_POINT
-    assert (result.visited, result.decided_rounds) == (206, 8)
-    assert result.statement().startswith("No scenario of any length violates agreement")
+    assert (len(result.conjecture), followed(result)) == (206, 8)
 
 
 def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> None:
-    result = explore(Question("barrier", sets=3))
-    assert (result.ending, result.choices, result.visited, result.decided_rounds) == (
+    result = search(Question("barrier", sets=3))
+    assert (result.ending, result.choices, len(result.conjecture), followed(result)) == (
         SearchEnding.FIXED_POINT,
         164,
         364,
@@ -48,23 +53,23 @@ def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> Non
 
 
 def test_lazy_where_twins_lead_has_a_fixed_point() -> None:
-    result = explore(msgspec.structs.replace(LAZY, twins_lead=True))
+    result = search(msgspec.structs.replace(LAZY, twins_lead=True))
     assert result.ending is SearchEnding.FIXED_POINT
 
 
 def test_two_phase_where_twins_lead_holds_for_two_rounds() -> None:
-    result = explore(msgspec.structs.replace(TWO_PHASE, twins_lead=True), limits=Limits(rounds=2))
+    result = search(msgspec.structs.replace(TWO_PHASE, twins_lead=True), limits=Limits(rounds=2))
     assert (result.ending, result.found) == (SearchEnding.DEPTH, None)
 
 
 def test_without_twins_little_can_happen() -> None:
-    result = explore(Question("barrier", faulty=0, sets=2))
+    result = search(Question("barrier", faulty=0, sets=2))
     assert result.ending is SearchEnding.FIXED_POINT
 
 
 @pytest.mark.parametrize("model", ["barrier", "lazy"])
 def test_the_clean_core_holds_where_nodes_crash(model: str) -> None:
-    result = explore(Question(model, quorum_filter=True, crashes=True), limits=Limits(rounds=2))
+    result = search(Question(model, quorum_filter=True, crashes=True), limits=Limits(rounds=2))
     assert (result.ending, result.found) == (SearchEnding.DEPTH, None)
 
 
@@ -84,7 +89,7 @@ def test_the_clean_core_holds_where_nodes_crash(model: str) -> None:
     ],
 )
 def test_a_counterexample_is_executed_to_the_same_violation(question: Question, oracle: str) -> None:
-    result = explore(question)
+    result = search(question)
     assert result.ending is SearchEnding.VIOLATION
     assert result.found is not None
     assert oracle in result.found.oracles
@@ -116,38 +121,38 @@ def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[
 
 @pytest.mark.parametrize("bug", ["one_chain_commit", "gap_commit", "ignore_tc_high_qc", "stale_leader"])
 def test_where_one_set_learns_together_some_bugs_are_invisible_at_any_length(bug: str) -> None:
-    assert explore(with_bugs(BARRIER, bug)).ending is SearchEnding.FIXED_POINT
+    assert search(with_bugs(BARRIER, bug)).ending is SearchEnding.FIXED_POINT
 
 
 @pytest.mark.parametrize("jobs", [2, 4])
 def test_any_number_of_workers_comes_to_the_same(jobs: int) -> None:
     question = msgspec.structs.replace(BARRIER, twins_lead=True)
     with Processes(jobs) as executor:
-        assert without_times(explore(question, executor=executor)) == without_times(explore(question))
+        assert without_times(search(question, executor=executor)) == without_times(search(question))
 
 
 def test_a_search_that_is_resumed_comes_to_the_same(tmp_path: Path) -> None:
     checkpoint = tmp_path / "search"
     shown: list[SearchLevel] = []
-    first = explore(BARRIER, limits=Limits(rounds=3), checkpoint=checkpoint)
+    first = search(BARRIER, limits=Limits(rounds=3), checkpoint=checkpoint)
     assert first.ending is SearchEnding.DEPTH
-    resumed = explore(BARRIER, checkpoint=checkpoint, on_level=shown.append)
-    assert without_times(resumed) == without_times(explore(BARRIER))
+    resumed = search(BARRIER, checkpoint=checkpoint, on_level=shown.append)
+    assert without_times(resumed) == without_times(search(BARRIER))
     assert shown == resumed.levels[len(first.levels) :]
 
 
 def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:
     checkpoint = tmp_path / "search"
-    explore(BARRIER, limits=Limits(rounds=1), checkpoint=checkpoint)
+    search(BARRIER, limits=Limits(rounds=1), checkpoint=checkpoint)
     with pytest.raises(InputError, match="belongs to another question"):
-        explore(LAZY, checkpoint=checkpoint)
+        search(LAZY, checkpoint=checkpoint)
     older = msgspec.msgpack.decode(checkpoint.read_bytes())
     checkpoint.write_bytes(msgspec.msgpack.encode({**older, "version": 1}))
     with pytest.raises(InputError, match="is of version 1"):
-        explore(BARRIER, checkpoint=checkpoint)
+        search(BARRIER, checkpoint=checkpoint)
     checkpoint.write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="not a checkpoint"):
-        explore(BARRIER, checkpoint=checkpoint)
+        search(BARRIER, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +164,14 @@ def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:
     ],
 )
 def test_a_limit_stops_a_search_which_says_what_it_decided(limits: Limits, ending: SearchEnding) -> None:
-    result = explore(BARRIER, limits=limits)
+    result = search(BARRIER, limits=limits)
     assert result.ending is ending
-    rounds = result.decided_rounds
-    assert f"No scenario of up to {rounds} round{'' if rounds == 1 else 's'} violates" in result.statement()
-    assert result.visited == sum(level.states for level in result.levels)
+    rounds = followed(result)
+    assert rounds == len(result.levels) - 1
+    assert len(result.conjecture.successors) == sum(level.states for level in result.levels[:-1])
+    assert len(result.conjecture) == sum(level.states for level in result.levels)
 
 
 def test_scenarios_are_counted_exactly() -> None:
-    result = explore(BARRIER)
+    result = search(BARRIER)
     assert [int(level.scenarios) for level in result.levels] == [4 * 52**rounds for rounds in range(9)]

@@ -9,16 +9,15 @@ interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from diembft.consensus.effects import SafetyRecord
-from diembft.faults.planting import Planting
 from diembft.messages.digests import Digests
 from diembft.messages.types import TC, ProposalMsg, VoteInfo, VoteMsg
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.system import CHAIN_ID
-from diembft.protocols.states import NodeState, Step, Summary
+from diembft.protocols.states import NodeState, Step, Summary, VoteSigned
 
 GENESIS = Digests(CHAIN_ID, 0).genesis
 
@@ -58,6 +57,8 @@ class NodeFacts(NamedTuple):
     """The same, if it crashed now; only where nodes may crash."""
     bound: int
     """The highest round of a parent that it voted on, as an observer knows; only where nodes may crash."""
+    bound_before: int
+    """The same of its votes before its last restart."""
 
 
 class BlockRegistry:
@@ -114,7 +115,8 @@ class BlockRegistry:
             ),
             frozenset(tree.nodes),
             self._durable_facts(state) if crashes else None,
-            state.signed.parent_round if crashes else NO_ROUND,
+            _highest_parent(state.signed.votes) if crashes else NO_ROUND,
+            _highest_parent(state.signed.votes_before) if crashes else NO_ROUND,
         )
 
     def _certified(self, about: VoteInfo) -> bytes:
@@ -151,6 +153,7 @@ class BlockRegistry:
                 pending | {root},
                 None,
                 NO_ROUND,
+                NO_ROUND,
             )
         return NodeFacts(
             _round_after(record),
@@ -170,6 +173,7 @@ class BlockRegistry:
             pending | {root},
             None,
             NO_ROUND,
+            NO_ROUND,
         )
 
     def on_one_chain(self, block_id: bytes, others: Sequence[bytes]) -> bool:
@@ -181,6 +185,11 @@ class BlockRegistry:
             if not lower or self.round[block_id] <= lowest:
                 return not lower
             block_id = self.parent[block_id]
+
+
+def _highest_parent(votes: Sequence[VoteSigned]) -> int:
+    """The highest round of a parent of a block that was voted for."""
+    return max([vote.parent_round for vote in votes], default=0)
 
 
 def tc_high(tc: TC | None) -> int:
@@ -201,8 +210,9 @@ class Descent(NamedTuple):
     """Not if it descends from below the base, and so conflicts with a commit."""
     age: int
     """How many rounds it is older than the round: 1, or in the model lazy 1 or 2; 0 if more."""
-    consecutive: bool
-    """Its parent is of the round before, so that its QC commits its parent; then that is the next named one."""
+    commits: bool
+    """Its QC commits its parent, in the shipped core because that is of the round before; then that is the next named
+    one."""
 
 
 class View(NamedTuple):
@@ -231,20 +241,16 @@ class NodeEntry(NamedTuple):
     view: View
     durable: View | None = None
     bound: int = OLD
+    bound_before: int = OLD
 
 
 class Rules(NamedTuple):
     """What replicas and models have besides the protocol."""
 
-    planting: Planting
     crashes: bool
     """Correct nodes may crash."""
-    commits_otherwise: bool
-    """A planted bug changes what a certificate commits."""
-
-
-DROPS_WITH = frozenset({"gap_commit", "ignore_tc_high_qc", "stale_leader"})
-"""Planted bugs with which who knows of a certificate still has its block."""
+    commits: Callable[[int, int], bool]
+    """Whether a certificate of the second round commits the parent, of the first: as the verifier that runs says."""
 
 
 def summary(
@@ -264,7 +270,7 @@ def summary(
     lowest = min(whole, key=_root_round)
     found = _summary(cast, rules, registry, nodes, views, stages, lowest.root_round, step)
     if not all(chain.on_base for chain in found.chains) or (
-        rules.planting and not registry.on_one_chain(lowest.root, [facts.root for facts in views])
+        not registry.on_one_chain(lowest.root, [facts.root for facts in views])
     ):
         # Something conflicts with a commit: how is kept down to genesis.
         return _summary(cast, rules, registry, nodes, views, stages, 0, step)
@@ -327,17 +333,14 @@ def _summary(
 
     # Named are blocks that are pointed at, where chains part, where what a node holds of them ends, and where one
     # commits its parent. What lies between named blocks then commits nothing, and nobody can tell how much it is.
-    if rules.commits_otherwise:
-        named = alive
-    else:
-        named = {block_id for block_id in alive if block_id in pointers or children.get(block_id, 0) > 1}
-        for block_id in alive:
-            if rounds[parent[block_id]] + 1 == rounds[block_id]:
-                named.add(block_id)
-                if parent[block_id] in alive:
-                    named.add(parent[block_id])
+    named = {block_id for block_id in alive if block_id in pointers or children.get(block_id, 0) > 1}
+    for block_id in alive:
+        if rules.commits(rounds[parent[block_id]], rounds[block_id]):
+            named.add(block_id)
+            if parent[block_id] in alive:
+                named.add(parent[block_id])
     holdings: list[Set[bytes]] = [alive & facts.blocks for facts in views]
-    if DROPS_WITH.issuperset(rules.planting.names) and all(_has_blocks(facts, registry, alive) for facts in views):
+    if all(_has_blocks(facts, registry, alive) for facts in views):
         holdings = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
     for blocks in holdings:
         named.update(blocks - {parent[block_id] for block_id in blocks})
@@ -358,7 +361,7 @@ def _summary(
             rank.get(below, 0),
             rounds[below] >= base,
             age(rounds[block_id]),
-            rounds[parent[block_id]] + 1 == rounds[block_id],
+            rules.commits(rounds[parent[block_id]], rounds[block_id]),
         )
 
     def tc_rank(qc_round: int) -> int:
@@ -397,5 +400,5 @@ def _summary(
             entries.append(NodeEntry(leads, own))
         else:
             durable = view(facts.durable, *next(durables), leads=leads)
-            entries.append(NodeEntry(leads, own, durable, tc_rank(facts.bound)))
+            entries.append(NodeEntry(leads, own, durable, tc_rank(facts.bound), tc_rank(facts.bound_before)))
     return Summary(age(base), tuple([chain(block_id) for block_id in ordered]), tuple(entries), last)

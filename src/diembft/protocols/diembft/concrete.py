@@ -14,10 +14,10 @@ from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.protocols.diembft.canonical import BEHIND, DROPS_WITH, IN_ROUND, OLD, Descent, Rules, View
+from diembft.protocols.diembft.canonical import BEHIND, IN_ROUND, OLD, Descent, Rules, View
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY
-from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary
+from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary, VoteSigned
 
 _DIGESTS = Digests(CHAIN_ID, 0)
 
@@ -68,7 +68,7 @@ def rebuild(system: DiemBftSystem, rules: Rules, summary: Summary, leader: int) 
 
     Nodes stand in the order of the summary's entries. `leader` leads the round.
     """
-    if rules.crashes or not DROPS_WITH.issuperset(rules.planting.names):
+    if rules.crashes:
         return None
     blocks = _Blocks(system, system.node(0))
     if not _build(blocks, summary.chains):
@@ -90,11 +90,14 @@ def _build(blocks: _Blocks, chains: tuple[Descent, ...]) -> bool:
     """Give every named block a round, in their order, each as low as its flags and the one before it allow."""
     round_ = 0
     for rank, chain in enumerate(chains, 1):
-        if not chain.on_base or (chain.consecutive and chain.below != rank - 1):
+        if not chain.on_base:
             return False
         of_neighbours = rank > 1 and chain.age == 1 and chains[rank - 2].age == 2
-        round_ += 1 if chain.consecutive or of_neighbours else 2
-        blocks.named.append(blocks.add(blocks.named[chain.below], round_))
+        round_ += 1 if chain.commits or of_neighbours else 2
+        parent = blocks.named[chain.below]
+        if blocks.verifier.commit_rule(parent.block.round, round_) != chain.commits:
+            return False  # not by these rounds
+        blocks.named.append(blocks.add(parent, round_))
     return True
 
 
@@ -152,7 +155,7 @@ def _node(
         proposal = ProposalMsg(block, tc, high_commit, safety.sign_proposal(block))
         replica.proposals[replica.me] = proposal
         kept = [Kept(ALL, proposal), Kept(NOBODY, vote)]
-        signed = Signed(round_, vote.ledger_commit_info, 0, qc.vote_info.round)
+        signed = Signed((VoteSigned(round_, vote.ledger_commit_info, qc.vote_info.round),))
     elif view.voted:
         return None
     replica._out = []

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
 from diembft.consensus.recovery import Recovered
 from diembft.consensus.replica import Replica
-from diembft.consensus.verification import Verifier
 from diembft.faults.registry import plant
 from diembft.messages.types import QC, TC, Block, Message, ProposalMsg, SyncInfo, TimeoutMsg, VoteMsg, round_of
 from diembft.protocols.cast import Cast
@@ -20,7 +18,7 @@ from diembft.protocols.diembft.canonical import NO_ROUND, BlockRegistry, NodeFac
 from diembft.protocols.diembft.concrete import rebuild
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY, Exploring
-from diembft.protocols.merging import StateKeys
+from diembft.protocols.state_keys import StateKeys
 from diembft.protocols.states import Kept, NodeState, Rebuilt, Step, Summary
 
 UNBOUNDED = 1 << 15
@@ -131,12 +129,7 @@ class DiemBftKeys(StateKeys):
 
     def __init__(self, system: DiemBftSystem, *, crashes: bool) -> None:
         self.system = system
-        mixed = system.planting.mixed
-        commits_otherwise = (
-            mixed(Verifier).commit_rule is not Verifier.commit_rule
-            or mixed(BlockTree).committed_by is not BlockTree.committed_by
-        )
-        self.rules = Rules(system.planting, crashes, commits_otherwise)
+        self.rules = Rules(crashes, system.node(0).verifier.commit_rule)
         self._certified: set[bytes] = set()
         self._registry = BlockRegistry()
 
@@ -170,9 +163,9 @@ class DiemBftKeys(StateKeys):
             tc_high(pacemaker.tc_for(tree.high_qc)),
             tuple([message.block.id for message in replica.proposals.values()]),
             tuple([_kept_key(kept) for kept in state.kept]),
-            safety.voted_id if self.rules.planting else None,
+            safety.voted_id if safety.highest_vote_round >= pacemaker.current_round else None,
             (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
-            state.signed,
+            state.signed if self.rules.crashes else state.signed.since(round_ - 1),
         )
 
     @override

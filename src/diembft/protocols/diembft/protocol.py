@@ -18,7 +18,6 @@ from diembft.messages.types import (
 from diembft.protocols.cast import Cast
 from diembft.protocols.diembft.exploring import DiemBftExploring
 from diembft.protocols.diembft.reading import DiemBftReading
-from diembft.protocols.diembft.sharing import DiemBftSharing
 from diembft.protocols.diembft.showing import DiemBftShowing
 from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.protocols.interface import ANSWER, BLOCKS, PROPOSAL, REQUEST, TIMEOUT, VOTE, Crypto, UnderTest
@@ -40,7 +39,6 @@ class DiemBft(UnderTest):
     }
     chain = 2
     accountable = True
-    sharing = DiemBftSharing()
     exploring = DiemBftExploring()
     showing = DiemBftShowing()
     bugs = {name: bug.description for name, bug in BUGS.items()}  # noqa: RUF012  # the interface has it as a Mapping

@@ -62,7 +62,7 @@ WRONG_KEYS: Mapping[str, Coarsening] = {
     "certificates": _no_certificates,
     "high_qc": _views(lambda view: view._replace(high_qc=0)),
     "ages": lambda found: _chains(lambda chain: chain._replace(age=0))(found)._replace(base_age=0),
-    "consecutive": _chains(lambda chain: chain._replace(consecutive=False)),
+    "commits": _chains(lambda chain: chain._replace(commits=False)),
     "copies": _swap_copies,
     "last": lambda found: found._replace(last=()),
 }

@@ -25,9 +25,8 @@ from diembft.faults.registry import plant
 from diembft.judge.verdict import Finding
 from diembft.simulation.fuzz import run_index
 from diembft.twins.campaigns.shrink import shrink
-from diembft.twins.exhaustion.decision import SearchEnding
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import Limits, explore
+from diembft.twins.exhaustion.search import Limits, SearchEnding, search
 from diembft.twins.runs.judging import run
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios.regressions import regression
@@ -259,14 +258,15 @@ def _fuzzed(cell: Cell, effort: Effort) -> MatrixRow:
 
 def _explored(cell: Cell, effort: Effort) -> MatrixRow:
     question = Question(cell.where, quorum_filter=True, bugs=cell.bugs, crashes="forgets_on_restart" in cell.bugs)
-    result = explore(question, limits=Limits(states=effort.states, seconds=effort.seconds))
+    result = search(question, limits=Limits(states=effort.states, seconds=effort.seconds))
     if result.found is not None:
         oracles = result.found.oracles
         oracle = cell.oracle if cell.oracle in oracles else ", ".join(oracles)
-        row = _row(cell, True, rounds=len(result.found.path) - 1, states=result.visited)
+        row = _row(cell, True, rounds=len(result.found.path) - 1, states=len(result.conjecture))
         return msgspec.structs.replace(row, oracle=oracle)
     if result.ending is SearchEnding.FIXED_POINT:
-        row = _row(cell, False, states=result.visited)
-        return msgspec.structs.replace(row, note=f"at no length; {row.note}" if row.note else "at no length")
-    note = f"up to {result.decided_rounds} rounds are decided"
-    return msgspec.structs.replace(_row(cell, False, states=result.visited), note=note)
+        row = _row(cell, False, states=len(result.conjecture))
+        closes = "the search closes without it"
+        return msgspec.structs.replace(row, note=f"{closes}; {row.note}" if row.note else closes)
+    note = f"the search followed {result.levels[-1].round - 1} rounds"
+    return msgspec.structs.replace(_row(cell, False, states=len(result.conjecture)), note=note)

@@ -32,10 +32,11 @@ from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
 from diembft.twins.campaigns.shrink import shrink
-from diembft.twins.exhaustion.decision import Decision, SearchEnding
+from diembft.twins.exhaustion.deciding import explore
+from diembft.twins.exhaustion.decision import Decision, Outcome
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import Limits, explore
+from diembft.twins.exhaustion.search import Limits, SearchEnding
 from diembft.twins.runs.judging import run
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import format_scenario
@@ -55,11 +56,14 @@ def assert_safe(
     bugs: Collection[str] = (),
     max_states: int | None = None,
     seconds: float | None = None,
+    walk_seconds: float | None = None,
+    seed: int = 0,
 ) -> Decision:
-    """Decide that no scenario of up to so many rounds, or of any length, violates a safety property.
+    """Look for a scenario, of up to so many rounds or of any length, that violates a safety property.
 
-    The arguments are the options of `diembft twins explore`. Fails with the shortest violating scenario, minimised, and
-    if a limit was reached before that was decided. Raises InputError for what there is not.
+    The arguments are the options of `diembft twins explore`; `statement()` of the result says what was decided. Fails
+    with a violating scenario, minimised; if the search does not hold for the code that runs; and if a limit was reached
+    before the search was over. Raises InputError for what there is not.
 
     >>> from diembft import assert_safe
     >>> print(assert_safe("diembft", rounds=3).ending.name)
@@ -78,13 +82,12 @@ def assert_safe(
         crashes,
         protocol if isinstance(protocol, str) else name_of(protocol),
     )
-    result = explore(question, limits=Limits(rounds, max_states, seconds))
+    result = explore(question, limits=Limits(rounds, max_states, seconds), walk_seconds=walk_seconds, seed=seed)
+    if result.outcome in (Outcome.WRONG_KEY, Outcome.UNCONFIRMED):
+        raise AssertionError(result.statement())
     if result.found is not None:
         scenario = scenario_of(question, result.found.path)
-        try:
-            small = shrink(scenario)
-        except InputError:  # oracles of whole executions do not see what the exploration objects to
-            raise AssertionError(told(scenario, result.found.details, result.statement())) from None
+        small = shrink(scenario)
         raise AssertionError(told(small.scenario, [_detail(small.finding)], result.statement()))
     if result.ending not in (SearchEnding.FIXED_POINT, SearchEnding.DEPTH):
         raise AssertionError(f"not decided: {result.statement()}")

@@ -8,14 +8,30 @@ import msgspec
 
 from diembft.errors import InputError
 from diembft.files import replacing
-from diembft.twins.exhaustion.decision import SearchLevel
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.question import Question
 
 FORMAT = "diembft-exploration"
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever keys change: a search must not go on among states that were told apart otherwise."""
+
+
+class SearchLevel(msgspec.Struct, frozen=True):
+    """One level: the states before step `round`."""
+
+    round: int
+    states: int
+    """New ones."""
+    visited: int
+    """In all."""
+    transitions: int
+    """From the level before: states times choices."""
+    distinct: int
+    """Of these, computed: not the same by symmetry nor node for node."""
+    scenarios: str
+    """How many scenarios of `round - 1` rounds have been followed; a big integer."""
+    seconds: float
 
 
 class SearchCheckpoint(msgspec.Struct):
@@ -23,7 +39,10 @@ class SearchCheckpoint(msgspec.Struct):
 
     question: Question
     levels: list[SearchLevel]
-    visited: bytes
+    keys: bytes
+    """The digests of all visited states, in their order."""
+    successors: list[bytes]
+    """Of those that were followed: see `Conjecture`."""
     frontier: list[ChoicePath]
     transitions: int
     format: str = FORMAT

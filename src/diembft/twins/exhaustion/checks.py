@@ -4,7 +4,7 @@
 nothing rebuilt. What is compared are sets of canonical keys and violations, which say the same for both.
 
 - `brute_force`: to a small depth, the unreduced states have the keys that the search finds, level by level;
-- `walks`: random walks of many rounds through unreduced states stay inside the keys that the search visited;
+- `walks`: walks of many rounds, by the code as it runs, go where the search goes, step by step;
 - `pairs`: unreduced states of one key have successors of the same keys and violations, and so has the state that
   the search takes for them.
 
@@ -14,30 +14,28 @@ A key that merges too much is caught: the tests let each check catch some (`prot
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import permutations, zip_longest
 from typing import NamedTuple, TypeAlias
 
 from typing_extensions import override
 
 from diembft.protocols.states import NodeState, Summary
+from diembft.twins.exhaustion.conjecture import NOBODY_LEFT, Conjecture
+from diembft.twins.exhaustion.differences import difference_of
 from diembft.twins.exhaustion.engine import Engine, GlobalState, Successor, digest
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.question import Question
+from diembft.twins.exhaustion.stepping import Coarsening, Stepper
+from diembft.twins.exhaustion.walks import TRIES, walk
 from diembft.twins.runs.models import Choice, Kind, PhaseOutcome, collector_of, renamed, run_phase
 from diembft.twins.runs.world import World
-
-Coarsening: TypeAlias = Callable[[Summary], Summary]
-"""Makes a key of a summary that merges more."""
 
 Behaviour: TypeAlias = frozenset[tuple[Hashable, tuple[str, ...]]]
 """What the choices of a state lead to: keys of successors, and the oracles that object."""
 
 WALKS_A_PAIR = 20
 """How many walks are tried to find a pair."""
-
-DRAWS = 8
-"""How often a walk tries to find a choice after which somebody is left in the next round."""
 
 
 def exact(found: Summary) -> Summary:
@@ -248,18 +246,54 @@ def brute_force(setting: Setting, rounds: int) -> CheckReport:
     return CheckReport("brute force", compared, tuple(found))
 
 
-def explored(setting: Setting, rounds: int | None = None) -> frozenset[bytes]:
-    """The digests of all keys that a search visits, of up to so many rounds."""
-    return frozenset().union(*[level.new for level in levels(setting.search(), rounds)])
+def conjecture_of(setting: Setting, rounds: int | None = None) -> Conjecture:
+    """What a search with the key of this setting takes for true; `rounds`: of scenarios of no more rounds."""
+    engine = setting.search()
+    conjecture = Conjecture()
+    frontier = [state for state in engine.initial() if conjecture.add(digest(engine.key(state)))]
+    conjecture.begin()
+    followed = 0
+    while frontier and (rounds is None or followed < rounds):
+        followed += 1
+        following: list[GlobalState] = []
+        for state in frontier:
+            keys = []
+            for successor in engine.successors(state):
+                if successor.faults:
+                    continue
+                key = NOBODY_LEFT if successor.key is None else digest(successor.key)
+                keys.append(key)
+                if key != NOBODY_LEFT and conjecture.add(key):
+                    following.append(successor.state)
+            conjecture.follow(keys)
+        frontier = following
+    return conjecture
 
 
-def walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[ChoicePath, Successor]]:
+def walks(setting: Setting, conjecture: Conjecture, *, count: int, rounds: int) -> CheckReport:
+    """Walks go where the search goes, as far as it went."""
+    choices = setting.search().model.choices
+    coarsen = None if setting.coarsen is exact else setting.coarsen
+    found: list[Difference] = []
+    steps = 0
+    met: dict[bytes, int] = {}
+    for number in range(count):
+        one = walk(Stepper(setting.question, choices, coarsen), str(setting.seed), number, rounds, met)
+        steps += len(one.edges)
+        difference = difference_of(conjecture, one)
+        if difference is not None:
+            found.append(Difference("walks", f"choices {difference.path}: {difference.detail}"))
+    compared = f"{count} walks of up to {rounds} rounds, {steps} steps, {len(met)} of {len(conjecture)} keys met"
+    return CheckReport("walks", compared, tuple(found))
+
+
+def drawn_walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[ChoicePath, Successor]]:
     """A random walk with its path so far, until a violation, or until nobody is left."""
     initial = system.initial()
     path: ChoicePath = (rng.randrange(len(initial)),)
     state = initial[path[0]]
     for _ in range(rounds):
-        for _ in range(DRAWS):
+        for _ in range(TRIES):
             successor = system.apply(state, rng.randrange(len(system.model.choices)))
             if successor.faults or successor.key is not None:
                 break
@@ -270,28 +304,6 @@ def walk(system: Unreduced, rng: random.Random, rounds: int) -> Iterator[tuple[C
         if successor.faults:
             return
         state = successor.state
-
-
-def walks(setting: Setting, visited: Set[bytes], *, count: int, rounds: int) -> CheckReport:
-    """Random walks stay inside what was visited; `rounds` must be no more than the search decided."""
-    rng = random.Random(setting.seed)
-    system = setting.unreduced()
-    found: list[Difference] = []
-    steps = 0
-    met: set[bytes] = set()
-    for _ in range(count):
-        system.forget()
-        for path, successor in walk(system, rng, rounds):
-            steps += 1
-            if successor.faults:
-                break
-            key = digest(successor.key)
-            met.add(key)
-            if key not in visited:
-                found.append(Difference("walks", f"choices {path} lead to a key that was not visited: {successor.key}"))
-                break
-    compared = f"{count} walks of up to {rounds} rounds, {steps} steps, {len(met)} of {len(visited)} visited keys met"
-    return CheckReport("walks", compared, tuple(found))
 
 
 def behaviour(system: CoarseEngine, state: GlobalState) -> Behaviour:
@@ -367,7 +379,7 @@ def met(system: Unreduced, rng: random.Random, count: int, rounds: int) -> list[
     found: dict[GlobalState, tuple[ChoicePath, ChoicePath]] = {}
     for _ in range(WALKS_A_PAIR * count):
         system.forget()
-        for path, successor in walk(system, rng, rounds):
+        for path, successor in drawn_walk(system, rng, rounds):
             if successor.faults or len(found) >= count:
                 break
             before = first.setdefault(successor.key, (path, successor.state))

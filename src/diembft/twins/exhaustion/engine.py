@@ -6,19 +6,16 @@ keeps one copy of equal nodes, so that equal outcomes are recognised before the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence, Set
-from functools import partial
+from collections.abc import Hashable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import msgspec
 
-from diembft.judge.agreement import NAME as AGREEMENT
-from diembft.judge.agreement import parts
-from diembft.judge.certificates import CERTIFIED_UNIQUENESS, rivals
 from diembft.protocols.interface import NOBODY
 from diembft.protocols.states import NodeState, Sets, Step, Summary, moved
+from diembft.twins.exhaustion.objections import certified_by, certified_twice, disagreements
 from diembft.twins.runs.models import (
     Barrier,
     Choice,
@@ -68,6 +65,7 @@ class Engine:
         self.evaluations = 0
         self._nodes: list[NodeState] = []
         self._facts: list[Any] = []
+        self._certified: list[frozenset[tuple[int, bytes]]] = []
         self._known: dict[Hashable, int] = {}
         self._keys = world.exploring.keys(world.system, world.bugs, crashes=world.crashes)
         self._outcomes: dict[Hashable, tuple[tuple[int, ...], PhaseOutcome]] = {}
@@ -111,7 +109,7 @@ class Engine:
         """The state after one choice."""
         chosen = self.model.choices[choice]
         after, faults = self._step(state, chosen)
-        return Successor(choice, after, self.key(after), (*faults, *self._disagreements(after.nodes)))
+        return self._successor(choice, after, faults)
 
     def successors(self, state: GlobalState) -> Iterator[Successor]:
         """What the choices lead to; of choices that lead to the very same, or to the same but for names, one.
@@ -144,8 +142,13 @@ class Engine:
             if raw in seen:
                 continue
             seen.add(raw)
-            faults = (*faults, *self._disagreements(after.nodes))
-            yield Successor(index if moved is None else moved[index], after, self.key(after), faults)
+            yield self._successor(index if moved is None else moved[index], after, faults)
+
+    def _successor(self, choice: int, after: GlobalState, faults: tuple[Fault, ...]) -> Successor:
+        """What a choice leads to. Nothing follows a violation, so that its state has no key."""
+        replicas = {node: self._nodes[after.nodes[node]].replica for node in range(self.world.faulty, self.world.n)}
+        faults = (*faults, *disagreements(self.world, replicas))
+        return Successor(choice, after, None if faults else self.key(after), faults)
 
     def _rebuilt(self, ordered: Summary) -> GlobalState | None:
         """The state that a summary is rebuilt to."""
@@ -206,7 +209,10 @@ class Engine:
             for outcome in outcomes:
                 faults.extend(outcome.faults)
                 voted.update(outcome.voted)
-        faults.extend(self._certified_twice(voted, numbers))
+            if any(outcome.over for outcome in outcomes):
+                break
+        certified = frozenset().union(*[self._certified[number] for number in numbers])
+        faults.extend(certified_twice(self.world, state.round, voted, certified))
         last = moved(choice.partition, {}) if self.model.remembers else ()
         return GlobalState(state.round + 1, choice.leader, numbers, last), tuple(faults)
 
@@ -258,7 +264,7 @@ class Engine:
 
     def _is_idle(self, before: tuple[int, ...], step_round: int, kind: Kind) -> bool:
         """Whether nothing happens: nobody has something under way, nor a timer that fires in this phase."""
-        if "crash" in kind.actions:
+        if kind.crashes:
             return False
         round_ = step_round - kind.previous
         timers = "timers" in kind.actions
@@ -283,41 +289,11 @@ class Engine:
             number = self._known[key] = len(self._nodes)
             self._nodes.append(state)
             self._facts.append(self._keys.facts(state))
+            self._certified.append(certified_by(self.world, state.replica))
             for _, message in state.kept:
                 # A leader's copies propose different blocks, so that a block tells which of them proposed it.
                 self._proposers.update(self.world.proposed(message))
         return number
-
-    def _certified_twice(self, voted: Set[tuple[int, bytes]], nodes: Sequence[int]) -> Iterator[Fault]:
-        """In a round one block is certified while another has f + 1 votes of correct nodes."""
-        blocks = {block for _, block in voted}
-        if len(blocks) < 2:
-            return
-        f = (self.world.n - 1) // 3
-        certified = blocks & {self._keys.certified(self._facts[number]) for number in nodes}
-        for block in sorted(blocks):
-            others = certified - {block}
-            if others and rivals(len({node for node, voted_for in voted if voted_for == block}), f):
-                yield Fault(CERTIFIED_UNIQUENESS, f"{f + 1} correct nodes voted against a block that is certified")
-                return
-
-    def _disagreements(self, nodes: tuple[int, ...]) -> Iterator[Fault]:
-        """Two correct nodes whose committed chains are not prefixes of one another."""
-        world = self.world
-        correct = range(world.faulty, world.n)
-        exploring = world.exploring
-        replicas = {node: self._nodes[nodes[node]].replica for node in correct}
-        roots = {node: exploring.root(replica) for node, replica in replicas.items()}
-        for one in correct:
-            for other in range(one + 1, world.n):
-                low, high = sorted((one, other), key=lambda node: roots[node].round)
-                root, above = roots[low], roots[high]
-                if root is not above and parts(root, above, partial(exploring.has_committed, replicas[high])):
-                    detail = (
-                        f"{world.name(one)} and {world.name(other)} committed conflicting blocks, "
-                        f"of rounds {roots[one].round} and {roots[other].round}"
-                    )
-                    yield Fault(AGREEMENT, detail)
 
 
 _encode = msgspec.msgpack.Encoder().encode

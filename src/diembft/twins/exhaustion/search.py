@@ -1,8 +1,9 @@
 """Breadth first over distinct global states until nothing new appears, or a limit is reached.
 
-Only 16-byte digests of visited states are kept. A state on the frontier is the list of choices that first led to it:
-a worker computes it anew, so that levels are mapped over any `concurrent.futures` executor, a checkpoint is small,
-and a violation is a scenario at once, the shortest there is. The outcome does not depend on the number of workers.
+What is kept of visited states are their digests, and which of them follow which (`conjecture`). A state on the frontier
+is the list of choices that first led to it: a worker computes it anew, so that levels are mapped over any
+`concurrent.futures` executor, a checkpoint is small, and a violation is a scenario at once. The outcome does not depend
+on the number of workers. What it says of scenarios is as good as the key: see `deciding`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from diembft.errors import require_type
-from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, load, save
-from diembft.twins.exhaustion.decision import Decision, SearchEnding, SearchLevel
+from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, load, save
+from diembft.twins.exhaustion.conjecture import DIGEST_BYTES, NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.engine import Engine, digest
-from diembft.twins.exhaustion.expansion import ChoicePath, Expanded, FoundViolation, expand
+from diembft.twins.exhaustion.expansion import (
+    Attest,
+    ChoicePath,
+    Expanded,
+    FoundViolation,
+    expand,
+    found_violation,
+    told,
+)
 from diembft.twins.exhaustion.question import Question
+from diembft.twins.runs.steps import StepFailed
 
 CHUNK = 16
 """States that one task expands."""
@@ -30,9 +40,9 @@ CHUNK = 16
 TASKS_AHEAD = 64
 """Tasks under way at once."""
 
-BYTES_A_STATE = 140
-"""Memory of the searching process for a visited state: a digest of 16 bytes in a set of Python objects, with its
-place on the frontier; measured by `benchmarks/exploration.py`."""
+BYTES_A_STATE = 400
+"""Memory of the searching process for a visited state: a digest of 16 bytes with its number, the numbers of those that
+follow it, and its place on the frontier; measured by `benchmarks/exploration.py`."""
 
 
 class Limits(NamedTuple):
@@ -45,6 +55,18 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS = Limits()
+
+
+class SearchEnding(Enum):
+    """Why a search ended."""
+
+    FIXED_POINT = "fixed point"
+    VIOLATION = "violation"
+    KEY = "the key failed"
+    DEPTH = "depth limit"
+    STATES = "state limit"
+    TIME = "time limit"
+    MEMORY = "memory limit"
 
 
 class LevelProgress(NamedTuple):
@@ -61,41 +83,66 @@ class LevelProgress(NamedTuple):
 OnLevelProgress: TypeAlias = Callable[[LevelProgress], None]
 
 
-def explore(
+class Searched(NamedTuple):
+    """How a search ended."""
+
+    question: Question
+    choices: int
+    """Of a round."""
+    levels: list[SearchLevel]
+    ending: SearchEnding
+    found: FoundViolation | None
+    transitions: int
+    conjecture: Conjecture
+    failure: str = ""
+    """What went wrong with the key, where that ended the search."""
+    cores: frozenset[str] = frozenset()
+    """What stands for the code that workers ran, if they were asked."""
+
+
+def search(
     question: Question,
     *,
     limits: Limits = NO_LIMITS,
     executor: Executor | None = None,
+    attest: Attest | None = None,
     checkpoint: Path | None = None,
     on_level: Callable[[SearchLevel], None] = lambda level: None,
     on_progress: OnLevelProgress = lambda progress: None,
-) -> Decision:
-    """Decide the question as far as the limits allow.
+) -> Searched:
+    """Follow all keys, breadth first, as far as the limits allow.
 
-    With `checkpoint`, a search goes on from that file if it is there, and is saved to it after each level. Raises
-    InputError if the file belongs to another question.
-
-    >>> from diembft import Question, explore
-    >>> explore(Question(quorum_filter=True, bugs=("conflicting_votes",))).found.oracles
-    ('honest_vote_once', 'certified_uniqueness')
+    With `attest`, each worker says which code it runs. With `checkpoint`, a search goes on from that file if it is
+    there, and is saved to it after each level. Raises InputError if the file belongs to another question.
     """
-    require_type(question, Question, "explore")
     engine = question.engine()
-    choices = len(engine.model.choices)
     saved = load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
-    search = _begun(engine, question) if saved is None else _resumed(saved, choices)
+    try:
+        under_way = _begun(engine, question) if saved is None else _resumed(saved, len(engine.model.choices))
+    except StepFailed as failure:  # of a first event, whoever leads
+        fault = engine.world.fault(failure)
+        return _not_begun(engine, question, SearchEnding.VIOLATION, found=found_violation((0,), (fault,)))
+    except Exception as error:  # the key cannot even say what it is of the initial states
+        return _not_begun(engine, question, SearchEnding.KEY, failure=told(error))
     if saved is None:
-        on_level(search.levels[0])
-    while search.frontier:
-        if limits.rounds is not None and search.levels[-1].round > limits.rounds:
-            return _ended(search, SearchEnding.DEPTH)
-        decision = _go_on(search, limits, executor, on_progress)
-        if decision is not None:
-            return decision
-        on_level(search.levels[-1])
+        on_level(under_way.levels[0])
+    while under_way.frontier:
+        if limits.rounds is not None and under_way.levels[-1].round > limits.rounds:
+            return _ended(under_way, SearchEnding.DEPTH)
+        ended = _go_on(under_way, limits, _Workers(executor, attest), on_progress)
+        if ended is not None:
+            return ended
+        on_level(under_way.levels[-1])
         if checkpoint is not None:
-            save(checkpoint, _checkpoint(search))
-    return _ended(search, SearchEnding.FIXED_POINT)
+            save(checkpoint, _checkpoint(under_way))
+    return _ended(under_way, SearchEnding.FIXED_POINT)
+
+
+class _Workers(NamedTuple):
+    """Who does the work."""
+
+    executor: Executor | None
+    attest: Attest | None
 
 
 class _Search(msgspec.Struct):
@@ -105,69 +152,87 @@ class _Search(msgspec.Struct):
     choices: int
     """Of a round."""
     levels: list[SearchLevel]
-    visited: set[bytes]
+    conjecture: Any
+    """A Conjecture."""
     frontier: list[ChoicePath]
     """The states of the last level."""
     transitions: int
     began_s: float
     """When it would have begun if it had never been interrupted, by the monotonic clock."""
+    cores: set[str] = msgspec.field(default_factory=set)
 
 
 def _begun(engine: Engine, question: Question) -> _Search:
     began_s = time.monotonic()
-    visited: set[bytes] = set()
+    conjecture = Conjecture()
     frontier: list[ChoicePath] = []
-    for index, state in enumerate(engine.initial()):
-        key = digest(engine.key(state))
-        if key not in visited:
-            visited.add(key)
+    initial = engine.initial()
+    for index, state in enumerate(initial):
+        if conjecture.add(digest(engine.key(state))):
             frontier.append((index,))
-    leaders = len(engine.initial())
-    first = SearchLevel(1, len(frontier), len(visited), 0, 0, str(leaders), 0.0)
-    return _Search(question, len(engine.model.choices), [first], visited, frontier, 0, began_s)
+    conjecture.begin()
+    first = SearchLevel(1, len(frontier), len(conjecture), 0, 0, str(len(initial)), 0.0)
+    return _Search(question, len(engine.model.choices), [first], conjecture, frontier, 0, began_s)
 
 
 def _resumed(saved: SearchCheckpoint, choices: int) -> _Search:
     began_s = time.monotonic() - saved.levels[-1].seconds
-    visited = {saved.visited[at : at + 16] for at in range(0, len(saved.visited), 16)}
-    return _Search(saved.question, choices, saved.levels, visited, saved.frontier, saved.transitions, began_s)
+    keys = [saved.keys[at : at + DIGEST_BYTES] for at in range(0, len(saved.keys), DIGEST_BYTES)]
+    conjecture = Conjecture(keys, saved.levels[0].states, saved.successors)
+    return _Search(saved.question, choices, saved.levels, conjecture, saved.frontier, saved.transitions, began_s)
 
 
 def _checkpoint(search: _Search) -> SearchCheckpoint:
-    visited = b"".join(sorted(search.visited))
-    return SearchCheckpoint(search.question, search.levels, visited, search.frontier, search.transitions)
+    conjecture = search.conjecture
+    keys, successors = b"".join(conjecture.keys), conjecture.successors
+    return SearchCheckpoint(search.question, search.levels, keys, successors, search.frontier, search.transitions)
 
 
-def _ended(search: _Search, ending: SearchEnding, found: FoundViolation | None = None) -> Decision:
-    return Decision(
-        search.question, search.choices, search.levels, ending, found, search.transitions, len(search.visited)
+def _not_begun(
+    engine: Engine, question: Question, ending: SearchEnding, *, found: FoundViolation | None = None, failure: str = ""
+) -> Searched:
+    nothing = [SearchLevel(1, 0, 0, 0, 0, "0", 0.0)]
+    return Searched(question, len(engine.model.choices), nothing, ending, found, 0, Conjecture(), failure)
+
+
+def _ended(search: _Search, ending: SearchEnding, found: FoundViolation | None = None, failure: str = "") -> Searched:
+    return Searched(
+        search.question,
+        search.choices,
+        search.levels,
+        ending,
+        found,
+        search.transitions,
+        search.conjecture,
+        failure,
+        frozenset(search.cores),
     )
 
 
-def _go_on(search: _Search, limits: Limits, executor: Executor | None, on_progress: OnLevelProgress) -> Decision | None:
-    """Expand the frontier, and put the next level in its place; the decision, if the search ends on the way."""
-    visited, frontier = search.visited, search.frontier
+def _go_on(search: _Search, limits: Limits, workers: _Workers, on_progress: OnLevelProgress) -> Searched | None:
+    """Expand the frontier, and put the next level in its place; how the search ended, if it did on the way. Then the
+    level is not decided, and what it added goes, unless it ended with a violation."""
+    conjecture, frontier = search.conjecture, search.frontier
+    keys, followed = len(conjecture), len(conjecture.successors)
     new: list[ChoicePath] = []
-    added: list[bytes] = []
     distinct = done = 0
-    for paths, expanded in _mapped(executor, search.question, frontier):
+    seconds_left = None if limits.seconds is None else limits.seconds - (time.monotonic() - search.began_s)
+    for paths, expanded in _mapped(workers, search.question, frontier, seconds_left):
+        search.cores.add(expanded.core)
         if expanded.found:
             search.transitions += done * search.choices
             return _ended(search, SearchEnding.VIOLATION, expanded.found[0])
         distinct += expanded.distinct
-        done += len(paths)
-        for path, successors in zip(paths, expanded.successors, strict=True):
-            for choice, key in successors:
-                if key not in visited:
-                    visited.add(key)
-                    added.append(key)
-                    new.append((*path, choice))
+        done += len(expanded.successors)
+        for path, successors in zip(paths, expanded.successors, strict=False):
+            new += [(*path, choice) for choice, key in successors if key != NOBODY_LEFT and conjecture.add(key)]
+            conjecture.follow([key for _, key in successors])
         seconds = time.monotonic() - search.began_s
         on_progress(_progress(search, done, seconds))
-        limit = _limit_met(limits, len(visited), seconds)
-        if limit is not None:
-            visited.difference_update(added)  # this level is not decided
-            return _ended(search, limit)
+        ending = SearchEnding.KEY if expanded.failure else _limit_met(limits, len(conjecture), seconds)
+        if ending is not None or not expanded.complete:
+            conjecture.cut(keys, followed)
+            return _ended(search, ending or SearchEnding.TIME, failure=expanded.failure)
     search.frontier = new
     search.transitions += len(frontier) * search.choices
     search.levels.append(_next_level(search, len(frontier) * search.choices, distinct))
@@ -179,7 +244,7 @@ def _next_level(search: _Search, transitions: int, distinct: int) -> SearchLevel
     return SearchLevel(
         last.round + 1,
         len(search.frontier),
-        len(search.visited),
+        len(search.conjecture),
         transitions,
         distinct,
         str(int(last.scenarios) * search.choices),
@@ -190,7 +255,7 @@ def _next_level(search: _Search, transitions: int, distinct: int) -> SearchLevel
 def _progress(search: _Search, done: int, seconds: float) -> LevelProgress:
     last = search.levels[-1]
     rate = done / max(seconds - last.seconds, 1e-9)
-    return LevelProgress(last.round, done, len(search.frontier), len(search.visited), rate)
+    return LevelProgress(last.round, done, len(search.frontier), len(search.conjecture), rate)
 
 
 def _limit_met(limits: Limits, visited: int, seconds: float) -> SearchEnding | None:
@@ -204,20 +269,27 @@ def _limit_met(limits: Limits, visited: int, seconds: float) -> SearchEnding | N
 
 
 def _mapped(
-    executor: Executor | None, question: Question, frontier: list[ChoicePath]
+    workers: _Workers, question: Question, frontier: list[ChoicePath], seconds: float | None
 ) -> Iterator[tuple[list[ChoicePath], Expanded]]:
-    """The outcome of each chunk of the frontier, in order, with a bounded number of tasks under way."""
+    """The outcome of each chunk of the frontier, in order, with a bounded number of tasks under way; none of them takes
+    longer than there is time left when it is sent off."""
+    executor, attest = workers
+    deadline = None if seconds is None else time.monotonic() + seconds
+
+    def left() -> float | None:
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
     chunks = [frontier[at : at + CHUNK] for at in range(0, len(frontier), CHUNK)]
     if executor is None:
         for chunk in chunks:
-            yield chunk, expand(question, chunk)
+            yield chunk, expand(question, chunk, left(), attest)
         return
     waiting = iter(chunks)
     under_way: deque[tuple[list[ChoicePath], Future[Expanded]]] = deque()
     try:
         while True:
             for chunk in islice(waiting, TASKS_AHEAD - len(under_way)):
-                under_way.append((chunk, executor.submit(expand, question, chunk)))
+                under_way.append((chunk, executor.submit(expand, question, chunk, left(), attest)))
             if not under_way:
                 return
             chunk, future = under_way.popleft()

@@ -10,28 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from typing_extensions import override
 
 from diembft.errors import InputError
 from diembft.machine.effects import Commit
-from diembft.machine.events import Started, Timer, TimerFired
+from diembft.machine.events import Timer, TimerFired
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import BLOCKS, NOBODY, REQUEST, Crypto, Replica
 from diembft.protocols.states import ALL, NOTHING_SIGNED, NodeState, Sets
-from diembft.twins.runs.models import MODELS, Barrier, Choice, Lazy, TwoPhase, collector_of, run_phase
+from diembft.twins.runs.group import Group
+from diembft.twins.runs.models import MODELS, Choice, TwoPhase, run_step
 from diembft.twins.runs.record import (
     BlockCommitted,
     Cast,
+    CertificateHeld,
     Ending,
     MessageSent,
+    NodeFailed,
     NodeRestarted,
     RoundEntered,
     RunRecord,
     cast_of,
 )
+from diembft.twins.runs.steps import StepFailed
 from diembft.twins.runs.timed_nodes import RunObserver
-from diembft.twins.runs.world import Effects, Event, Group, Message, World, judged, sent_and_kept
+from diembft.twins.runs.world import Effects, Event, Message, World, judged, sent_and_kept
 from diembft.twins.scenarios.scenario import NodeSets, Round, Scenario
 
 STEPS_AFTER_THE_LAST = 7
@@ -145,6 +150,9 @@ class Recorder:
         self._unsettled: dict[int, int] = {}
         """Of messages by number: those that it was sent to and whose share is not settled."""
         self._rounds = [0] * len(cast.names)
+        self._held: dict[Any, int] = {}
+        """Certificates, each with the first node that held it."""
+        self.failed: list[NodeFailed] = []
         self.proposers: dict[bytes, int] = {}
         """Which node proposed a block."""
 
@@ -212,12 +220,25 @@ class Recorder:
             self.observer.crashed(self.tick, node)
             self.observer.restarted(self.tick, node)
 
+    def holds(self, node: int, certificates: Sequence[Any]) -> None:
+        """What a node would pass on."""
+        for certificate in certificates:
+            self._held.setdefault(certificate, node)
+
+    def fails(self, failure: StepFailed) -> None:
+        """A node failed: nothing more comes from it."""
+        node = failure.node
+        self.failed.append(NodeFailed(self.tick, node, self._rounds[node], failure.what))
+        if self.observer is not None:
+            self.observer.crashed(self.tick, node)
+
     def finished(self, ending: Ending) -> RunRecord:
         """The record in order of time."""
-        record = self.record
+        held = tuple([CertificateHeld(node, certificate) for certificate, node in self._held.items()])
+        record = self.record._replace(held=held, failed=tuple(self.failed))
         for entries in (record.sent, record.committed, record.entered):
             entries.sort(key=_tick_of)
-        return record._replace(ending=ending, end=self.latest)
+        return record._replace(ending=Ending.FAILED if self.failed else ending, end=self.latest)
 
 
 def _tick_of(entry: MessageSent | BlockCommitted | RoundEntered) -> int:
@@ -242,7 +263,7 @@ class RecordedGroup(Group):
     def put(self, sender: int, to: int, message: Message) -> None:
         waiting, begun = len(self.kept[sender]), len(self.layer)
         super().put(sender, to, message)
-        if len(self.kept[sender]) > waiting:
+        if self.over or len(self.kept[sender]) > waiting:
             return
         reached = 0
         kind = self.world.kinds[type(message)]
@@ -272,7 +293,7 @@ class RecordedGroup(Group):
 
     @override
     def step(self, node: int, event: Event) -> Effects:
-        if isinstance(event, TimerFired):
+        if isinstance(event, TimerFired) and not self.over:
             self.recorder.layer(self.layers)
             self._delivery = None
             self.recorder.fired(node, event.timer, event.round)
@@ -283,6 +304,16 @@ class RecordedGroup(Group):
         sender, message = self._delivery or (None, None)
         self.recorder.stepped(node, self.replicas[node], effects, sender, message)
         super().carry_out(node, effects)
+
+    @override
+    def check_certificates(self) -> None:
+        for node, replica in self.replicas.items():
+            self.recorder.holds(node, self.exploring.certificates(replica))
+
+    @override
+    def fail(self, node: int, failure: StepFailed) -> None:
+        super().fail(node, failure)
+        self.recorder.fails(failure)
 
 
 def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRecord:
@@ -300,7 +331,11 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
     model = MODELS[scenario.model](tuple(choices))
     leaders = [scenario.replicas.index(round_.leader) for round_ in scenario.rounds] or [0]
     recorder = Recorder(world, leaders, observer)
-    states = _started(world, leaders[0], recorder)
+    try:
+        states: Sequence[NodeState] = _started(world, leaders[0], recorder)
+    except StepFailed as failure:
+        recorder.fails(failure)
+        return recorder.finished(Ending.FAILED)
     whole = (tuple(range(world.nodes)),)
     last: Sets = ()
     ended = Ending.STUCK
@@ -314,7 +349,20 @@ def execute(scenario: Scenario, *, observer: RunObserver | None = None) -> RunRe
             choice = Choice(leader, whole, whole if isinstance(model, TwoPhase) else None)
         if not any(round_ - model.remembers <= state.replica.current_round <= round_ for state in states):
             break
-        states = _step(world, model, states, round_, leader, choice, last, recorder)
+        states, _ = run_step(
+            world,
+            model,
+            states,
+            round_,
+            leader,
+            choice,
+            last,
+            recorder.proposers,
+            make_group=partial(RecordedGroup, recorder),
+            on_phase=recorder.next_phase,
+        )
+        if recorder.failed:
+            return recorder.finished(Ending.FAILED)
         last = choice.partition
     if all(state.replica.current_round > len(choices) for state in states):
         ended = Ending.COMPLETE
@@ -332,53 +380,17 @@ def _started(world: World, leader: int, recorder: Recorder) -> list[NodeState]:
     world.leaders[1] = leader
     states = []
     for node in range(world.nodes):
-        state = NodeState(world.system.node(node), (), None, NOTHING_SIGNED)
-        states.append(_first_step(world, node, state, recorder))
+        states.append(_first_step(world, node, recorder))
     return states
 
 
-def _first_step(world: World, node: int, state: NodeState, recorder: Recorder) -> NodeState:
-    """The node after its first event, with a replica of its own."""
-    effects = state.replica.step(Started())
-    recorder.stepped(node, state.replica, effects)
-    kept, durable = sent_and_kept(world, node, effects, state.replica, state.durable)
-    signed = state.signed
+def _first_step(world: World, node: int, recorder: Recorder) -> NodeState:
+    """The node after its first event, with a replica of its own. Raises StepFailed."""
+    replica, effects = world.started(node)
+    recorder.stepped(node, replica, effects)
+    kept, durable = sent_and_kept(world, node, effects, replica, None)
+    signed = NOTHING_SIGNED
     for to, message in kept:
         recorder.sent(node, to, message)
         signed, _ = judged(world, node, signed, message)
-    return NodeState(state.replica, (*state.kept, *kept), durable, signed)
-
-
-def _step(
-    world: World,
-    model: Barrier | TwoPhase | Lazy,
-    states: list[NodeState],
-    round_: int,
-    leader: int,
-    choice: Choice,
-    last: Sets,
-    recorder: Recorder,
-) -> list[NodeState]:
-    """One step of the model, after one under the partition `last`."""
-    states = list(states)
-    for kind, sets in model.phases(choice, last):
-        recorder.next_phase()
-        recorder.proposers.update(
-            [entry for state in states for kept in state.kept for entry in world.proposed(kept.message)]
-        )
-        for members in sets:
-            outcome = run_phase(
-                world,
-                round_,
-                members,
-                [states[node] for node in members],
-                kind,
-                leader,
-                collector_of(world, choice.leader, members),
-                recorder.proposers,
-                reverse=choice.reverse,
-                make_group=partial(RecordedGroup, recorder),
-            )
-            for node, state in zip(members, outcome.states, strict=True):
-                states[node] = state
-    return states
+    return NodeState(replica, kept, durable, signed)

@@ -29,7 +29,8 @@ from typing_extensions import override
 
 from diembft.protocols.interface import ANSWER, NOBODY, PROPOSAL, TIMEOUT, VOTE
 from diembft.protocols.states import NodeState, Sets, moved
-from diembft.twins.runs.world import Fault, Group, World
+from diembft.twins.runs.group import Group
+from diembft.twins.runs.world import Fault, World
 
 
 class Choice(NamedTuple):
@@ -55,6 +56,8 @@ class PhaseOutcome(NamedTuple):
     """Whether it depends on the order in which the copies of twins receive a layer."""
     collected: bool = False
     """Whether it may depend on who leads the next round."""
+    over: bool = False
+    """Whether a node failed: the scenario ends in this phase, and the states are those before it."""
 
 
 PhaseAction: TypeAlias = Literal["deliver", "timers", "crash"]
@@ -80,6 +83,11 @@ class Kind(NamedTuple):
     lose: tuple[int, ...] = ()
     settles: bool = True
     """Whether no timeout of the round can arrive after it."""
+
+    @property
+    def crashes(self) -> bool:
+        """Whether those in it crash."""
+        return "crash" in self.actions
 
 
 WHOLE = Kind("whole", ("deliver", "timers", "deliver"))
@@ -231,14 +239,69 @@ def run_phase(
                 group.fire_round_timers()
             case "crash":
                 group.crash()
-    group.check_certificates()
+    return _outcome(group, members, round_, kind)
+
+
+def _outcome(group: Group, members: Sequence[int], round_: int, kind: Kind) -> PhaseOutcome:
     after = group.states()
-    collected = kind.collects and (
-        group.votes or any(replica.current_round > round_ for replica in group.replicas.values())
-    )
+    if group.over:  # nothing is asked of replicas that stopped midway
+        collected = kind.collects
+    else:
+        group.check_certificates()
+        collected = kind.collects and (
+            group.votes or any(replica.current_round > round_ for replica in group.replicas.values())
+        )
     return PhaseOutcome(
-        tuple([after[node] for node in members]), tuple(group.voted), tuple(group.faults), group.orders, collected
+        tuple([after[node] for node in members]),
+        tuple(group.voted),
+        tuple(group.faults),
+        group.orders,
+        collected,
+        group.over,
     )
+
+
+def run_step(
+    world: World,
+    model: NetworkModel,
+    states: Sequence[NodeState],
+    round_: int,
+    leader: int,
+    choice: Choice,
+    last: Sets,
+    proposers: dict[bytes, int],
+    *,
+    make_group: Callable[..., Group] = Group,
+    on_phase: Callable[[], None] = lambda: None,
+) -> tuple[tuple[NodeState, ...], list[PhaseOutcome]]:
+    """One step of a model, which `leader` leads, after one under the partition `last`: every node, set by set, and what
+    each set came to. `proposers` learns which node proposed a block."""
+    after = list(states)
+    outcomes = []
+    for kind, sets in model.phases(choice, last):
+        on_phase()
+        for state in after:
+            for kept in state.kept:
+                proposers.update(world.proposed(kept.message))
+        for members in sets:
+            outcome = run_phase(
+                world,
+                round_,
+                members,
+                [after[node] for node in members],
+                kind,
+                leader,
+                collector_of(world, choice.leader, members),
+                proposers,
+                reverse=choice.reverse,
+                make_group=make_group,
+            )
+            outcomes.append(outcome)
+            for node, state in zip(members, outcome.states, strict=True):
+                after[node] = state
+        if any(outcome.over for outcome in outcomes):
+            break
+    return tuple(after), outcomes
 
 
 def partitions(nodes: int, max_sets: int) -> Iterator[Sets]:

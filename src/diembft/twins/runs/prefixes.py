@@ -1,13 +1,15 @@
-"""Many scenarios of one shape, executed with what they share: common beginnings once, and equal states once.
+"""Many scenarios of one shape, executed with what they share: their common beginnings, once.
 
 An execution pauses whenever a round is entered that nobody was in. Between two pauses it looks up, in its script,
 who leads and whom a message reaches, and nothing else of the script matters: scripts that give the same answers to
-the same questions go the same way. And where two executions pause in states of one key (`state_key`), they go on
-alike. So a run over many scenarios grows a graph of states and of the ways between them, each a tree of questions; a
-scenario whose answers are all in the graph costs nothing but the walk.
+the same questions go the same way. So a run over many scenarios grows a tree of questions, with an execution that can
+be forked at each pause; a scenario whose answers are all in the tree costs nothing but the walk.
 
-Each scenario gets the findings that executing it alone gives. Whatever is violated is executed alone, so that what
-is told of it is its own.
+No two states are ever compared, and nothing is forgotten: what a scenario is judged by is the record of an execution,
+step by step the one that it would have had alone. All this takes is that replicas are deterministic and that forks are
+independent, whatever the protocol; which states behave alike, and what cannot matter any more, nobody has to know.
+
+Whatever is violated is executed alone, so that what is told of it is its own.
 """
 
 from __future__ import annotations
@@ -16,32 +18,29 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from diembft.judge.verdict import Finding
+from diembft.errors import InputError
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import AFTER_THE_LAST
 from diembft.twins.runs.judging import Judgement, judge, run, terms
-from diembft.twins.runs.oracles import violated_already
-from diembft.twins.runs.oracles.facts import facts_of
 from diembft.twins.runs.oracles.terms import Terms, judged_rounds
-from diembft.twins.runs.record import Ending, cast_of
+from diembft.twins.runs.record import cast_of
 from diembft.twins.runs.routes import Routes, routes_of, whole
 from diembft.twins.runs.shared import Lookup, LookupAnswer, SharedRun, answer_of
-from diembft.twins.runs.state_key import forget_the_past, state_key
 from diembft.twins.runs.timed import time_limit
 from diembft.twins.scenarios.scenario import NO_EXTRAS, Round, Scenario
 
 KEPT_EXECUTIONS = 3000
-"""How many paused executions a graph keeps. Others are executed again when they are needed."""
+"""How many paused executions a tree keeps. Others are executed again when they are needed."""
 
 KEPT_STEPS = 60_000
-"""How many steps of replicas a graph remembers before it begins anew: about 200 MB."""
+"""How many steps of replicas a tree remembers before it begins anew: about 200 MB."""
 
 QUORUM = -2
 """As the kind of a Lookup: whether some set of the round holds a quorum."""
 
 
 class RunShape(NamedTuple):
-    """What scenarios of one graph have in common."""
+    """What scenarios of one tree have in common."""
 
     replicas: tuple[str, ...]
     twins: tuple[str, ...]
@@ -59,10 +58,8 @@ class RunShape(NamedTuple):
 
 def shape_of(scenario: Scenario) -> RunShape | None:
     """The shape of a scenario; None if it must be executed alone: in another network model, if a round has extras, or
-    if its protocol cannot share, or if it cannot be executed at all."""
+    if it cannot be executed at all."""
     if scenario.model != "timed" or not scenario.rounds or len(scenario.replicas) < 2:
-        return None
-    if protocol_of(scenario.protocol).sharing is None:
         return None
     if any(round_.extras is not NO_EXTRAS and round_.extras != NO_EXTRAS for round_ in scenario.rounds):
         return None
@@ -81,8 +78,8 @@ def shape_of(scenario: Scenario) -> RunShape | None:
     )
 
 
-class _State:
-    """Executions that are about to enter a round that nobody was in."""
+class _Pause:
+    """Executions that went the same way, and are about to enter a round that nobody was in."""
 
     __slots__ = ("execution", "first")
 
@@ -90,10 +87,10 @@ class _State:
         self.execution: SharedRun | None = execution
         """Paused here; None if it is to be executed again."""
         self.first: _Way = None
-        """What is asked first on the way to the next state."""
+        """What is asked first on the way to the next pause."""
 
 
-class _Question:
+class Question:
     """What an execution looks up next in its script, and where each answer leads."""
 
     __slots__ = ("answers", "lookup")
@@ -104,11 +101,9 @@ class _Question:
 
 
 class _Next(NamedTuple):
-    """The way leads to this state."""
+    """The way leads to this pause."""
 
-    state: _State
-    ticks: int
-    """How long it takes."""
+    pause: _Pause
     rounds: int
     """The last round before gst that was asked about: scripts that agree up to it go this way."""
 
@@ -116,27 +111,22 @@ class _Next(NamedTuple):
 class _End(NamedTuple):
     """The execution ends."""
 
-    findings: tuple[Finding, ...] | None
-    """None if something is violated, here or on the way."""
-    ending: Ending
-    ticks: int
-    """From the last state on."""
+    judgement: Judgement | None
+    """None if something is violated."""
 
 
-_Way = _Question | _Next | _End | None
+_Way = Question | _Next | _End | None
 """None: nothing was executed here yet."""
 
 
-class Graph:
+class Tree:
     """Executes scenarios of one shape. Rounds are numbered as they are first given."""
 
     def __init__(self, example: Scenario) -> None:
         shape = shape_of(example)
         assert shape is not None, "because the caller has looked whether it can be shared"
-        self.states = 0
-        """How many different states were met."""
         self.executed = 0
-        """How many ways from state to state were executed."""
+        """How many ways from pause to pause were executed."""
         self._last = shape.rounds
         self._gst = shape.gst
         self._protocol = protocol_of(example.protocol)
@@ -152,8 +142,7 @@ class Graph:
         self._routes: list[Routes] = []
         self._promising: list[bool] = []
         self._script: dict[int, Routes] = {}
-        self._known: dict[bytes, _State] = {}
-        self._recent: OrderedDict[_State, None] = OrderedDict()
+        self._recent: OrderedDict[_Pause, None] = OrderedDict()
         self._root = self._begin()
         self._path: Sequence[int] = ()
         """Of the scenario before this one."""
@@ -178,21 +167,20 @@ class Graph:
             self._walk = []
         routes = [self._after, *[self._routes[number] for number in path]]
         walk = self._common_walk(path)
-        state = walk[-1].state if walk else self._root
+        pause = walk[-1].pause if walk else self._root
         while True:
-            way = _follow(state.first, routes)
+            way = _follow(pause.first, routes)
             if way is None:
-                way = self._execute([self._root, *[step.state for step in walk]], routes)
+                way = self._execute([self._root, *[step.pause for step in walk]], routes)
             if isinstance(way, _End):
                 break
             walk.append(way)
-            state = way.state
-        ticks = sum([step.ticks for step in walk]) + way.ticks
-        if way.findings is None or ticks > self._limit:
+            pause = way.pause
+        if way.judgement is None:
             return None
         promising = self._promising
         promises = self._lively and all(promising[number] for number in path)
-        return Judgement(way.findings, way.ending, ticks, promises)
+        return way.judgement._replace(promises_liveness=promises)
 
     def _common_walk(self, path: Sequence[int]) -> list[_Next]:
         """The beginning of the walk before this one that this one shares for sure."""
@@ -212,62 +200,50 @@ class Graph:
 
     # --- growing
 
-    def _begin(self) -> _State:
+    def _begin(self) -> _Pause:
         """Forget all, and start from the first event."""
-        self._known.clear()
         self._recent.clear()
-        execution = SharedRun(self._protocol, self._system, self._script, self._last, after=self._after)
+        execution = SharedRun(
+            self._protocol,
+            self._system,
+            self._script,
+            self._last,
+            after=self._after,
+            limit=self._limit,
+            pauses=self._gst,
+        )
         self._tally = execution.tally
-        return _State(execution)
+        return _Pause(execution)
 
-    def _execute(self, walked: list[_State], routes: list[Routes]) -> _Next | _End:
-        """Execute the way from the last state on, and note it."""
+    def _execute(self, walked: list[_Pause], routes: list[Routes]) -> _Next | _End:
+        """Execute the way from the last pause on, and note it."""
         self.executed += 1
         self._set_script(routes)
         execution = self._resumed(walked).fork()
-        began, highest = execution.now, execution.highest
         paused = execution.go_on()
-        # What follows gst is the same for all scenarios of this shape.
+        # What follows gst, and what precedes round 1, is the same for all scenarios of this shape.
         asked: dict[Lookup, LookupAnswer] = {
-            lookup: answer for lookup, answer in execution.asked if lookup.round <= self._gst
+            lookup: answer for lookup, answer in execution.asked if 1 <= lookup.round <= self._gst
         }
         way: _Next | _End
         if paused:
-            entered = execution.pending_round
-            for round_ in range(max(1, highest), min(entered, self._gst + 1)):
-                asked[Lookup(round_, QUORUM, 0, 0)] = self._script[round_].has_quorum
-            so_far = self._terms_of(routes[1:entered])
-            if violated_already(facts_of(execution.record, so_far), so_far):
-                way = _End(None, Ending.COMPLETE, 0)
-            else:
-                rounds = max([lookup.round for lookup in asked], default=0)
-                way = _Next(self._joined(execution), execution.now - began, rounds)
+            way = _Next(_Pause(execution), max([lookup.round for lookup in asked], default=0))
+            self._keep(way.pause)
         else:
-            judgement = judge(execution.record, self._terms_of(routes[1:]))
-            findings = None if judgement.violations else judgement.findings
-            way = _End(findings, judgement.ending, judgement.end - began)
-        _note(walked[-1], asked, way)
+            by = self._terms_of(routes[1:], asked)
+            judgement = judge(execution.record, by)
+            way = _End(None if judgement.violations else judgement)
+        self._note(walked[-1], asked, way)
         return way
 
-    def _joined(self, execution: SharedRun) -> _State:
-        """The state of the graph that this one equals: an old one, or a new one."""
-        forget_the_past(execution, self._gst)
-        key = state_key(execution, self._terms)
-        state = self._known.get(key)
-        if state is None:
-            state = self._known[key] = _State(execution)
-            self.states += 1
-            self._keep(state)
-        return state
-
-    def _keep(self, state: _State) -> None:
-        self._recent[state] = None
+    def _keep(self, pause: _Pause) -> None:
+        self._recent[pause] = None
         if len(self._recent) > KEPT_EXECUTIONS:
             oldest, _ = self._recent.popitem(last=False)
             oldest.execution = None
 
-    def _resumed(self, walked: list[_State]) -> SharedRun:
-        """The execution that is paused in the last state; if it was forgotten, the way to it is executed again."""
+    def _resumed(self, walked: list[_Pause]) -> SharedRun:
+        """The execution that is paused at the last pause; if it was forgotten, the way to it is executed again."""
         at = len(walked) - 1
         while walked[at].execution is None:
             at -= 1
@@ -275,12 +251,11 @@ class Graph:
         assert execution is not None, "because the root keeps its own"
         if at:
             self._recent.move_to_end(walked[at])
-        for state in walked[at + 1 :]:
+        for pause in walked[at + 1 :]:
             execution = execution.fork()
             execution.go_on()
-            forget_the_past(execution, self._gst)
-            state.execution = execution
-            self._keep(state)
+            pause.execution = execution
+            self._keep(pause)
         return execution
 
     def _set_script(self, routes: list[Routes]) -> None:
@@ -291,56 +266,67 @@ class Graph:
         leaders.update([(round_, table.leader) for round_, table in script.items()])
         leaders[AFTER_THE_LAST] = self._after.leader
 
-    def _terms_of(self, routes: list[Routes]) -> Terms:
-        """The terms of the scenario, or of the beginning of one, of these rounds."""
-        quorumless = next((round_ for round_, table in enumerate(routes, 1) if not table.has_quorum), None)
+    def _terms_of(self, routes: list[Routes], asked: dict[Lookup, LookupAnswer]) -> Terms:
+        """The terms of the scenario of these rounds; what they are read from is asked, too.
+
+        That is the first round without a quorum. Of leaders, oracles want those after gst alone.
+        """
+        quorumless = None
+        for round_, table in enumerate(() if self._protocol.timed_rounds else routes, 1):
+            if round_ <= self._gst:
+                asked[Lookup(round_, QUORUM, 0, 0)] = table.has_quorum
+            if not table.has_quorum:
+                quorumless = round_
+                break
         leaders = tuple([table.leader for table in routes])
         return self._terms._replace(last=len(routes), leaders=leaders, quorumless=quorumless)
+
+    def _note(self, pause: _Pause, asked: dict[Lookup, LookupAnswer], way: _Way) -> None:
+        """Add a way to the tree of questions of a pause. Raises InputError if replicas are not deterministic."""
+        question: Question | None = None
+        answer: LookupAnswer = 0
+        for lookup, next_answer in asked.items():
+            node = pause.first if question is None else question.answers.get(answer)
+            if node is None:
+                node = Question(lookup)
+                if question is None:
+                    pause.first = node
+                else:
+                    question.answers[answer] = node
+            if not isinstance(node, Question) or node.lookup != lookup:
+                raise InputError(
+                    f"protocol {self._protocol.name}: what began alike did not go on alike: its replicas are not "
+                    "deterministic, or a fork of one shares what changes with it"
+                )
+            question, answer = node, next_answer
+        if question is None:
+            pause.first = way
+        else:
+            question.answers[answer] = way
 
 
 def _follow(way: _Way, routes: list[Routes]) -> _Next | _End | None:
     """Where a script leads."""
-    while isinstance(way, _Question):
+    while isinstance(way, Question):
         lookup = way.lookup
         table = routes[lookup.round]
         way = way.answers.get(table.has_quorum if lookup.kind == QUORUM else answer_of(lookup, table))
     return way
 
 
-def _note(state: _State, asked: dict[Lookup, LookupAnswer], way: _Next | _End) -> None:
-    """Add a way to the tree of questions of a state."""
-    question: _Question | None = None
-    answer: LookupAnswer = 0
-    for lookup, next_answer in asked.items():
-        node = state.first if question is None else question.answers.get(answer)
-        if node is None:
-            node = _Question(lookup)
-            if question is None:
-                state.first = node
-            else:
-                question.answers[answer] = node
-        assert isinstance(node, _Question), "because an execution that goes on is not at its end"
-        assert node.lookup == lookup, "because the same answers lead to the same question"
-        question, answer = node, next_answer
-    if question is None:
-        state.first = way
-    else:
-        question.answers[answer] = way
-
-
 class PrefixRuns:
     """Runs scenarios of any shapes, each with what it shares with those before it. Neighbours share most."""
 
     def __init__(self) -> None:
-        self.graphs: dict[RunShape, Graph] = {}
+        self.trees: dict[RunShape, Tree] = {}
 
     def run(self, scenario: Scenario) -> Judgement:
         """Execute and judge a scenario: the same answer as `judging.run` gives."""
         shape = shape_of(scenario)
         if shape is None:
             return run(scenario)
-        graph = self.graphs.get(shape)
-        if graph is None:
-            graph = self.graphs[shape] = Graph(scenario)
-        judgement = graph.judge([graph.number(round_) for round_ in scenario.rounds])
+        tree = self.trees.get(shape)
+        if tree is None:
+            tree = self.trees[shape] = Tree(scenario)
+        judgement = tree.judge([tree.number(round_) for round_ in scenario.rounds])
         return run(scenario) if judgement is None else judgement

@@ -52,12 +52,30 @@ class NodeRestarted(NamedTuple):
     sent: int
 
 
+class CertificateHeld(NamedTuple):
+    """A node would pass this certificate on, whether it ever did or not."""
+
+    node: int
+    certificate: Any
+
+
+class NodeFailed(NamedTuple):
+    """A node did not do what it was asked (see `steps`)."""
+
+    tick: int
+    node: int
+    round: int
+    """That it was in."""
+    what: str
+
+
 class Ending(Enum):
     """Why an execution ended."""
 
     COMPLETE = "every replica passed the last round"
     STUCK = "no replica leaves its round any more"
     TIMED_OUT = "timed out"
+    FAILED = "a node failed"
 
 
 class RunRecord(NamedTuple):
@@ -70,6 +88,10 @@ class RunRecord(NamedTuple):
     ending: Ending
     end: int
     """The tick at which it ended."""
+    held: tuple[CertificateHeld, ...] = ()
+    """What nodes hold after the phases of a model, each certificate once; in virtual time it is not looked at."""
+    failed: tuple[NodeFailed, ...] = ()
+    """At most one, but where nodes that do not hear one another act at the same time."""
 
 
 def from_trace(records: Iterable[trace.Record], cast: Cast, tick_s: float) -> RunRecord:

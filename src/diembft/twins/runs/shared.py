@@ -1,19 +1,27 @@
 """An execution that pauses, forks, notes what it looks up in its script, and makes no step twice.
 
-A replica is deterministic: in the same state the same event leads to the same state and the same effects, if the script
-names the same leaders. So replicas are kept as values that are never stepped themselves, each with what it came to
-by which event; executions that share a beginning share these, and whatever in them goes alike again.
+A replica is deterministic: the same replica comes by the same event to the same state and the same effects, if the
+script names the same leaders. So replicas are kept as values that are never stepped themselves, each with what it came
+to by which event; executions that share a beginning share these, and whatever in them goes alike again.
+
+That assumes the contract of `step` and `fork` and nothing else. A remembered step is that of a fork of this very
+object, never of one that compares equal. And it is that of a message that is alike in every part (`alike`): what a
+protocol takes to be equal may leave something out, such as what a digest forgets, and is not asked. Its `hash` is
+asked, which makes a step be found or not, but never a wrong one. Events of timers are the tester's own values.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Hashable, Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 from typing_extensions import override
 
+from diembft.machine.events import Received
 from diembft.protocols.interface import TIMEOUT, Replica, System, UnderTest
-from diembft.twins.runs.record import RunRecord
+from diembft.twins.runs.alike import alike
 from diembft.twins.runs.routes import LEADER, Routes
+from diembft.twins.runs.steps import StepFailed, fork, step
 from diembft.twins.runs.timed import PausedAtRound, TimedRun
 from diembft.twins.runs.timed_nodes import Effects, Event
 
@@ -51,12 +59,13 @@ class _Local:
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
-        self.steps: dict[Event, list[_Step]] = {}
+        self.steps: dict[Hashable, list[_Step]] = {}
 
 
 class _Step(NamedTuple):
     """What an event leads to, if these are the leaders."""
 
+    event: Event
     asked: tuple[tuple[int, int], ...]
     """(round, leader) of all questions in the step."""
     local: _Local
@@ -71,14 +80,21 @@ class Tally:
 
 
 class SharedRun(TimedRun):
-    """An execution that can be paused and forked. The system must be of its graph alone."""
-
-    pauses = True
+    """An execution that can be paused and forked. The system must be of its tree alone."""
 
     def __init__(
-        self, protocol: UnderTest, system: System, script: dict[int, Routes], last: int, *, after: Routes
+        self,
+        protocol: UnderTest,
+        system: System,
+        script: dict[int, Routes],
+        last: int,
+        *,
+        after: Routes,
+        limit: int,
+        pauses: int,
     ) -> None:
-        super().__init__(protocol, system, script, last, after=after)
+        super().__init__(protocol, system, script, last, after=after, limit=limit)
+        self.pauses = pauses
         self.asked: list[tuple[Lookup, LookupAnswer]] = []
         """What was looked up since the last fork, with the answers."""
         self._locals = [_Local(replica) for replica in self.replicas if replica is not None]
@@ -92,71 +108,53 @@ class SharedRun(TimedRun):
             return True
         return False
 
-    @property
-    def pending_round(self) -> int:
-        """The round that is about to be entered, while paused."""
-        assert self.pending is not None, "because it is paused"
-        return self._locals[self.pending[0]].replica.current_round
-
-    def under_way(self) -> list[tuple[int, Event, int]]:
-        """What was sent and is not delivered, in the order of delivery."""
-        return self._arrivals[self._handled :] + self._queue
-
     def fork(self) -> SharedRun:
         """An independent copy, on the same script."""
+        assert self.storages is None, "because nodes of executions that fork do not crash"
         copy = object.__new__(SharedRun)
-        copy.__dict__.update(self.__dict__)
+        copy.__dict__.update({name: _copied(value) for name, value in self.__dict__.items()})
+        copy.script = self.script
         copy.asked = []
-        copy._locals = self._locals.copy()
-        copy.replicas = self.replicas.copy()
-        copy.rounds = self.rounds.copy()
-        record = self.record
-        copy.record = RunRecord(
-            record.sent.copy(),
-            record.committed.copy(),
-            record.entered.copy(),
-            record.restarted.copy(),
-            record.ending,
-            record.end,
-        )
-        copy._arrivals = self._arrivals[self._handled :]
-        copy._handled = 0
-        copy._queue = self._queue.copy()
-        copy.round_due = self.round_due.copy()
-        copy.round_of_timer = self.round_of_timer.copy()
-        copy.fetch_due = self.fetch_due.copy()
-        copy.fetch_round = self.fetch_round.copy()
-        copy.gave_up = self.gave_up.copy()
-        copy.sendings = self.sendings.copy()
+        copy.record = type(self.record)(*map(_copied, self.record))
+        copy._waiting = [waiting.copy() for waiting in self._waiting]
         return copy
 
     @override
     def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
         local = self._locals[node]
-        variants = local.steps.get(event)
+        key = (event.peer, hash(event.message)) if isinstance(event, Received) else event
+        variants = local.steps.get(key)
         if variants is None:
-            variants = local.steps[event] = []
+            variants = local.steps[key] = []
         leader = self.system.leaders.of
-        for step in variants:
-            if all(leader(round_) == answer for round_, answer in step.asked):
+        for known in variants:
+            if _same(known.event, event) and all(leader(round_) == answer for round_, answer in known.asked):
                 break
         else:
-            step = self._step_of(local, event)
-            variants.append(step)
-        for round_, answer in step.asked:
+            known = self._step_of(local, event)
+            variants.append(known)
+        self._note(known.asked)
+        self._locals[node] = known.local
+        replica = self.replicas[node] = known.local.replica
+        return replica, known.effects
+
+    def _note(self, asked: Iterable[tuple[int, int]]) -> None:
+        for round_, answer in asked:
             self.asked.append((Lookup(round_, LEADER, 0, 0), answer))
-        self._locals[node] = step.local
-        replica = self.replicas[node] = step.local.replica
-        return replica, step.effects
 
     def _step_of(self, local: _Local, event: Event) -> _Step:
-        replica = local.replica.fork()
+        replica = fork(local.replica)
         noted: list[tuple[int, int]] = []
         self.system.leaders.noted = noted
-        effects = replica.step(event)
-        self.system.leaders.noted = None
+        try:
+            effects = tuple(step(replica, event))  # whatever the replica does with its own list
+        except StepFailed:
+            self._note(dict.fromkeys(noted))  # with other leaders it may not fail
+            raise
+        finally:
+            self.system.leaders.noted = None
         self.tally.steps += 1
-        return _Step(tuple(dict.fromkeys(noted)), _Local(replica), effects)
+        return _Step(event, tuple(dict.fromkeys(noted)), _Local(replica), effects)
 
     @override
     def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
@@ -165,3 +163,13 @@ class SharedRun(TimedRun):
         lookup = Lookup(round_, kind, node, receivers)
         self.asked.append((lookup, answer_of(lookup, routes)))
         return receivers & routes.reach[kind][node]
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what an execution may change in place."""
+    return value.copy() if type(value) in (list, dict) else value
+
+
+def _same(one: Event, other: Event) -> bool:
+    """Whether two events of one key are the same."""
+    return not isinstance(one, Received) or alike(one.message, other.message)

@@ -13,7 +13,7 @@ has taken effect inside its step.
   round 1 when all have started.
 - The end: every running node has passed the last round, and every correct one has committed a block of it or of a
   later round, or 7 delay bounds have gone by; or nobody changed its round while every timer fired several times; or a
-  limit on virtual time.
+  limit on virtual time; or a node failed (`steps`). Virtual time goes on: nodes make so many steps in a tick at most.
 
 The same scenario gives the same record and the same trace, byte for byte.
 """
@@ -34,11 +34,13 @@ from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import (
     TICKS_PER_BOUND,
     Ending,
+    NodeFailed,
     NodeRestarted,
     RoundEntered,
     RunRecord,
 )
 from diembft.twins.runs.routes import Routes, routes_of, whole
+from diembft.twins.runs.steps import StepFailed, guarded, most_steps, step
 from diembft.twins.runs.timed_nodes import NEVER, NO_MESSAGE, Effects, Event, RunObserver, TimedNodes
 from diembft.twins.scenarios.scenario import Scenario
 
@@ -62,8 +64,8 @@ class PausedAtRound(Exception):
 class TimedRun(TimedNodes):
     """One scenario under way."""
 
-    pauses = False
-    """Whether it stops whenever a round is entered that nobody was in."""
+    pauses = 0
+    """Up to which round it stops whenever one is entered that nobody was in."""
 
     def __init__(
         self,
@@ -91,9 +93,22 @@ class TimedRun(TimedNodes):
         self._incidents: list[Routes] = []
         self._started = 0
         """How many nodes have had their first event."""
+        self._most = most_steps(len(self.replicas), 0)
+        """How many steps there may be in a tick."""
+        self._left = self._most
 
     def run(self) -> RunRecord:
         """Go on to the end. If it pauses: raises PausedAtRound on the way; then call it again."""
+        try:
+            return self._go_on()
+        except StepFailed as failure:
+            failed = NodeFailed(self.now, failure.node, self.rounds[failure.node], failure.what)
+            self.record = self.record._replace(failed=(failed,))
+            if self.observer is not None:
+                self.observer.crashed(self.now, failure.node)
+            return self._end(Ending.FAILED, self.now)
+
+    def _go_on(self) -> RunRecord:
         if self.pending is not None:
             (node, effects), self.pending = self.pending, None
             replica = self.replicas[node]
@@ -127,6 +142,7 @@ class TimedRun(TimedNodes):
             if next_tick > self.limit:
                 return self._end(Ending.TIMED_OUT, self.limit)
             self.now = next_tick
+            self._left = self._most
             self._arrivals, self._queue, self._handled = self._queue, [], 0
             if self._reorders:
                 self._arrivals = self._reordered(self._arrivals)
@@ -138,8 +154,15 @@ class TimedRun(TimedNodes):
     # --- steps
 
     def _step(self, node: int, event: Event, number: int) -> None:
-        """One event at one node that runs."""
-        replica, effects = self.react(node, event)
+        """One event at one node that runs. Raises StepFailed."""
+        self._left -= 1
+        if self._left < len(self._queue):  # each message is a step of the next tick
+            raise StepFailed(f"messages do not end: a moment takes more than {self._most:,} steps", node)
+        try:
+            replica, effects = self.react(node, event)
+        except StepFailed as failure:
+            failure.node = node
+            raise
         observer = self.observer
         if observer is not None:
             if number != NO_MESSAGE:
@@ -147,17 +170,17 @@ class TimedRun(TimedNodes):
             observer.stepped(self.now, node, replica, effects)
         round_ = replica.current_round
         if round_ != self.rounds[node]:
-            if self.pauses and round_ > self.highest:
+            if self.highest < round_ <= self.pauses:
                 self.pending = (node, effects)
                 raise PausedAtRound
             self._entered(node, round_)
         self._carry_out(node, effects)
 
     def react(self, node: int, event: Event) -> tuple[Replica, Effects]:
-        """Let the replica of a node handle an event."""
+        """Let the replica of a node handle an event. Raises StepFailed."""
         replica = self.replicas[node]
         assert replica is not None, "because the caller has looked"
-        return replica, replica.step(event)
+        return replica, step(replica, event)
 
     def _carry_out(self, node: int, effects: Effects) -> None:
         carry_out(self.in_front or self, node, effects)
@@ -180,6 +203,7 @@ class TimedRun(TimedNodes):
                 if routes.crash or routes.restart:
                     self._incidents.append(routes)
             self.highest = round_
+            self._most = most_steps(len(self.replicas), round_)
         waiting = self._waiting[node]
         if waiting:
             self._waiting[node] = [entry for entry in waiting if entry[0] >= round_]
@@ -238,7 +262,11 @@ class TimedRun(TimedNodes):
 
     def _restart(self, node: int) -> None:
         assert self.storages is not None, "because the caller knew that there are crashes"
-        self.replicas[node] = self.system.node(node, self.storages[node].recover())
+        try:
+            self.replicas[node] = guarded("a restart", self._recovered, node)
+        except StepFailed as failure:
+            failure.node = node
+            raise
         self.rounds[node] = self.gave_up[node] = 0
         self._up += 1
         self._look_whether_all_passed()
@@ -246,6 +274,10 @@ class TimedRun(TimedNodes):
         if self.observer is not None:
             self.observer.restarted(self.now, node)
         self._step(node, Started(), NO_MESSAGE)
+
+    def _recovered(self, node: int) -> Replica:
+        assert self.storages is not None, "because the caller knew that there are crashes"
+        return self.system.node(node, self.storages[node].recover())
 
 
 def execute(

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from diembft.judge import accountability, agreement, certificates, commit_chain, durability, liveness, order, votes
+from diembft.judge import (
+    accountability,
+    agreement,
+    certificates,
+    commit_chain,
+    crash,
+    durability,
+    liveness,
+    order,
+    votes,
+)
 from diembft.judge import requests as requests_
 from diembft.judge.facts import Roster, Voted
 from diembft.judge.liveness import Promise
@@ -30,6 +40,7 @@ ORACLES: Mapping[str, type] = MappingProxyType(
         requests_.EXECUTION: requests_.Requests,
         durability.NAME: durability.Durability,
         accountability.NAME: accountability.Accountability,
+        crash.NAME: crash.Crash,
     }
 )
 """All oracles by name, in the order in which verdicts list them, each with the property that it asks."""
@@ -43,20 +54,11 @@ SAFETY = (
     order.NAME,
     requests_.EXECUTION,
     durability.NAME,
+    crash.NAME,
 )
 """Oracles that, once violated, stay so however an execution goes on."""
 
 _HELD = {name: Finding(name, Verdict.HELD) for name in ORACLES}
-
-
-def violated_already(facts: Facts, terms: Terms) -> bool:
-    """Whether something is violated that stays so, in an execution that is not at its end."""
-    found = FirstFindings()
-    roster = roster_of(terms.cast)
-    _signed(facts, roster, found)
-    _certificates(facts, terms, roster, found)
-    _commits(facts, terms, roster, found)
-    return bool(found.of)
 
 
 def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:
@@ -66,6 +68,7 @@ def judge_all(facts: Facts, terms: Terms) -> tuple[Finding, ...]:
     decided = _signed(facts, roster, found)
     _certificates(facts, terms, roster, found)
     _commits(facts, terms, roster, found)
+    _failures(facts, found)
     findings = dict(_HELD)
     if not decided:
         findings[durability.NAME] = durability.UNDECIDED
@@ -104,9 +107,10 @@ def _certificates(facts: Facts, terms: Terms, roster: Roster, found: FirstFindin
     unique = certificates.CertifiedUniqueness(roster, found)
     progress = certificates.QuorumProgress(roster, found, terms.quorumless)
     chain = commit_chain.CommitChain(roster, terms.protocol.chain, facts.blocks)
-    for node, certificate in facts.certificates:
-        progress.seen(node, certificate)
-        unique.seen(node, certificate)
+    for verb, certificates_ in (("sent", facts.certificates), ("holds", facts.held)):
+        for node, certificate in certificates_:
+            progress.seen(node, certificate, verb)
+            unique.seen(node, certificate)
     for signed in facts.signed:
         if isinstance(signed, Voted):
             unique.voted(signed)
@@ -136,7 +140,15 @@ def _commits(facts: Facts, terms: Terms, roster: Roster, found: FirstFindings) -
             agree.committed(commit)
 
 
+def _failures(facts: Facts, found: FirstFindings) -> None:
+    failures = crash.Crash(found)
+    for failure in facts.failed:
+        failures.failed(failure)
+
+
 def _liveness(facts: Facts, terms: Terms, roster: Roster) -> tuple[Finding, ...]:
+    if facts.failed:
+        return (liveness.COMMIT_CUT_SHORT, liveness.BOUND_CUT_SHORT)
     rounds = tuple(judged_rounds(terms))
     if not rounds:
         return (liveness.NOT_JUDGED, liveness.NOT_ENTERED)

@@ -6,14 +6,15 @@ the one that a reader of the scenario meets first: certificates before votes; co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Roster, TimedOut, Voted
+from diembft.judge.facts import BlockExecuted, BlockSeen, CertificateSeen, Entered, Failed, Roster, TimedOut, Voted
 from diembft.protocols.cast import Cast
 from diembft.protocols.interface import Reading
 from diembft.twins.runs.oracles.terms import Terms
-from diembft.twins.runs.record import BlockCommitted, RunRecord
+from diembft.twins.runs.record import BlockCommitted, CertificateHeld, RunRecord
 
 
 class Facts(NamedTuple):
@@ -31,6 +32,10 @@ class Facts(NamedTuple):
     """By node, in order of time."""
     entries: list[Entered]
     end: int
+    held: list[tuple[str, CertificateSeen]]
+    """Certificates that nobody sent, each with the first node that held it, where somebody looked at that."""
+    failed: list[Failed]
+    """Nodes that did not do what they were asked; then the execution ended there."""
 
 
 @lru_cache(maxsize=256)
@@ -46,7 +51,9 @@ def facts_of(record: RunRecord, terms: Terms) -> Facts:
     commits = reader.commits(record.committed)
     names = terms.cast.names
     entries = [Entered(tick, names[node], round_) for tick, node, round_ in record.entered]
-    return Facts(signed, restarts, reader.certificates(), reader.blocks, commits, entries, record.end)
+    failed = [Failed(tick, names[node], round_, what) for tick, node, round_, what in record.failed]
+    held = reader.held(record.held)
+    return Facts(signed, restarts, reader.certificates(), reader.blocks, commits, entries, record.end, held, failed)
 
 
 class _Reader:
@@ -140,6 +147,15 @@ class _Reader:
         names = self._names
         return [
             (names[node], self._certified(value)) for values in (self._qcs, self._tcs) for value, node in values.items()
+        ]
+
+    def held(self, held: Iterable[CertificateHeld]) -> list[tuple[str, CertificateSeen]]:
+        """Those that nobody sent."""
+        sent = (self._qcs, self._tcs)
+        return [
+            (self._names[node], self._certified(value))
+            for node, value in held
+            if not any(value in values for values in sent)
         ]
 
     def _certified(self, value: Any) -> CertificateSeen:
