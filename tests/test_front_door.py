@@ -39,6 +39,7 @@ from diembft.client.client import Retransmit, Timed
 from diembft.simulation.network import LogNormal
 from diembft.simulation.schedule import Partition, Stabilise
 from diembft.testcase.case import TestCase
+from diembft.twins.exhaustion.search import Limits
 from diembft.twins.scenarios.scenario import Round
 
 NAN, INF = float("nan"), float("inf")
@@ -153,6 +154,17 @@ WRONG: dict[str, Callable[[], object]] = {
     "Question.replicas: 'x'": lambda: Question(replicas="x"),  # type: ignore[arg-type]
     "model: 'nope'": lambda: Question(model="nope"),
     "explore: 'barrier' is no Question": lambda: explore("barrier"),  # type: ignore[arg-type]
+    "explore: limits: None is no Limits": lambda: explore(Question(), limits=None),  # type: ignore[arg-type]
+    "explore: checkpoint: 5 is no str or Path": lambda: explore(Question(), checkpoint=5),  # type: ignore[arg-type]
+    "explore: checkpoint: 'a\\x00b' is no name": lambda: explore(Question(), checkpoint="a\0b"),
+    "explore: executor: 5 is no Executor": lambda: explore(Question(), executor=5),  # type: ignore[arg-type]
+    "explore: seed: 'x' is no int": lambda: explore(Question(), seed="x"),  # type: ignore[arg-type]
+    "explore: jobs: 0": lambda: explore(Question(), jobs=0),
+    "explore: on_level: 5 cannot be called": lambda: explore(Question(), on_level=5),  # type: ignore[arg-type]
+    "walk_seconds: nan": lambda: explore(Question(), walk_seconds=NAN),
+    "Limits.rounds: 'x'": lambda: Limits(rounds="x"),  # type: ignore[arg-type]
+    "Limits.rounds: -1": lambda: Limits(rounds=-1),
+    "Limits.seconds: inf": lambda: Limits(seconds=INF),
     "protocol: 'nope'": lambda: assert_safe("nope"),
     "protocol: None is neither": lambda: assert_safe(None),  # type: ignore[arg-type]
     "protocol: 5 is neither": lambda: assert_safe(5),  # type: ignore[arg-type]
@@ -184,6 +196,8 @@ NUMBERS = (5, -1, 0, 1.5, True, NAN, INF, -INF, 1e300, 1e-300, 10**400)
 JUNK: tuple[Any, ...] = (None, *NUMBERS, "x", "a\0b", "", [], [[]], [5], {}, b"", object())
 
 SCENARIO_VALUE = parse_scenario(SCENARIO)
+FEW: dict[str, Any] = {"replicas": 2, "faulty": 0, "sets": 1}
+SMALL = Question(**FEW)
 QUICK: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
     "Conditions": (lambda **given: run(conditions=Conditions(**given)), {"loss": 0.0}),
     "Crash": (lambda **given: run(schedule=(Crash(**given),)), {"at_s": 0.1, "node": 1}),
@@ -203,7 +217,8 @@ QUICK: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         {"leader": "a", "partition": (("a", "b", "c", "d"),)},
     ),
     "assert_holds": (assert_holds, {"scenario": SCENARIO_VALUE}),
-    "assert_safe": (assert_safe, {"protocol": "diembft", "rounds": 1, "max_states": 50}),
+    "assert_safe": (assert_safe, {"protocol": "diembft", "rounds": 1, "max_states": 50, "walk_seconds": 0, **FEW}),
+    "explore": (explore, {"question": SMALL, "limits": Limits(rounds=1, states=50), "walk_seconds": 0}),
     "load_case": (load_case, {"name_or_file": "faulty_dropouts"}),
     "parse_scenario": (parse_scenario, {"text": SCENARIO}),
     "read_trace": (lambda path: list(read_trace(path)), {"path": "nothing.jsonl"}),
@@ -212,7 +227,7 @@ QUICK: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
 }
 """Each name, with arguments of which one at a time is replaced by junk, and used as far as it goes quickly."""
 
-UNTRIED = {"InputError", "Protocol", "check_trace", "explore", "run_case"}
+UNTRIED = {"InputError", "Protocol", "check_trace", "run_case"}
 """An exception, a description of what others write, and those that the table of wrong arguments is enough for."""
 
 
@@ -223,7 +238,8 @@ def run(**given: Any) -> object:
 
 def parameters_of(name: str) -> list[str]:
     kind: Any = {"Retransmit": Retransmit, "Timed": Timed, "Round": Round}.get(name) or getattr(diembft, name)
-    return list(getattr(kind, "__struct_fields__", None) or inspect.signature(kind).parameters)
+    found = getattr(kind, "__struct_fields__", None) or inspect.signature(kind).parameters
+    return [parameter for parameter in found if parameter != "walk_seconds"]  # which would be walked
 
 
 def test_all_names_are_tried() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from diembft.errors import require, require_type
+from diembft.errors import require, require_moment, require_type, require_whole
 from diembft.twins.exhaustion import confirmation, unkeyed
 from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.cores import Core, core_of, digest_here
@@ -53,7 +53,7 @@ def explore(
     seed: int = 0,
     executor: Executor | None = None,
     jobs: int = 1,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     on_level: Callable[[SearchLevel], None] = lambda level: None,
     on_progress: Callable[[LevelProgress], None] = lambda progress: None,
     on_walks: Callable[[Walked], None] = lambda walked: None,
@@ -68,8 +68,10 @@ def explore(
     >>> explore(Question(quorum_filter=True, bugs=("conflicting_votes",))).found.oracles
     ('certified_uniqueness', 'honest_vote_once')
     """
-    require_type(question, Question, "explore")
-    require(walk_seconds is None or 0 <= walk_seconds < float("inf"), "walk_seconds", walk_seconds, "is not a time")
+    _check(question, limits, walk_seconds, seed, executor, jobs)
+    for callback, name in ((on_level, "on_level"), (on_progress, "on_progress"), (on_walks, "on_walks")):
+        require(callable(callback), f"explore: {name}", callback, "cannot be called")
+    file = _file(checkpoint)
     core = core_of(question.protocol, question.bugs)
     attest = None if core.record is None else digest_here
     searched = search(
@@ -77,7 +79,7 @@ def explore(
         limits=limits,
         executor=executor,
         attest=attest,
-        checkpoint=checkpoint,
+        checkpoint=file,
         on_level=on_level,
         on_progress=on_progress,
     )
@@ -104,6 +106,28 @@ def _walked(decision: Decision, walked: Walked) -> Decision:
     if walked.difference is None or searched.ending is SearchEnding.KEY:
         return decision
     return _differing(decision)
+
+
+def _check(
+    question: Question, limits: Limits, walk_seconds: float | None, seed: int, executor: Executor | None, jobs: int
+) -> None:
+    require_type(question, Question, "explore")
+    require_type(limits, Limits, "explore: limits")
+    if walk_seconds is not None:
+        require_moment(walk_seconds, "walk_seconds")
+    require_type(seed, int, "explore: seed")
+    if executor is not None:
+        require_type(executor, Executor, "explore: executor")
+    require_whole(jobs, "explore: jobs", 1)
+
+
+def _file(checkpoint: str | Path | None) -> Path | None:
+    if checkpoint is None:
+        return None
+    require_type(checkpoint, (str, Path), "explore: checkpoint")
+    name = str(checkpoint)
+    require(name not in ("", ".") and "\0" not in name, "explore: checkpoint", name, "is no name of a file")
+    return Path(checkpoint)
 
 
 def _attested(core: Core, others: frozenset[str]) -> Core:

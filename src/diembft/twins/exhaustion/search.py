@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from diembft.errors import require, require_moment, require_types
 from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, load, save
 from diembft.twins.exhaustion.conjecture import DIGEST_BYTES, NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.engine import Engine, digest
@@ -45,13 +46,21 @@ BYTES_A_STATE = 400
 follow it, and its place on the frontier; measured by `benchmarks/exploration.py`."""
 
 
-class Limits(NamedTuple):
+class Limits(msgspec.Struct, frozen=True):
     """Where a search ends although it is not finished; None: nowhere."""
 
     rounds: int | None = None
     states: int | None = None
     seconds: float | None = None
     memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        require_types(self)
+        for field in ("rounds", "states", "memory_bytes"):
+            value = getattr(self, field)
+            require(value is None or value >= 0, f"Limits.{field}", value, "is negative")
+        if self.seconds is not None:
+            require_moment(self.seconds, "Limits.seconds")
 
 
 NO_LIMITS = Limits()
