@@ -24,7 +24,7 @@ from diembft.twins.campaigns.workers import executors
 from diembft.twins.exhaustion.checks import CheckReport, Setting, brute_force, pairs
 from diembft.twins.exhaustion.core_files import core_files
 from diembft.twins.exhaustion.core_records import CheckedQuestion, CoreRecord, write_record
-from diembft.twins.exhaustion.cores import digest_here, what_else_runs
+from diembft.twins.exhaustion.cores import core_of, digest_here
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, search
 from diembft.twins.exhaustion.walking import WalkPlan, walk_on
@@ -87,9 +87,6 @@ def main(arguments: list[str]) -> int:
 def checked(protocol: str, options: argparse.Namespace) -> CoreRecord:
     """The record of a core, if nothing differs."""
     files = core_files(protocol)
-    changed = what_else_runs(protocol, files)
-    if changed:
-        raise Differs(changed)
     questions = []
     with executors(options.jobs) as (make_executor, _), make_executor() as executor:
         for check in checks_of(protocol):
@@ -97,13 +94,17 @@ def checked(protocol: str, options: argparse.Namespace) -> CoreRecord:
             questions.append(of_model(check, executor, options))
     if core_files(protocol) != files:
         raise Differs("the sources have changed since the check began")
-    return CoreRecord(
+    record = CoreRecord(
         protocol=protocol,
         digest=files.digest,
         files=files.files,
         questions=tuple(questions),
         python=platform.python_version(),
     )
+    changed = core_of(protocol, records=[record]).because
+    if changed:
+        raise Differs(changed)
+    return record
 
 
 def of_model(check: Check, executor: Executor, options: argparse.Namespace) -> CheckedQuestion:
