@@ -39,6 +39,7 @@ from diembft.client.client import Retransmit, Timed
 from diembft.simulation.network import LogNormal
 from diembft.simulation.schedule import Partition, Stabilise
 from diembft.testcase.case import TestCase
+from diembft.trace.records import Record
 from diembft.twins.exhaustion.search import Limits
 from diembft.twins.scenarios.scenario import Round
 
@@ -77,6 +78,11 @@ def test_importing_it_is_cheap() -> None:
 def a_case() -> TestCase:
     """Some test case."""
     return load_case("faulty_dropouts")
+
+
+def a_header() -> Record:
+    """Of some trace."""
+    return simulate(Settings(requests=1, trace=True)).trace[0]
 
 
 def scenario(**changes: Any) -> Scenario:
@@ -180,6 +186,9 @@ WRONG: dict[str, Callable[[], object]] = {
     "nothing.jsonl: cannot be read: No such file": lambda: list(read_trace("nothing.jsonl")),
     "cannot be read: no file has a name with": lambda: list(read_trace(Path("a\0b"))),
     "assert_holds: 1 is no Scenario": lambda: assert_holds(1),  # type: ignore[arg-type]
+    "check_trace: None is no Iterable": lambda: check_trace(None),  # type: ignore[arg-type]
+    "check_trace: int: after the header": lambda: list(check_trace([a_header(), 5])),  # type: ignore[list-item]
+    "check_trace: Header: after the header": lambda: list(check_trace([a_header(), a_header()])),
     "begins with its header": lambda: list(check_trace([])),
 }
 

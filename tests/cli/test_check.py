@@ -194,7 +194,8 @@ def test_a_wrong_line_is_named(capsys: Capture, trace: Path) -> None:
 
 def test_another_version_is_bad_input(capsys: Capture, trace: Path) -> None:
     trace.write_bytes(trace.read_bytes().replace(b'"version":2', b'"version":99', 1))
-    assert "a trace of version 99; this is version 2: it needs a newer diembft" in diembft(capsys, "check", str(trace)).complaint
+    complaint = diembft(capsys, "check", str(trace)).complaint
+    assert "a trace of version 99; this is version 2: it needs a newer diembft" in complaint
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere"], ["."], ["nowhere", "--jsno"]])

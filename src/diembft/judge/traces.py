@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from typing_extensions import override
 
-from diembft.errors import InputError
+from diembft.errors import InputError, require_type
 from diembft.judge import agreement, certificates, monotonicity, order, requests, votes, waiting
 from diembft.judge.agreement import Agreement, by_ids
 from diembft.judge.certificates import Certificates, CertifiedUniqueness
@@ -74,6 +74,9 @@ PROPERTIES: Mapping[str, type] = MappingProxyType(
 """What is judged, by name, each with the property that is asked."""
 
 
+_AFTER_THE_HEADER: tuple[type, ...] = tuple([kind for kind in get_args(Record) if kind is not Header])
+
+
 def check(records: Iterable[Record]) -> Iterator[Violated]:
     """All that a trace violates, its header being its first record. Raises InputError for what is no trace.
 
@@ -81,7 +84,8 @@ def check(records: Iterable[Record]) -> Iterator[Violated]:
     >>> list(check_trace(simulate(Settings(requests=1, trace=True)).trace))
     []
     """
-    yield from Trial("check_trace: record").violated(records)
+    require_type(records, Iterable, "check_trace", "read_trace gives the records of a file")
+    return Trial("check_trace: record").violated(records)
 
 
 class Trial:
@@ -138,6 +142,8 @@ class Trial:
             self._consistency = Consistency(record)
             self._checker = Checker(record)
             return []
+        if not isinstance(record, _AFTER_THE_HEADER):
+            raise InputError(f"{type(record).__name__}: after the header come the other records")
         consistency.take(record)
         return checker.feed(checker.readable(record))
 
