@@ -187,8 +187,8 @@ WRONG: dict[str, Callable[[], object]] = {
     "cannot be read: no file has a name with": lambda: list(read_trace(Path("a\0b"))),
     "assert_holds: 1 is no Scenario": lambda: assert_holds(1),  # type: ignore[arg-type]
     "check_trace: None is no Iterable": lambda: check_trace(None),  # type: ignore[arg-type]
-    "check_trace: int: after the header": lambda: list(check_trace([a_header(), 5])),  # type: ignore[list-item]
-    "check_trace: Header: after the header": lambda: list(check_trace([a_header(), a_header()])),
+    "check_trace: record 2: int: after the header": lambda: list(check_trace([a_header(), 5])),  # type: ignore[list-item]
+    "check_trace: record 2: Header: after the header": lambda: list(check_trace([a_header(), a_header()])),
     "begins with its header": lambda: list(check_trace([])),
 }
 
