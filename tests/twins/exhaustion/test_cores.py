@@ -562,3 +562,10 @@ def test_an_edit_of_the_source_that_runs(
         check=True,
     )
     assert asked.stdout.decode().strip() == because
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_shipped_cores_are_recorded(protocol: str) -> None:
+    """Whoever changes a core has it checked: docs/cores.md."""
+    assert core_of(protocol).because == ""
+    assert core_of(protocol).record is not None
