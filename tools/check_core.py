@@ -53,7 +53,7 @@ def checks_of(protocol: str) -> list[Check]:
     return [
         Check(Question("barrier", sets=3 if wide else 2, quorum_filter=not wide, protocol=protocol), 52),
         Check(Question("lazy", quorum_filter=True, protocol=protocol), 52),
-        Check(Question("two-phase", quorum_filter=True, twins_lead=True, protocol=protocol), 100),
+        Check(Question("two-phase", quorum_filter=True, twins_lead=True, protocol=protocol), 60),
     ]
 
 

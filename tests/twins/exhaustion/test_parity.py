@@ -83,7 +83,7 @@ def test_edits_are_objected_to_as_the_judge_does(
             {"honest_vote_once", "durability"},
         ),
     ],
-    ids=repr,
+    ids=["two-phase", "lazy", "three twins", "small_quorum", "forgets_on_restart"],
 )
 def test_bugs_and_too_many_twins_are_objected_to_as_the_judge_does(question: Question, expected: set[str]) -> None:
     assert set(objections(question, walks=12)) >= expected
