@@ -50,6 +50,7 @@ MEANINGS = {
     "validity": "Every request that is executed was signed by its client.",
     "liveness": "Once the network is whole, every request that a correct replica holds is committed in bounded time.",
     "exception": "The protocol's code raises no exception, whatever it receives.",
+    "crash": "A step of a replica raises no exception, has not too many effects, and ends; and so do messages.",
     "accountability": "A violation of agreement can be pinned on f + 1 signers.",
 }
 """What each property says, for readers."""

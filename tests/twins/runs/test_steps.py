@@ -179,12 +179,12 @@ def test_one_that_ends_after_all_is_no_better_and_the_next_is_none_the_worse() -
 def test_an_attempt_that_came_to_nothing_changes_nothing() -> None:
     """The thread that looks had taken notice, and then the step was over."""
 
-    def does() -> int:
+    def does(number: int) -> int:
         steps._mine.watch.attempts += 1
         steps._mine.watch.settled += 1
-        return 7
+        return number
 
-    assert guarded("nothing", does) == 7
+    assert guarded("nothing", does, 7) == 7
     assert steps._mine.watch.absorbed == steps._mine.watch.attempts
 
 

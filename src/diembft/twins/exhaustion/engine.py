@@ -211,7 +211,7 @@ class Engine:
                 voted.update(outcome.voted)
             if any(outcome.over for outcome in outcomes):
                 break
-        certified = frozenset().union(*[self._certified[number] for number in numbers])
+        certified = frozenset().union(*{self._certified[number] for number in numbers})
         faults.extend(certified_twice(self.world, state.round, voted, certified))
         last = moved(choice.partition, {}) if self.model.remembers else ()
         return GlobalState(state.round + 1, choice.leader, numbers, last), tuple(faults)

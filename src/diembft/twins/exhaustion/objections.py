@@ -40,19 +40,16 @@ def certified_twice(
     `voted`: (node, block) of the votes of correct nodes in the step of this round, which are all of it. `certified`: of
     all nodes after the step (see `certified_by`).
     """
-    blocks_of: dict[int, set[bytes]] = {}
-    for of_round, block in certified:
-        blocks_of.setdefault(of_round, set()).add(block)
-    if len(blocks_of) < len(certified):
-        twice = min([of_round for of_round, blocks in blocks_of.items() if len(blocks) > 1])
-        yield Fault(CERTIFIED_UNIQUENESS, f"two blocks of round {twice} are certified")
-        return
-    rightly = blocks_of.get(round_)
-    if rightly is None:
+    rounds = [of_round for of_round, _ in certified]
+    for of_round in rounds:
+        if rounds.count(of_round) > 1:
+            yield Fault(CERTIFIED_UNIQUENESS, f"two blocks of round {of_round} are certified")
+            return
+    if round_ not in rounds:
         return
     voters: dict[bytes, set[int]] = {}
     for node, block in voted:
-        if block not in rightly:
+        if (round_, block) not in certified:
             voters.setdefault(block, set()).add(node)
     for nodes in voters.values():
         if rivals(len(nodes), world.cast.f):

@@ -20,13 +20,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from diembft.machine.events import Received, TimerFired
 from diembft.protocols.interface import Replica
 
-P = ParamSpec("P")
+A = TypeVar("A")
 R = TypeVar("R")
 
 MAX_EFFECTS = 10_000
@@ -93,10 +93,14 @@ def step(replica: Replica, event: Any) -> Sequence[Any]:
 
 def fork(replica: Replica) -> Replica:
     """An independent copy of a replica. Raises StepFailed."""
-    return guarded("fork", replica.fork)
+    return guarded("fork", _fork, replica)
 
 
-def guarded(at: Any, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+def _fork(replica: Replica) -> Replica:
+    return replica.fork()
+
+
+def guarded(at: Any, function: Callable[[A], R], argument: A) -> R:
     """Call something of a replica, which must end. `at` is the event, or in a word what is asked. Raises StepFailed."""
     try:
         watch = _mine.watch
@@ -107,7 +111,7 @@ def guarded(at: Any, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwa
     watch.running = watch.count = watch.count + 1
     try:
         try:
-            value = function(*args, **kwargs)
+            value = function(argument)
             watch.running = 0
             if watch.attempts == watch.absorbed:
                 return value

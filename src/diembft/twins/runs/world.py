@@ -108,7 +108,7 @@ class World:
     def started(self, node: int) -> tuple[Replica, Effects]:
         """A new replica after its first event, and the effects of that. Raises StepFailed, with the node."""
         try:
-            replica: Replica = guarded("its making", self.system.node, node)
+            replica = guarded("its making", self.system.node, node)
             return replica, step(replica, Started())
         except StepFailed as failure:
             failure.node = node
@@ -116,10 +116,10 @@ class World:
 
     def recovered(self, node: int, durable: Any) -> Replica:
         """The node's replica as it comes up after a crash, before its first event. Raises StepFailed."""
-        replica: Replica = guarded("a restart", self._recovered, node, durable)
-        return replica
+        return guarded("a restart", self._recovered, (node, durable))
 
-    def _recovered(self, node: int, durable: Any) -> Replica:
+    def _recovered(self, node_and_durable: tuple[int, Any]) -> Replica:
+        node, durable = node_and_durable
         return self.system.node(node, self.exploring.recovered(durable))
 
     def fault(self, failure: StepFailed) -> Fault:
@@ -185,35 +185,60 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     if kind == VOTE:
         told = world.reading.told(message).vote
         assert told is not None, "because it is a vote"
+<<<<<<< ours
         vote = VoteSigned(told.round, told.content, told.parent_round, told.phase)
         faults = _faults_of_vote(world.name(node), signed, vote)
         return signed if vote in signed.votes else signed._replace(votes=(*signed.votes, vote)), faults
+=======
+        vote = VoteSigned(told.round, told.content, told.parent_round)
+        faults = _faults_of_vote(world, node, signed, vote)
+        if vote in signed.votes:
+            return signed, faults
+        return Signed((*signed.votes, vote), signed.timeouts, signed.restarted_at), faults
+>>>>>>> theirs
     if kind == TIMEOUT:
         given_up = world.reading.told(message).timeout
         assert given_up is not None, "because it is a timeout"
         timeout = TimeoutSigned(given_up.round, given_up.high_round)
         if timeout in signed.timeouts:
             return signed, []
-        faults = _faults_of_timeout(world.name(node), signed, timeout)
-        return signed._replace(timeouts=(*signed.timeouts, timeout)), faults
+        faults = _faults_of_timeout(world, node, signed, timeout)
+        return Signed(signed.votes, (*signed.timeouts, timeout), signed.restarted_at), faults
     return signed, []
 
 
+<<<<<<< ours
 def _faults_of_vote(name: str, signed: Signed, vote: VoteSigned) -> list[Fault]:
     faults = []
     first = next(
         (earlier for earlier in signed.votes if (earlier.round, earlier.phase) == (vote.round, vote.phase)), None
     )
     given_up = any(timeout.round == vote.round for timeout in signed.timeouts)
+=======
+def _faults_of_vote(world: World, node: int, signed: Signed, vote: VoteSigned) -> list[Fault]:
+    round_, faults = vote.round, []
+    first, given_up = None, False
+    for earlier in signed.votes:
+        if earlier.round == round_:
+            first = earlier
+            break
+    for timeout in signed.timeouts:
+        given_up = given_up or timeout.round == round_
+>>>>>>> theirs
     objection = votes.once(vote, first, given_up=given_up)
     if objection is not None:
-        faults.append(Fault(votes.NAME, votes.told(objection, name, vote.round)))
-    forgotten = durability.forgotten_by_vote(name, vote, signed.votes_before, signed.timeouts_before)
-    if forgotten is not None:
-        faults.append(Fault(durability.NAME, forgotten[0]))
+        faults.append(Fault(votes.NAME, votes.told(objection, world.name(node), round_)))
+    if world.crashes:
+        before, given_up_before = signed.votes_before, signed.timeouts_before
+        forgotten = durability.forgotten_by_vote(world.name(node), vote, before, given_up_before)
+        if forgotten is not None:
+            faults.append(Fault(durability.NAME, forgotten[0]))
     return faults
 
 
-def _faults_of_timeout(name: str, signed: Signed, timeout: TimeoutSigned) -> list[Fault]:
-    forgotten = durability.forgotten_by_timeout(name, timeout, signed.votes_before, signed.timeouts_before)
+def _faults_of_timeout(world: World, node: int, signed: Signed, timeout: TimeoutSigned) -> list[Fault]:
+    if not world.crashes:
+        return []
+    before, given_up_before = signed.votes_before, signed.timeouts_before
+    forgotten = durability.forgotten_by_timeout(world.name(node), timeout, before, given_up_before)
     return [] if forgotten is None else [Fault(durability.NAME, forgotten[0])]
