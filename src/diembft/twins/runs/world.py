@@ -185,17 +185,11 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     if kind == VOTE:
         told = world.reading.told(message).vote
         assert told is not None, "because it is a vote"
-<<<<<<< ours
         vote = VoteSigned(told.round, told.content, told.parent_round, told.phase)
-        faults = _faults_of_vote(world.name(node), signed, vote)
-        return signed if vote in signed.votes else signed._replace(votes=(*signed.votes, vote)), faults
-=======
-        vote = VoteSigned(told.round, told.content, told.parent_round)
         faults = _faults_of_vote(world, node, signed, vote)
         if vote in signed.votes:
             return signed, faults
         return Signed((*signed.votes, vote), signed.timeouts, signed.restarted_at), faults
->>>>>>> theirs
     if kind == TIMEOUT:
         given_up = world.reading.told(message).timeout
         assert given_up is not None, "because it is a timeout"
@@ -207,24 +201,15 @@ def judged(world: World, node: int, signed: Signed, message: Message) -> tuple[S
     return signed, []
 
 
-<<<<<<< ours
-def _faults_of_vote(name: str, signed: Signed, vote: VoteSigned) -> list[Fault]:
-    faults = []
-    first = next(
-        (earlier for earlier in signed.votes if (earlier.round, earlier.phase) == (vote.round, vote.phase)), None
-    )
-    given_up = any(timeout.round == vote.round for timeout in signed.timeouts)
-=======
 def _faults_of_vote(world: World, node: int, signed: Signed, vote: VoteSigned) -> list[Fault]:
     round_, faults = vote.round, []
     first, given_up = None, False
     for earlier in signed.votes:
-        if earlier.round == round_:
+        if earlier.round == round_ and earlier.phase == vote.phase:
             first = earlier
             break
     for timeout in signed.timeouts:
         given_up = given_up or timeout.round == round_
->>>>>>> theirs
     objection = votes.once(vote, first, given_up=given_up)
     if objection is not None:
         faults.append(Fault(votes.NAME, votes.told(objection, world.name(node), round_)))
