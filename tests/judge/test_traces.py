@@ -745,7 +745,7 @@ def test_a_trace_names_nobody_but_those_of_its_header(record: Record) -> None:
         (state(at=0.5), "order of time"),
         (Sent(1.0, "replica1", 7, (), neutral.message(vote(B1, 1))), "message 7 is sent twice"),
         (Replied(1.0, "replica1", "client0", 0, OK, 7), "message 7 is sent twice"),
-        (HEADER, "one header"),
+        (HEADER, "after the header"),
     ],
 )
 def test_records_that_contradict_earlier_ones_are_refused(later: Record, wrong: str) -> None:

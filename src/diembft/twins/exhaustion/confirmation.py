@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diembft.judge import agreement, certificates, durability, order, requests, votes
+from diembft.judge import agreement, certificates, crash, durability, order, requests, votes
 from diembft.judge.verdict import Finding
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.paths import scenario_of
@@ -18,7 +18,7 @@ JUDGED = frozenset(
         order.NAME,
         requests.EXECUTION,
         durability.NAME,
-        "crash",
+        crash.NAME,
     }
 )
 """The oracles of the executor that an exploration answers for."""
