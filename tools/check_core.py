@@ -23,12 +23,13 @@ from diembft.protocols.by_name import BUILT_IN
 from diembft.twins.campaigns.workers import executors
 from diembft.twins.exhaustion.checks import CheckReport, Setting, brute_force, pairs
 from diembft.twins.exhaustion.core_files import core_files
-from diembft.twins.exhaustion.core_records import CheckedQuestion, CoreRecord, write_record
+from diembft.twins.exhaustion.core_records import CheckedQuestion, CoreRecord, read_records, write_record
 from diembft.twins.exhaustion.cores import core_of, digest_here
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, search
 from diembft.twins.exhaustion.walking import WalkPlan, walk_on
 from diembft.twins.exhaustion.walks import rounds_of
+from diembft.twins.runs.models import MODELS
 
 BRUTE_FORCE_ROUNDS = 2
 
@@ -69,6 +70,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="draws walks and pairs (default 0)")
     parser.add_argument("--walk-seconds", type=float, default=180.0, help="in each model, by the clock (default 180)")
     parser.add_argument("--search-seconds", type=float, default=300.0, help="at most, for each model (default 300)")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=list(MODELS),
+        default=list(MODELS),
+        help="only these; others stay as they are recorded",
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.protocols) - set(BUILT_IN)
     if unknown:
@@ -87,9 +95,12 @@ def main(arguments: list[str]) -> int:
 def checked(protocol: str, options: argparse.Namespace) -> CoreRecord:
     """The record of a core, if nothing differs."""
     files = core_files(protocol)
-    questions = []
+    known = [record for record in read_records() if (record.protocol, record.digest) == (protocol, files.digest)]
+    questions = [question for record in known for question in record.questions if question.model not in options.models]
     with executors(options.jobs) as (make_executor, _), make_executor() as executor:
         for check in checks_of(protocol):
+            if check.question.model not in options.models:
+                continue
             print(f"{protocol}, {check.question.model}:", flush=True)
             questions.append(of_model(check, executor, options))
     if core_files(protocol) != files:
@@ -98,9 +109,11 @@ def checked(protocol: str, options: argparse.Namespace) -> CoreRecord:
         protocol=protocol,
         digest=files.digest,
         files=files.files,
-        questions=tuple(questions),
+        questions=tuple(sorted(questions, key=lambda question: question.model)),
         python=platform.python_version(),
     )
+    if {question.model for question in questions} != set(MODELS):
+        raise Differs("a record needs all models: leave out --models")
     changed = core_of(protocol, records=[record]).because
     if changed:
         raise Differs(changed)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from diembft.client.client import Client, ClientConfig, Flood
+from diembft.client.requests import session_of
 from diembft.consensus.config import Config
 from diembft.consensus.effects import (
     Broadcast,
@@ -385,7 +386,7 @@ def test_requests_reach_all_nodes_and_replies_their_client() -> None:
     ]
     accepted = [record for record in stage.records if isinstance(record, records.Accepted | records.WorkloadEnded)]
     assert accepted == [
-        records.Accepted(4.0, "client0", 0, OK, 2.0),
+        records.Accepted(4.0, "client0", 0, OK, 2.0, session_of("client0")),
         records.WorkloadEnded(4.0, "client0", False),
     ], "the reply names another operation, so the request was not executed"
 
