@@ -47,7 +47,7 @@ _VARYING = (
     (re.compile(r"\b\d[\d,.]* (scenarios )?a second\b"), "# a second"),
     (re.compile(r"\bfor core [0-9a-f]+\b"), "for core #"),
     (re.compile(r"\b\d[\d,]* (unreduced steps|more now|walks of)\b"), r"# \1"),
-    (re.compile(r"\ball scenarios of up to \d+ rounds?\b"), "all scenarios of up to # rounds"),
+    (re.compile(r"\b(not )?all scenarios of (up to )?\d+ rounds?\b"), "all scenarios of up to # rounds"),
     (re.compile(r"\bfewer than 1 of \d[\d,]*\b"), "fewer than 1 of #"),
 )
 
