@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
 from diembft.errors import require, require_moment, require_type, require_whole
+from diembft.judge import crash
 from diembft.twins.exhaustion import confirmation, unkeyed
 from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.cores import Core, core_of, digest_here
@@ -30,6 +32,7 @@ from diembft.twins.exhaustion.stepping import violation_on
 from diembft.twins.exhaustion.unkeyed import Unkeyed
 from diembft.twins.exhaustion.walking import Walked, WalkPlan, walk_on
 from diembft.twins.exhaustion.walks import rounds_of
+from diembft.twins.runs.steps import hurried
 from diembft.twins.scenarios.text import format_scenario
 
 STEPS_OF_A_CHECKED_CORE = 1000
@@ -148,9 +151,10 @@ def _unkeyed(searched: Searched, core: Core, seconds: float, executor: Executor 
 
 def _executed(decision: Decision, found: FoundViolation, by: FoundBy) -> Decision:
     """A violation, executed; that of a long walk is made smaller first."""
-    if by is FoundBy.WALKS:
-        found = _shrunk(decision.question, found)
-    findings = confirmation.objections(decision.question, found.path)
+    with hurried() if crash.NAME in found.oracles else nullcontext():  # what is known to hang is waited for less
+        if by is FoundBy.WALKS:
+            found = _shrunk(decision.question, found)
+        findings = confirmation.objections(decision.question, found.path)
     confirmed = tuple([finding.oracle for finding in findings])
     example = Counterexample(found, by, confirmed, tuple([finding.detail for finding in findings]))
     scenario = format_scenario(scenario_of(decision.question, found.path), one_line=True)
