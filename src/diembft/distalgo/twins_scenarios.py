@@ -12,10 +12,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct, structs
+from typing_extensions import override
 
 from diembft.consensus.effects import Commit
 from diembft.consensus.replica import Replica
@@ -32,6 +33,7 @@ from diembft.twins.runs.judging import Judgement
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.record import Ending, RunRecord
 from diembft.twins.runs.timed import TimedRun, script_of, time_limit
+from diembft.twins.runs.timed_nodes import Effects, Event
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.scenario_files import read_scenarios
 
@@ -194,6 +196,16 @@ class _OutOfTime(Exception):
     """The scenario took longer than it may, in real time."""
 
 
+class _RemoteRun(TimedRun):
+    """Nodes step elsewhere, and whoever asks them limits how long that takes."""
+
+    @override
+    def react(self, node: int, event: Event) -> tuple[Any, Effects]:
+        replica = self.replicas[node]
+        assert replica is not None, "because the caller has looked"
+        return replica, replica.step(event)
+
+
 def execute(terms: RunTerms, scenario: Scenario, ask: Ask) -> ScenarioOutcome:
     """Execute one scenario by asking nodes, and judge it."""
     began_s = monotonic()
@@ -205,7 +217,7 @@ def execute(terms: RunTerms, scenario: Scenario, ask: Ask) -> ScenarioOutcome:
 
     system = RemoteSystem(_system_of(scenario, terms.crypto), ask_in_time)
     script, after = script_of(scenario, system)
-    execution = TimedRun(
+    execution = _RemoteRun(
         DIEMBFT,
         system,
         script,

@@ -176,7 +176,7 @@ def test_digests_are_the_same_under_every_python(version: str) -> None:
 EXPECTED_OF_ALL = {
     *["crypto/interface.py", "host/outlet.py", "machine/effects.py", "machine/events.py"],
     *[f"judge/{name}.py" for name in ("accountability", "agreement", "certificates", "durability", "order", "votes")],
-    *[f"protocols/{name}.py" for name in ("by_name", "cast", "interface", "merging", "states")],
+    *[f"protocols/{name}.py" for name in ("by_name", "cast", "interface", "state_keys", "states")],
     *["trace/values.py", "twins/runs/models.py", "twins/runs/world.py"],
     *[f"twins/exhaustion/{name}.py" for name in ("engine", "expansion", "question", "search")],
 }
@@ -187,7 +187,7 @@ EXPECTED_OF_DIEMBFT = {
     *["crypto/symbolic.py", "faults/planting.py", "faults/registry.py", "host/keys.py", "host/storage.py"],
     *[
         f"protocols/diembft/{name}.py"
-        for name in ("canonical", "concrete", "exploring", "protocol", "reading", "scripted", "sharing", "system")
+        for name in ("canonical", "concrete", "exploring", "protocol", "reading", "scripted", "system")
     ],
     "trace/diembft.py",
 }

@@ -66,7 +66,7 @@ def test_edits_are_objected_to_as_the_judge_does(
     edit: Edit, model: str, crashes: bool, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     EDITS[edit](monkeypatch)
-    found = objections(Question(model, quorum_filter=True, twins_lead=crashes, crashes=crashes), walks=12)
+    found = objections(Question(model, quorum_filter=True, twins_lead=crashes, crashes=crashes), walks=40)
     assert expected <= set(found)
     assert bool(expected) == bool(found)
 

@@ -14,7 +14,6 @@ from diembft.twins.exhaustion.checks import Setting, conjecture_of
 from diembft.twins.exhaustion.conjecture import NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.differences import difference_of, difference_on, shrunk
 from diembft.twins.exhaustion.engine import digest
-from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import search
 from diembft.twins.exhaustion.stepping import Stepper
@@ -194,12 +193,3 @@ def test_streams_of_walks_do_not_depend_on_who_makes_them() -> None:
     assert one._replace(seconds=0) == other._replace(seconds=0)
     assert one.steps >= 200
     assert one.difference is None
-
-
-def test_a_walk_that_begins_elsewhere_differs() -> None:
-    one = walk(Stepper(FEW), "0", 0, 2, {})
-    other = search(Question("lazy", quorum_filter=True, twins_lead=True)).conjecture
-    difference = difference_of(other, one)
-    path: ChoicePath = one.path[:1]
-    assert difference is not None
-    assert difference.path == path

@@ -34,11 +34,6 @@ OF_MODULES: Final = frozenset(
 )
 """Names in a module that importing puts there, or that say nothing of what it does."""
 
-MEMORY: Final[Mapping[str, frozenset[str]]] = {
-    "twins/runs/steps.py": frozenset({"_mine", "_watches", "_starting", "_looking", "_caught", "_everybody_hurries"})
-}
-"""Data of modules that changes as they run: who looks at which step. It ends steps, and changes none that ends."""
-
 OF_CLASSES: Final = frozenset(
     {"__dict__", "__weakref__", "__doc__", "__annotations__", "__annotate_func__", "__annotations_cache__"}
     | {"__firstlineno__", "__static_attributes__", "__msgspec_cache__", "__non_callable_proto_members__", "_abc_impl"}
@@ -92,8 +87,7 @@ class Comparison:
         live = self._live = vars(import_module(name))
         fresh = self._fresh = fresh_names(SOURCE / file)
         for key, value in fresh.items():
-            skipped = key in OF_MODULES or key in MEMORY.get(file, ())
-            place = None if skipped else self.differs(live.get(key, UNSET), value)
+            place = None if key in OF_MODULES else self.differs(live.get(key, UNSET), value)
             if place is not None:
                 return _named(key, place, value)
         added = [key for key in live if key not in fresh and key not in OF_MODULES and not _is_submodule(name, key)]

@@ -153,9 +153,9 @@ class _Watch:
     counts an attempt, then looks once more whether the step still runs, then raises; the stepping thread first says
     that nothing runs any more, then looks whether there was an attempt. Whichever comes first, one of them sees the
     other: if the stepping thread sees no new attempt, then none will be made for this step. If it does see one, it
-    waits until the attempt is through (`settled`), takes back what was raised and has not arrived yet, and only then
-    goes on. An exception that arrives in the midst of all this is caught around it; the next attempt at the same step
-    would come a whole limit later.
+    waits until the attempt is through (`settled`) and what was raised has arrived, and only then goes on. An
+    exception that arrives in the midst of all this is caught around it; the next attempt at the same step would come a
+    whole limit later.
     """
 
     __slots__ = (
@@ -194,8 +194,15 @@ class _Watch:
         while self.settled != self.attempts:
             time.sleep(0.0001)
         if self.attempts != self.absorbed:
-            _raise_in(self.thread, None)
-            self.absorbed = self.attempts
+            # Whether the exception has arrived nobody knows. Another one takes its place, and is waited for. To take it
+            # back instead would leave CPython's mark that one is pending, and with that a function that is traced
+            # never begins (Python 3.11: a traced RESUME is repeated as long as something is pending).
+            try:
+                _raise_in(self.thread, StepOverdue)
+                while True:
+                    time.sleep(0)
+            except StepOverdue:
+                self.absorbed = self.attempts
 
     def look(self) -> None:
         """By the looking thread."""
@@ -248,12 +255,11 @@ def _look_on() -> None:
         del watches
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Raise an exception in a thread as soon as it executes Python again; None takes back one that has not arrived."""
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    """Raise an exception in a thread as soon as it executes Python again, in the place of one that has not arrived."""
     import ctypes  # takes its time, and is hardly ever needed
 
-    raised = None if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))
 
 
 def _begin_anew() -> None:
