@@ -175,7 +175,7 @@ def test_digests_are_the_same_under_every_python(version: str) -> None:
 
 EXPECTED_OF_ALL = {
     *["crypto/interface.py", "host/outlet.py", "machine/effects.py", "machine/events.py"],
-    *[f"judge/{name}.py" for name in ("accountability", "agreement", "certificates", "durability", "order", "votes")],
+    *[f"judge/{name}.py" for name in ("agreement", "certificates", "durability", "order", "votes")],
     *[f"protocols/{name}.py" for name in ("by_name", "cast", "interface", "state_keys", "states")],
     *["trace/values.py", "twins/runs/models.py", "twins/runs/world.py"],
     *[f"twins/exhaustion/{name}.py" for name in ("engine", "expansion", "question", "search")],

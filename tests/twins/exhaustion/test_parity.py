@@ -66,7 +66,8 @@ def test_edits_are_objected_to_as_the_judge_does(
     edit: Edit, model: str, crashes: bool, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     EDITS[edit](monkeypatch)
-    found = objections(Question(model, quorum_filter=True, twins_lead=crashes, crashes=crashes), walks=40)
+    walks = 40 if expected == {"durability"} else 12  # what was forgotten shows seldom
+    found = objections(Question(model, quorum_filter=True, twins_lead=crashes, crashes=crashes), walks)
     assert expected <= set(found)
     assert bool(expected) == bool(found)
 
