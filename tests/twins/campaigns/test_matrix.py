@@ -82,9 +82,9 @@ def test_a_row_says_whether_it_is_as_expected(cell: Cell, oracle: str | None) ->
 
 def test_an_exploration_that_found_nothing_says_how_far_it_looked() -> None:
     fixed = answer(Cell(("one_chain_commit",), "barrier", "agreement", found=False, reason="told"), QUICK)
-    assert (fixed.oracle, fixed.note) == (None, "at no length; told")
+    assert (fixed.oracle, fixed.note) == (None, "the search closes without it; told")
     partial = answer(Cell(("stale_leader",), "barrier", "agreement", found=None), LITTLE)
-    assert partial.note.startswith("up to ")
+    assert partial.note.startswith("the search followed ")
 
 
 def test_rows_come_in_the_order_of_the_cells_and_are_what_plots_read() -> None:

@@ -40,7 +40,7 @@ OF_CLASSES: Final = frozenset(
 )
 """The same of classes; some come when they are first asked for."""
 
-OF_VALUES: Final = frozenset({"__doc__", "__msgspec_cached_hash__"})
+OF_VALUES: Final = frozenset({"__doc__", "__msgspec_cached_hash__", "__msgspec_cache__"})
 """The same of values."""
 
 OF_CODE: Final = (
