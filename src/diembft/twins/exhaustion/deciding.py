@@ -76,6 +76,10 @@ def explore(
         require(callable(callback), f"explore: {name}", callback, "cannot be called")
     file = _file(checkpoint)
     core = core_of(question.protocol, question.bugs)
+    if core.record is not None and file is not None and file.exists():
+        core = core._replace(
+            record=None, because="the search goes on from a checkpoint, which other code may have made"
+        )
     attest = None if core.record is None else digest_here
     searched = search(
         question,
@@ -87,6 +91,7 @@ def explore(
         on_progress=on_progress,
     )
     seconds = max(WALK_SECONDS, searched.levels[-1].seconds) if walk_seconds is None else walk_seconds
+    core = _attested(core, searched.cores)
     decision = Decision(searched, core, _unkeyed(searched, core, seconds * UNKEYED_SHARE, executor))
     if decision.unkeyed.found is not None:
         return _executed(decision, decision.unkeyed.found, FoundBy.UNKEYED)
@@ -103,7 +108,7 @@ def explore(
 def _walked(decision: Decision, walked: Walked) -> Decision:
     """What walks make of a decision."""
     searched = decision.searched
-    decision = decision._replace(walked=walked, core=_attested(decision.core, searched.cores | walked.cores))
+    decision = decision._replace(walked=walked, core=_attested(decision.core, walked.cores))
     if walked.found is not None:
         return _executed(decision, walked.found, FoundBy.WALKS)
     if walked.difference is None or searched.ending is SearchEnding.KEY:
@@ -131,6 +136,14 @@ def _file(checkpoint: str | Path | None) -> Path | None:
     name = str(checkpoint)
     require(name not in ("", ".") and "\0" not in name, "explore: checkpoint", name, "is no name of a file")
     return Path(checkpoint)
+
+
+def _core(question: Question, checkpoint: Path | None) -> Core:
+    """The core that runs. Nobody knows which code made a checkpoint: what goes on from one is not of a checked core."""
+    core = core_of(question.protocol, question.bugs)
+    if core.record is None or checkpoint is None or not checkpoint.exists():
+        return core
+    return core._replace(record=None, because="the search goes on from a checkpoint, which other code may have made")
 
 
 def _attested(core: Core, others: frozenset[str]) -> Core:
