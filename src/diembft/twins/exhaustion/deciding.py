@@ -72,8 +72,7 @@ def explore(
     ('certified_uniqueness', 'honest_vote_once')
     """
     _check(question, limits, walk_seconds, seed, executor, jobs)
-    for callback, name in ((on_level, "on_level"), (on_progress, "on_progress"), (on_walks, "on_walks")):
-        require(callable(callback), f"explore: {name}", callback, "cannot be called")
+    _check_callbacks(on_level=on_level, on_progress=on_progress, on_walks=on_walks)
     file = _file(checkpoint)
     core = core_of(question.protocol, question.bugs)
     if core.record is not None and file is not None and file.exists():
@@ -127,6 +126,11 @@ def _check(
     if executor is not None:
         require_type(executor, Executor, "explore: executor")
     require_whole(jobs, "explore: jobs", 1)
+
+
+def _check_callbacks(**callbacks: object) -> None:
+    for name, callback in callbacks.items():
+        require(callable(callback), f"explore: {name}", callback, "cannot be called")
 
 
 def _file(checkpoint: str | Path | None) -> Path | None:
