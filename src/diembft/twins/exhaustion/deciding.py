@@ -80,15 +80,8 @@ def explore(
             record=None, because="the search goes on from a checkpoint, which other code may have made"
         )
     attest = None if core.record is None else digest_here
-    searched = search(
-        question,
-        limits=limits,
-        executor=executor,
-        attest=attest,
-        checkpoint=file,
-        on_level=on_level,
-        on_progress=on_progress,
-    )
+    told = {"on_level": on_level, "on_progress": on_progress}
+    searched = search(question, limits=limits, executor=executor, attest=attest, checkpoint=file, **told)  # type: ignore[arg-type]  # by name
     seconds = max(WALK_SECONDS, searched.levels[-1].seconds) if walk_seconds is None else walk_seconds
     core = _attested(core, searched.cores)
     decision = Decision(searched, core, _unkeyed(searched, core, seconds * UNKEYED_SHARE, executor))
