@@ -82,7 +82,7 @@ def command(
     if brute_rounds:
         reports.append(brute_force(setting, brute_rounds))
     if walks_:
-        reports.append(walks(setting, conjecture_of(setting), count=walks_, rounds=rounds))
+        reports.append(walks(setting, conjecture_of(setting, rounds), count=walks_, rounds=rounds))
     if pairs_:
         reports.append(pairs(setting, count=pairs_, rounds=rounds))
     if as_json:
