@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diembft.twins.exhaustion import expansion
-from diembft.twins.runs import steps
+from diembft.twins.runs import steps, watchdog
 from tests.cli.running import Outcome, diembft
 from tests.twins.edits import FAILING, fail
 
@@ -27,9 +27,9 @@ DETAILS = {
 
 @pytest.fixture(autouse=True)
 def _short_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(steps, "MAX_SECONDS", 0.3)
-    monkeypatch.setattr(steps, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(steps, "_caught", {})
+    monkeypatch.setattr(watchdog, "MAX_SECONDS", 0.3)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
+    watchdog.forget()
     monkeypatch.setattr(expansion, "_engines", {})  # they remember what another core came to
     monkeypatch.chdir(tmp_path)
 

@@ -128,11 +128,6 @@ class ChainKeys(StateKeys):
         return (round_ - facts.round, round_ - facts.high.round, round_ - facts.root.round)
 
     @override
-    def certified(self, facts: NodeView) -> bytes:
-        high: OwnBlock = facts.high
-        return high.id
-
-    @override
     def summary(self, nodes: Sequence[NodeView], step: Step) -> Summary | None:
         assert not any(view.waits for view in nodes), "because between two steps only what a leader proposes waits"
         stages = [_stage(view.round, step) for view in nodes]

@@ -36,10 +36,6 @@ class StateKeys(Protocol):
         look for states of one key that look different."""
         return ()
 
-    def certified(self, facts: Any) -> bytes:
-        """The id of the highest block that a node knows to be certified."""
-        ...
-
     def summary(self, nodes: Sequence[Any], step: Step) -> Summary | None:
         """What of the state of these nodes, by their facts, can still matter; None if none of them acts in this step.
 

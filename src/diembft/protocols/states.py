@@ -7,7 +7,7 @@ with the node that sent them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from diembft.protocols.cast import Cast
@@ -162,3 +162,7 @@ class Rebuilt(NamedTuple):
 def moved(sets: Sets, place: Mapping[int, int]) -> Sets:
     """A partition after nodes changed places, in a normal order."""
     return tuple(sorted([tuple(sorted([place.get(node, node) for node in members])) for members in sets]))
+
+
+Coarsening: TypeAlias = Callable[[Summary], Summary]
+"""Forgets something: makes a key that merges more. For checks of the checks."""

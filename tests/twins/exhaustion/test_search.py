@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,19 @@ import pytest
 from diembft.errors import InputError
 from diembft.twins.campaigns.workers import Processes
 from diembft.twins.exhaustion.checkpoint import SearchLevel
+from diembft.twins.exhaustion.conjecture import Conjecture
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.paths import path_of, scenario_of
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.search import BYTES_A_STATE, Limits, Searched, SearchEnding, search
+from diembft.twins.exhaustion.search import (
+    BYTES_A_STATE,
+    CHUNK,
+    LevelProgress,
+    Limits,
+    Searched,
+    SearchEnding,
+    search,
+)
 from diembft.twins.runs.judging import run
 
 BARRIER = Question("barrier", quorum_filter=True)
@@ -29,6 +39,12 @@ def without_times(result: Searched) -> tuple[object, ...]:
     levels = [msgspec.structs.replace(level, seconds=0.0) for level in result.levels]
     keys, successors = result.conjecture.keys, result.conjecture.successors
     return (levels, result.ending, result.found, result.transitions, keys, successors)
+
+
+@pytest.fixture(scope="module")
+def whole() -> object:
+    """What an uninterrupted search comes to."""
+    return without_times(search(BARRIER))
 
 
 def followed(result: Searched) -> int:
@@ -131,14 +147,83 @@ def test_any_number_of_workers_comes_to_the_same(jobs: int) -> None:
         assert without_times(search(question, executor=executor)) == without_times(search(question))
 
 
-def test_a_search_that_is_resumed_comes_to_the_same(tmp_path: Path) -> None:
+def test_a_search_that_is_resumed_comes_to_the_same(tmp_path: Path, whole: object) -> None:
     checkpoint = tmp_path / "search"
     shown: list[SearchLevel] = []
     first = search(BARRIER, limits=Limits(rounds=3), checkpoint=checkpoint)
     assert first.ending is SearchEnding.DEPTH
     resumed = search(BARRIER, checkpoint=checkpoint, on_level=shown.append)
-    assert without_times(resumed) == without_times(search(BARRIER))
+    assert without_times(resumed) == whole
     assert shown == resumed.levels[len(first.levels) :]
+
+
+class _Interrupts:
+    """Interrupts a search when so many states of a round were followed."""
+
+    def __init__(self, round_: int, done: int) -> None:
+        self.at = (round_, done)
+        self.levels: list[LevelProgress] = []
+
+    def __call__(self, progress: LevelProgress) -> None:
+        self.levels.append(progress)
+        if (progress.round, progress.done) >= self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("round_", "done"), [(1, 1), (3, 20), (4, 40)])
+def test_a_search_that_was_interrupted_within_a_level_goes_on_there(
+    tmp_path: Path, whole: object, round_: int, done: int
+) -> None:
+    checkpoint = tmp_path / "search"
+    interrupts = _Interrupts(round_, done)
+    with pytest.raises(KeyboardInterrupt):
+        search(BARRIER, checkpoint=checkpoint, on_progress=interrupts)
+    followed: list[LevelProgress] = []
+    resumed = search(BARRIER, checkpoint=checkpoint, on_progress=followed.append)
+    last, first = interrupts.levels[-1], followed[0]
+    assert last.done < first.done <= last.done + CHUNK or first.round == last.round + 1
+    assert without_times(resumed) == whole
+
+
+def test_what_a_limit_cuts_is_in_the_checkpoint(tmp_path: Path, whole: object) -> None:
+    checkpoint = tmp_path / "search"
+    cut = search(BARRIER, limits=Limits(states=125), checkpoint=checkpoint)
+    assert cut.ending is SearchEnding.STATES
+    followed: list[LevelProgress] = []
+    resumed = search(BARRIER, checkpoint=checkpoint, on_progress=followed.append)
+    assert followed[0].round == cut.levels[-1].round
+    assert followed[0].done > CHUNK
+    assert without_times(resumed) == whole
+
+
+def test_a_search_is_saved_every_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr("diembft.twins.exhaustion.search.save", lambda path, what: saved.append(what.part.followed))
+    search(BARRIER, limits=Limits(rounds=4), checkpoint=tmp_path / "search")
+    assert set(saved) == {0}
+    monkeypatch.setattr("diembft.twins.exhaustion.search.SAVE_SECONDS", 0.0)
+    search(BARRIER, limits=Limits(rounds=4), checkpoint=tmp_path / "search")
+    assert CHUNK in saved
+
+
+def test_what_was_half_taken_when_it_was_interrupted_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: object
+) -> None:
+    checkpoint = tmp_path / "search"
+    follow, calls = Conjecture.follow, 0
+
+    def interrupted(self: Conjecture, successors: Iterable[bytes]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 60:
+            raise KeyboardInterrupt
+        follow(self, successors)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Conjecture, "follow", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(BARRIER, checkpoint=checkpoint)
+    assert without_times(search(BARRIER, checkpoint=checkpoint)) == whole
 
 
 def test_a_checkpoint_belongs_to_its_question(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from diembft.judge.verdict import Finding, Verdict
 from diembft.twins.runs.judging import judge, terms
-from diembft.twins.runs.oracles import ORACLES, SAFETY
+from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.record import CertificateHeld, Ending, NodeFailed
 from diembft.twins.scenarios.scenario import Extras, Round
 from tests.twins.by_hand import (
@@ -476,7 +476,3 @@ def test_a_finding_names_the_oracle_the_round_the_nodes_and_what_shows_it(name: 
     assert finding.round is not None
     assert finding.nodes
     assert finding.certificates or finding.signed
-
-
-def test_what_is_violated_for_good_is_safety() -> None:
-    assert set(ORACLES) - set(SAFETY) == {"liveness_commit", "liveness_bound", "accountability"}

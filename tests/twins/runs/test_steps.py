@@ -14,12 +14,13 @@ from diembft.consensus.replica import Replica
 from diembft.judge.verdict import Finding, Verdict
 from diembft.machine.events import Received, Started, Timer, TimerFired
 from diembft.trace.records import Crashed
-from diembft.twins.runs import steps
+from diembft.twins.runs import steps, watchdog
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.runs.record import Ending
-from diembft.twins.runs.steps import StepFailed, guarded, hurried, most_steps, step
+from diembft.twins.runs.steps import StepFailed, guarded, most_steps, step
 from diembft.twins.runs.tracing import traced
+from diembft.twins.runs.watchdog import hurried
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.text import parse_scenario
 from tests.twins.edits import FAILING, endless, fail, timers_without_delay
@@ -29,9 +30,9 @@ LIMIT_S = 0.3
 
 @pytest.fixture(autouse=True)
 def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "MAX_SECONDS", LIMIT_S)
-    monkeypatch.setattr(steps, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(steps, "_caught", {})
+    monkeypatch.setattr(watchdog, "MAX_SECONDS", LIMIT_S)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
+    watchdog.forget()
 
 
 def scenario(model: str = "", first: str = "a leads a,b,c,d,a'") -> Scenario:
@@ -180,18 +181,18 @@ def test_an_attempt_that_came_to_nothing_changes_nothing() -> None:
     """The thread that looks had taken notice, and then the step was over."""
 
     def does(number: int) -> int:
-        steps._mine.watch.attempts += 1
-        steps._mine.watch.settled += 1
+        watchdog._watchdog.watch().attempts += 1
+        watchdog._watchdog.watch().settled += 1
         return number
 
     assert guarded("nothing", does, 7) == 7
-    assert steps._mine.watch.absorbed == steps._mine.watch.attempts
+    assert watchdog._watchdog.watch().absorbed == watchdog._watchdog.watch().attempts
 
 
 def test_whenever_it_comes_it_is_told_of_its_own_step_and_of_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps that end just as they are ended, some earlier, some later."""
-    monkeypatch.setattr(steps, "MAX_SECONDS", 0.0)
-    monkeypatch.setattr(steps, "LOOK_SECONDS", 0.0005)
+    monkeypatch.setattr(watchdog, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.0005)
 
     def work(length: int) -> list[int]:
         return [number for number in range(length) if number < 0]
@@ -232,13 +233,13 @@ def test_each_thread_has_its_own_time() -> None:
 
 
 def test_what_was_caught_once_is_hurried_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "HURRIED_SECONDS", 0.1)
+    monkeypatch.setattr(watchdog, "HURRIED_SECONDS", 0.1)
     assert failure_of(endless).startswith("takes longer than 0.3 s")
     assert failure_of(endless).startswith("takes longer than 0.1 s")
-    monkeypatch.setattr(steps, "_caught", {})
+    watchdog.forget()
     with hurried():
         assert failure_of(endless).startswith("takes longer than 0.1 s")
-    monkeypatch.setattr(steps, "_caught", {})
+    watchdog.forget()
     assert failure_of(endless).startswith("takes longer than 0.3 s")
 
 

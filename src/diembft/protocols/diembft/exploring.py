@@ -189,10 +189,6 @@ class DiemBftKeys(StateKeys):
         )
 
     @override
-    def certified(self, facts: NodeFacts) -> bytes:
-        return facts.high_qc
-
-    @override
     def summary(self, nodes: Sequence[NodeFacts], step: Step) -> Summary | None:
         return summary(self.system.cast, self.rules, self._registry, nodes, step)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
 
 from diembft.protocols.diembft.canonical import IN_ROUND, OLD, Descent, View
-from diembft.protocols.states import Summary
-
-Coarsening: TypeAlias = Callable[[Summary], Summary]
+from diembft.protocols.states import Coarsening, Summary
 
 
 def _views(change: Callable[[View], View]) -> Coarsening:

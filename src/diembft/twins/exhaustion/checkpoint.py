@@ -1,4 +1,4 @@
-"""A search between two levels, on disk."""
+"""A search as far as it is, on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diembft.twins.exhaustion.question import Question
 
 FORMAT = "diembft-exploration"
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever keys change: a search must not go on among states that were told apart otherwise."""
 
 
@@ -34,8 +34,21 @@ class SearchLevel(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class SearchPart(msgspec.Struct, frozen=True):
+    """How much of a level that is not finished was done."""
+
+    followed: int = 0
+    """States of the frontier, in their order."""
+    distinct: int = 0
+    """Successors, as in SearchLevel."""
+    new: int = 0
+    """States of the next level."""
+    visited: int = 0
+    """In all; of use if `followed` is not 0."""
+
+
 class SearchCheckpoint(msgspec.Struct):
-    """A search between two levels."""
+    """A search, mostly in the midst of a level."""
 
     question: Question
     levels: list[SearchLevel]
@@ -44,7 +57,16 @@ class SearchCheckpoint(msgspec.Struct):
     successors: list[bytes]
     """Of those that were followed: see `Conjecture`."""
     frontier: list[ChoicePath]
+    """The states of the last level."""
+    part: SearchPart
+    """What of the frontier was followed."""
+    new: list[ChoicePath]
+    """The states of the next level that this led to."""
     transitions: int
+    seconds: float
+    """How long it took until now."""
+    cores: list[str]
+    """What stands for the code that ran; "" for code of which nobody asked."""
     format: str = FORMAT
     version: int = VERSION
 

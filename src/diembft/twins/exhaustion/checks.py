@@ -20,13 +20,13 @@ from typing import NamedTuple, TypeAlias
 
 from typing_extensions import override
 
-from diembft.protocols.states import NodeState, Summary
+from diembft.protocols.states import Coarsening, NodeState, Summary
 from diembft.twins.exhaustion.conjecture import NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.differences import difference_of
 from diembft.twins.exhaustion.engine import Engine, GlobalState, Successor, digest
 from diembft.twins.exhaustion.expansion import ChoicePath
 from diembft.twins.exhaustion.question import Question
-from diembft.twins.exhaustion.stepping import Coarsening, Stepper
+from diembft.twins.exhaustion.stepping import Stepper
 from diembft.twins.exhaustion.walks import TRIES, walk
 from diembft.twins.runs.models import Choice, Kind, PhaseOutcome, collector_of, renamed, run_phase
 from diembft.twins.runs.world import World

@@ -37,7 +37,6 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "protocols/diembft/showing.py": "shows what happened",
     "pages/": "shows what happened",
     "cli/": "asks, and prints",
-    "twins/runs/steps.py": "ends steps that do not end; of a step that ends it hands on what the replica did",
     "errors.py": "says what a user did wrong",
     "files.py": "writes files",
     "twins/exhaustion/cores.py": "says which core it is, and decides no scenario; so do the next ones",

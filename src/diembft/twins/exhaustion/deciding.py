@@ -32,7 +32,7 @@ from diembft.twins.exhaustion.stepping import violation_on
 from diembft.twins.exhaustion.unkeyed import Unkeyed
 from diembft.twins.exhaustion.walking import Walked, WalkPlan, walk_on
 from diembft.twins.exhaustion.walks import rounds_of
-from diembft.twins.runs.steps import hurried
+from diembft.twins.runs.watchdog import hurried
 from diembft.twins.scenarios.text import format_scenario
 
 STEPS_OF_A_CHECKED_CORE = 1000
@@ -75,10 +75,6 @@ def explore(
     _check_callbacks(on_level=on_level, on_progress=on_progress, on_walks=on_walks)
     file = _file(checkpoint)
     core = core_of(question.protocol, question.bugs)
-    if core.record is not None and file is not None and file.exists():
-        core = core._replace(
-            record=None, because="the search goes on from a checkpoint, which other code may have made"
-        )
     attest = None if core.record is None else digest_here
     told = {"on_level": on_level, "on_progress": on_progress}
     searched = search(question, limits=limits, executor=executor, attest=attest, checkpoint=file, **told)  # type: ignore[arg-type]  # by name
@@ -135,19 +131,11 @@ def _file(checkpoint: str | Path | None) -> Path | None:
     return Path(checkpoint)
 
 
-def _core(question: Question, checkpoint: Path | None) -> Core:
-    """The core that runs. Nobody knows which code made a checkpoint: what goes on from one is not of a checked core."""
-    core = core_of(question.protocol, question.bugs)
-    if core.record is None or checkpoint is None or not checkpoint.exists():
-        return core
-    return core._replace(record=None, because="the search goes on from a checkpoint, which other code may have made")
-
-
 def _attested(core: Core, others: frozenset[str]) -> Core:
-    """The core, if that is what all workers ran: elsewhere there may be other code."""
+    """The core, if that is what all workers ran: elsewhere, and before a checkpoint, there may have been other code."""
     if core.record is None or others <= {core.digest}:
         return core
-    return core._replace(record=None, because="a worker runs other code than this process")
+    return core._replace(record=None, because="a worker, or the search before a checkpoint, ran other code")
 
 
 def _unkeyed(searched: Searched, core: Core, seconds: float, executor: Executor | None) -> Unkeyed:

@@ -16,8 +16,8 @@ from diembft.twins.exhaustion.search import Searched, SearchEnding
 from diembft.twins.exhaustion.unkeyed import Unkeyed
 from diembft.twins.exhaustion.walking import Walked
 
-ORACLES = "agreement, certified_uniqueness, honest_vote_once, commit_order and certificates of distinct signers"
-"""What is judged, in a sentence; and whether a replica's step raises or does not end."""
+ORACLES = "agreement, certified_uniqueness, honest_vote_once, commit_order, crash and certificates of distinct signers"
+"""What is judged, in a sentence."""
 
 NOT_COVERED = (
     "Not covered: liveness, commit_chain, drops inside a set, messages that arrive in a later round, "

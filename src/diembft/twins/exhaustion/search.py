@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from diembft.errors import require, require_moment, require_types
-from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, load, save
+from diembft.twins.exhaustion.checkpoint import SearchCheckpoint, SearchLevel, SearchPart, load, save
 from diembft.twins.exhaustion.conjecture import DIGEST_BYTES, NOBODY_LEFT, Conjecture
 from diembft.twins.exhaustion.engine import Engine, digest
 from diembft.twins.exhaustion.expansion import (
@@ -40,6 +40,9 @@ CHUNK = 16
 
 TASKS_AHEAD = 64
 """Tasks under way at once."""
+
+SAVE_SECONDS = 300.0
+"""How often a search is saved within a level."""
 
 BYTES_A_STATE = 400
 """Memory of the searching process for a visited state: a digest of 16 bytes with its number, the numbers of those that
@@ -106,7 +109,7 @@ class Searched(NamedTuple):
     failure: str = ""
     """What went wrong with the key, where that ended the search."""
     cores: frozenset[str] = frozenset()
-    """What stands for the code that workers ran, if they were asked."""
+    """What stands for the code that workers ran, if they were asked, also before a checkpoint."""
 
 
 def search(
@@ -122,7 +125,8 @@ def search(
     """Follow all keys, breadth first, as far as the limits allow.
 
     With `attest`, each worker says which code it runs. With `checkpoint`, a search goes on from that file if it is
-    there, and is saved to it after each level. Raises InputError if the file belongs to another question.
+    there, and is saved to it after each level, now and then within one, and when a limit or Ctrl-C ends it. Raises
+    InputError if the file belongs to another question.
     """
     engine = question.engine()
     saved = load(checkpoint, question) if checkpoint is not None and checkpoint.exists() else None
@@ -138,12 +142,11 @@ def search(
     while under_way.frontier:
         if limits.rounds is not None and under_way.levels[-1].round > limits.rounds:
             return _ended(under_way, SearchEnding.DEPTH)
-        ended = _go_on(under_way, limits, _Workers(executor, attest), on_progress)
+        ended = _go_on(under_way, limits, _Workers(executor, attest), checkpoint, on_progress)
         if ended is not None:
             return ended
         on_level(under_way.levels[-1])
-        if checkpoint is not None:
-            save(checkpoint, _checkpoint(under_way))
+        _save(under_way, checkpoint)
     return _ended(under_way, SearchEnding.FIXED_POINT)
 
 
@@ -169,6 +172,23 @@ class _Search(msgspec.Struct):
     began_s: float
     """When it would have begun if it had never been interrupted, by the monotonic clock."""
     cores: set[str] = msgspec.field(default_factory=set)
+    part: SearchPart = SearchPart()
+    """What of the frontier was followed. It is replaced when a task was taken in whole: an interrupt in the midst of
+    that leaves more in the other fields, which does not count."""
+    new: list[ChoicePath] = msgspec.field(default_factory=list)
+    """The states of the next level."""
+    saved_s: float = msgspec.field(default_factory=time.monotonic)
+    """When it was saved, or began."""
+
+    @property
+    def followed(self) -> int:
+        """How many states earlier levels had, which were all followed."""
+        return self.levels[-1].visited - len(self.frontier)
+
+    @property
+    def left(self) -> list[ChoicePath]:
+        """What of the frontier was not followed yet."""
+        return self.frontier[self.part.followed :]
 
 
 def _begun(engine: Engine, question: Question) -> _Search:
@@ -185,16 +205,43 @@ def _begun(engine: Engine, question: Question) -> _Search:
 
 
 def _resumed(saved: SearchCheckpoint, choices: int) -> _Search:
-    began_s = time.monotonic() - saved.levels[-1].seconds
+    began_s = time.monotonic() - saved.seconds
     keys = [saved.keys[at : at + DIGEST_BYTES] for at in range(0, len(saved.keys), DIGEST_BYTES)]
     conjecture = Conjecture(keys, saved.levels[0].states, saved.successors)
-    return _Search(saved.question, choices, saved.levels, conjecture, saved.frontier, saved.transitions, began_s)
+    return _Search(
+        saved.question,
+        choices,
+        saved.levels,
+        conjecture,
+        saved.frontier,
+        saved.transitions,
+        began_s,
+        set(saved.cores),
+        saved.part,
+        saved.new,
+    )
 
 
-def _checkpoint(search: _Search) -> SearchCheckpoint:
-    conjecture = search.conjecture
-    keys, successors = b"".join(conjecture.keys), conjecture.successors
-    return SearchCheckpoint(search.question, search.levels, keys, successors, search.frontier, search.transitions)
+def _save(search: _Search, checkpoint: Path | None) -> None:
+    """Save what tasks have brought in whole."""
+    if checkpoint is None:
+        return
+    conjecture, part = search.conjecture, search.part
+    keys = conjecture.keys[: part.visited if part.followed else search.levels[-1].visited]
+    saved = SearchCheckpoint(
+        search.question,
+        search.levels,
+        b"".join(keys),
+        conjecture.successors[: search.followed + part.followed],
+        search.frontier,
+        part,
+        search.new[: part.new],
+        search.transitions,
+        time.monotonic() - search.began_s,
+        sorted(search.cores),
+    )
+    save(checkpoint, saved)
+    search.saved_s = time.monotonic()
 
 
 def _not_begun(
@@ -218,34 +265,49 @@ def _ended(search: _Search, ending: SearchEnding, found: FoundViolation | None =
     )
 
 
-def _go_on(search: _Search, limits: Limits, workers: _Workers, on_progress: OnLevelProgress) -> Searched | None:
+def _go_on(
+    search: _Search, limits: Limits, workers: _Workers, checkpoint: Path | None, on_progress: OnLevelProgress
+) -> Searched | None:
     """Expand the frontier, and put the next level in its place; how the search ended, if it did on the way. Then the
     level is not decided, and what it added goes, unless it ended with a violation."""
-    conjecture, frontier = search.conjecture, search.frontier
-    keys, followed = len(conjecture), len(conjecture.successors)
-    new: list[ChoicePath] = []
-    distinct = done = 0
+    conjecture = search.conjecture
     seconds_left = None if limits.seconds is None else limits.seconds - (time.monotonic() - search.began_s)
-    for paths, expanded in _mapped(workers, search.question, frontier, seconds_left):
-        search.cores.add(expanded.core)
-        if expanded.found:
-            search.transitions += done * search.choices
-            return _ended(search, SearchEnding.VIOLATION, expanded.found[0])
-        distinct += expanded.distinct
-        done += len(expanded.successors)
-        for path, successors in zip(paths, expanded.successors, strict=False):
-            new += [(*path, choice) for choice, key in successors if key != NOBODY_LEFT and conjecture.add(key)]
-            conjecture.follow([key for _, key in successors])
-        seconds = time.monotonic() - search.began_s
-        on_progress(_progress(search, done, seconds))
-        ending = SearchEnding.KEY if expanded.failure else _limit_met(limits, len(conjecture), seconds)
-        if ending is not None or not expanded.complete:
-            conjecture.cut(keys, followed)
-            return _ended(search, ending or SearchEnding.TIME, failure=expanded.failure)
-    search.frontier = new
-    search.transitions += len(frontier) * search.choices
-    search.levels.append(_next_level(search, len(frontier) * search.choices, distinct))
+    try:
+        for paths, expanded in _mapped(workers, search.question, search.left, seconds_left):
+            search.cores.add(expanded.core)
+            if expanded.found:
+                search.transitions += (search.part.followed + len(expanded.successors)) * search.choices
+                return _ended(search, SearchEnding.VIOLATION, expanded.found[0])
+            if expanded.complete and not expanded.failure:
+                _take(search, paths, expanded)
+            seconds = time.monotonic() - search.began_s
+            on_progress(_progress(search, seconds))
+            ending = SearchEnding.KEY if expanded.failure else _limit_met(limits, len(conjecture), seconds)
+            if ending is not None or not expanded.complete:
+                if not expanded.failure:
+                    _save(search, checkpoint)
+                conjecture.cut(search.levels[-1].visited, search.followed)
+                return _ended(search, ending or SearchEnding.TIME, failure=expanded.failure)
+            if time.monotonic() - search.saved_s > SAVE_SECONDS:
+                _save(search, checkpoint)
+    except KeyboardInterrupt:
+        _save(search, checkpoint)
+        raise
+    transitions = len(search.frontier) * search.choices
+    search.transitions += transitions
+    search.frontier, distinct = search.new, search.part.distinct
+    search.new, search.part = [], SearchPart()
+    search.levels.append(_next_level(search, transitions, distinct))
     return None
+
+
+def _take(search: _Search, paths: list[ChoicePath], expanded: Expanded) -> None:
+    """Add what a task found."""
+    conjecture, new, part = search.conjecture, search.new, search.part
+    for path, successors in zip(paths, expanded.successors, strict=True):
+        new += [(*path, choice) for choice, key in successors if key != NOBODY_LEFT and conjecture.add(key)]
+        conjecture.follow([key for _, key in successors])
+    search.part = SearchPart(part.followed + len(paths), part.distinct + expanded.distinct, len(new), len(conjecture))
 
 
 def _next_level(search: _Search, transitions: int, distinct: int) -> SearchLevel:
@@ -261,8 +323,8 @@ def _next_level(search: _Search, transitions: int, distinct: int) -> SearchLevel
     )
 
 
-def _progress(search: _Search, done: int, seconds: float) -> LevelProgress:
-    last = search.levels[-1]
+def _progress(search: _Search, seconds: float) -> LevelProgress:
+    last, done = search.levels[-1], search.part.followed
     rate = done / max(seconds - last.seconds, 1e-9)
     return LevelProgress(last.round, done, len(search.frontier), len(search.conjecture), rate)
 

@@ -4,14 +4,13 @@ looked up. This is what the search's key is tested against (`walks`), and what i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from typing_extensions import override
 
 from diembft.judge.agreement import NAME as AGREEMENT
-from diembft.protocols.states import NodeState, Sets, Step, Summary
+from diembft.protocols.states import Coarsening, NodeState, Sets, Step, Summary
 from diembft.twins.exhaustion.conjecture import NOBODY_LEFT
 from diembft.twins.exhaustion.engine import digest
 from diembft.twins.exhaustion.expansion import ChoicePath, FoundViolation, found_violation
@@ -20,9 +19,6 @@ from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.group import Group
 from diembft.twins.runs.models import Choice, run_step
 from diembft.twins.runs.world import Fault
-
-Coarsening: TypeAlias = Callable[[Summary], Summary]
-"""Makes a key of a summary that merges more."""
 
 Committed: TypeAlias = tuple[tuple[bytes, ...], ...]
 """Of each node: the blocks that it delivered, in their order."""

@@ -45,19 +45,6 @@ ORACLES: Mapping[str, type] = MappingProxyType(
 )
 """All oracles by name, in the order in which verdicts list them, each with the property that it asks."""
 
-SAFETY = (
-    agreement.NAME,
-    certificates.CERTIFIED_UNIQUENESS,
-    commit_chain.NAME,
-    votes.NAME,
-    certificates.QUORUM_PROGRESS,
-    order.NAME,
-    requests_.EXECUTION,
-    durability.NAME,
-    crash.NAME,
-)
-"""Oracles that, once violated, stay so however an execution goes on."""
-
 _HELD = {name: Finding(name, Verdict.HELD) for name in ORACLES}
 
 
