@@ -1,4 +1,4 @@
-"""More twins than the protocol tolerates: agreement breaks without any bug. Run it with --expect-violation.
+"""More twins than the protocol tolerates: agreement breaks without any bug. Run it with --expect violation.
 
 c and d, two of four replicas, show a one history and b another. Each side has three keys, a quorum.
 """

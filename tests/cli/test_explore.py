@@ -54,7 +54,7 @@ def test_a_counterexample_of_the_model_lazy_is_executed(tmp_path: Path, capsys: 
     options = ["--model", "lazy", "--bug", "count_messages", "-o", str(file), "-j", "1"]
     assert diembft(capsys, "twins", "explore", *options).status == 0
     assert json.loads(file.read_text().splitlines()[0])["model"] == "lazy"
-    outcome = diembft(capsys, "twins", "run", str(file), "--expect-violation", "-j", "1")
+    outcome = diembft(capsys, "twins", "run", str(file), "--expect", "violation", "-j", "1")
     assert outcome.status == 0
     assert "1 violated" in outcome.out
 

@@ -26,7 +26,7 @@ def test_a_file_of_scenarios_is_executed_with_another_protocol(capsys: pytest.Ca
 
 
 def test_what_is_printed_replays_it_with_that_protocol(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["twins", "run", GAP, "--protocol", "fast-hotstuff", "--expect-violation", "-j", "1"]) == 1
+    assert main(["twins", "run", GAP, "--protocol", "fast-hotstuff", "--expect", "violation", "-j", "1"]) == 1
     printed = capsys.readouterr().out
     command = next(line for line in printed.splitlines() if "again: " in line).partition("again: ")[2]
     assert "protocol=fast-hotstuff" in command

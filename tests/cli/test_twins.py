@@ -41,8 +41,9 @@ def test_what_is_generated_is_executed(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_scenario_that_must_be_violated_and_is_not_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["twins", "run", "--rounds", "1", "--count", "2", "--expect-violation", "-j", "1"]) == 1
-    assert "FAIL 0 of 2 scenarios as expected" in capsys.readouterr().out
+    assert main(["twins", "run", "--rounds", "1", "--count", "2", "--expect", "violation", "-j", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "none of 2 scenarios is violated, and one at least should be\nFAIL 2 of 2 scenarios as expected" in printed
 
 
 def test_exploration_says_what_it_decided(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +96,7 @@ def test_without_a_counterexample_there_is_no_page(tmp_path: Path, capsys: pytes
             "Scenario with_bug, planted: gap_commit",
         ),
         (
-            [str(ROOT / "executor_configs" / "gap_commit_bug.py"), "--expect-violation"],
+            [str(ROOT / "executor_configs" / "gap_commit_bug.py"), "--expect", "violation"],
             "shows scenario 1 without_bug, the first that is not as expected",
             "Scenario without_bug",
         ),

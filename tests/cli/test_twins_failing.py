@@ -69,6 +69,6 @@ def test_explore_finds_it_and_its_scenario_is_confirmed(
     outcome = diembft(capsys, "twins", "explore", "--quorum-filter", "--model", model, "-j", "1", "-o", "found.jsonl")
     assert_told(outcome, name)
     assert "violates crash" in outcome.out
-    again = diembft(capsys, "twins", "replay", "found.jsonl", "--expect-violation")
+    again = diembft(capsys, "twins", "replay", "found.jsonl", "--expect", "violation")
     assert again.status == 0
     assert "VIOLATED crash: " in again.out

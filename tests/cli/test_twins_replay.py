@@ -79,7 +79,7 @@ def test_the_verdict_is_the_exit_status(capsys: pytest.CaptureFixture[str]) -> N
     assert outcome.status == 1
     assert "FAIL violates agreement, certified_uniqueness, not as expected" in outcome.out
     assert "HELD accountability: the signatures convict c, d, which is f + 1" in outcome.out
-    assert diembft(capsys, "twins", "replay", text, "--expect-violation").status == 0
+    assert diembft(capsys, "twins", "replay", text, "--expect", "violation").status == 0
 
 
 def test_json_holds_the_findings_with_certificates(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_too_many_twins_must_fail_and_expected_to_it_passes(capsys: pytest.Captu
     assert failed.status == 1
     assert "FAIL 0 of 1 scenarios as expected, 1 violated" in failed.out
     assert f"again: diembft twins replay {file}\n" in failed.out
-    assert diembft(capsys, "twins", "run", file, "-j", "1", "--expect-violation").status == 0
+    assert diembft(capsys, "twins", "run", file, "-j", "1", "--expect", "violation").status == 0
 
 
 def test_a_range_is_the_same_wherever_it_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,14 +143,14 @@ def test_results_are_a_line_for_each_and_are_gone_on_with(tmp_path: Path, capsys
 
 
 def test_what_is_not_as_expected_is_named_with_the_command_that_replays_it(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shape = ["--rounds", "1", "--from", "7", "--count", "1", "--expect-violation", "-j", "1"]
-    outcome = diembft(capsys, "twins", "run", *shape)
+    file = str(tmp_path / "two.jsonl")
+    diembft(capsys, "twins", "generate", file, "--rounds", "1", "--from", "7", "--count", "1")
+    outcome = diembft(capsys, "twins", "run", file, "--expect", "violation", "-j", "1")
     assert outcome.status == 1
-    assert "scenario 0 rank-7: nothing was violated, unexpectedly" in outcome.out
-    assert "again: diembft twins replay 'scenario rank-7: replicas=a,b,c,d" in outcome.out
-    assert outcome.out.count("--expect-violation") == 1
+    assert "scenario 0 two#0: nothing was violated, unexpectedly" in outcome.out
+    assert f"again: diembft twins replay {file} --expect violation\n" in outcome.out
 
 
 def test_progress_tells_the_rate_and_an_estimate() -> None:
@@ -210,3 +210,49 @@ def test_wrong_options_are_one_line(
 ) -> None:
     monkeypatch.setattr("diembft.twins.campaigns.workers.CONNECT_S", 0.5)
     assert complaint in diembft(capsys, "twins", "run", *options, "-j", "1").complaint
+
+
+BUGGY = ("--rounds", "2", "--bug", "small_quorum", "-j", "1")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--seed", "1", "--count", "30", *BUGGY], 0, "again: diembft twins replay 'scenario rank-"),
+        (["--seed", "1", "--count", "30", *BUGGY, "--expect", "none"], 1, "FAIL "),
+        (["--rounds", "1", "--count", "3", "-j", "1", "--expect", "none"], 0, "PASS 3 of 3"),
+        (["--rounds", "1", "--count", "3", "-j", "1", "--expect", "violation"], 1, "none of 3 scenarios is violated"),
+    ],
+)
+def test_of_a_sample_one_violation_is_expected_at_least(
+    capsys: pytest.CaptureFixture[str], options: list[str], status: int, said: str
+) -> None:
+    outcome = diembft(capsys, "twins", "run", *options)
+    assert outcome.status == status
+    assert said in outcome.out
+
+
+def test_a_range_without_scenarios_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beyond = ["--rounds", "1", "--from", str(10**23), "--count", "10"]
+    outcome = diembft(capsys, "twins", "run", *beyond)
+    assert outcome.status == 1
+    assert "no scenario was executed: the space has 64, numbered from 0, and --from is 100,000," in outcome.out
+    assert "FAIL 0 of 0" in outcome.out
+    assert diembft(capsys, "twins", "run", *beyond, "--json").json["shortfall"] == "no scenario was executed"
+    file = tmp_path / "none.jsonl"
+    outcome = diembft(capsys, "twins", "generate", str(file), *beyond)
+    assert outcome.status == 2
+    assert outcome.err.startswith("diembft: --from: no scenario to write: the space has 64")
+    assert not file.exists()
+
+
+def test_what_is_stuck_is_explained_and_what_was_judged_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--count", "10", "--seed", "1", "-j", "1"]
+    told = diembft(capsys, "twins", "run", *options, "--json").json
+    stuck = told["endings"]["stuck"]
+    assert stuck > 0
+    assert told["judged"]["agreement"] == 10
+    assert told["judged"]["liveness_bound"] == 10 - stuck
+    outcome = diembft(capsys, "twins", "run", *options)
+    assert f"\n{stuck} stuck: no replica leaves its round any more" in outcome.out
+    assert "--quorum-filter" in outcome.out

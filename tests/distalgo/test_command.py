@@ -57,7 +57,7 @@ def test_scenarios_by_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     distalgo = ["twins", "run", str(CONFLICTING), "--runtime", "distalgo"]
-    outcome = diembft(capsys, *distalgo, "--json", "--undelivered", "delay", "--expect-violation")
+    outcome = diembft(capsys, *distalgo, "--json", "--undelivered", "delay", "--expect", "violation")
     assert outcome.status == 1
     assert outcome.json["passed"] is False
     assert [(result["name"], result["as_expected"]) for result in outcome.json["scenarios"]] == [

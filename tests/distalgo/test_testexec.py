@@ -81,7 +81,7 @@ def test_too_many_twins(tmp_path: Path) -> None:
     outcome = run(file, "--runs", tmp_path)
     assert outcome.status == 1
     assert outcome.stdout.startswith("FAIL two_histories: violated and should not be\n  agreement: ")
-    assert run(file, "--expect-violation", "--runs", tmp_path).status == 0
+    assert run(file, "--expect", "violation", "--runs", tmp_path).status == 0
 
 
 @pytest.mark.parametrize(

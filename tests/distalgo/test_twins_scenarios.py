@@ -28,7 +28,7 @@ FILES = sorted([*CONFIGS.glob("*.py"), *CONFIGS.glob("must_fail/*.py")])
 
 
 def terms(**changes: object) -> RunTerms:
-    return RunTerms(False, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
+    return RunTerms(None, False, "ed25519", Path(), 60.0)._replace(**changes)  # type: ignore[arg-type]  # by name
 
 
 class Nodes:
@@ -74,9 +74,9 @@ def test_what_is_not_as_expected_fails() -> None:
     result = execute(terms(), scenario, Nodes(scenario).ask)
     assert not result.as_expected
     assert result.told.startswith("FAIL two_histories: violated and should not be\n  agreement: ")
-    assert execute(terms(expect_violation=True), scenario, Nodes(scenario).ask).as_expected
+    assert execute(terms(expect="violation"), scenario, Nodes(scenario).ask).as_expected
     _, without = read_scenarios(CONFIGS / "conflicting_votes_bug.py")
-    result = execute(terms(expect_violation=True), without, Nodes(without).ask)
+    result = execute(terms(expect="violation"), without, Nodes(without).ask)
     assert result.told == "FAIL without_bug: held and should be violated"
 
 
@@ -120,7 +120,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     job = read_job([file, *runs])
     assert [scenario.name for scenario in job.scenarios][::2] == ["progress_with_bug", "equivocation_with_bug"]
     assert job.nodes == 5
-    assert job.terms == RunTerms(False, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
+    assert job.terms == RunTerms(None, False, "ed25519", tmp_path / "small_quorum_bug-1", job.terms.bound_s)
     assert job.terms.bound_s > 4 * 30
     job = read_job([file, *runs, "--first", "1", "--count", "2", "--bug", "gap_commit", "--undelivered", "delay"])
     assert [(scenario.name, scenario.bugs) for scenario in job.scenarios] == [

@@ -14,6 +14,7 @@ from diembft.crypto.interface import Crypto
 from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
+from diembft.judge.expected import Expect, expects_violation
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
@@ -35,6 +36,7 @@ class CaseTask(Struct, frozen=True):
     trace: Path | None = None
     html: Path | None = None
     runtime: Runtime = "simulator"
+    expect: Expect | None = None
 
 
 class CaseReport(Struct, frozen=True):
@@ -66,7 +68,7 @@ def run(task: CaseTask) -> CaseReport:
     if task.html is not None:
         view.write_html(task.html, result.trace)
     return CaseReport(
-        verdict=result.verdict,
+        verdict=_as_expected(result.verdict, task),
         figures=result.figures,
         seed=case.seed,
         failure_seed=case.failure_seed,
@@ -85,6 +87,14 @@ def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> 
     return case
 
 
+def _as_expected(verdict: CaseVerdict, task: CaseTask) -> CaseVerdict:
+    """The verdict, where the command line, or a planted bug, says what is expected, and not the case."""
+    if task.expect is None and (not task.bugs or verdict.expect_failure is not None):
+        return verdict
+    passed = bool(verdict.reasons) == expects_violation(task.expect, task.bugs)
+    return structs.replace(verdict, passed=passed, expect_failure=None)
+
+
 def _replay(task: CaseTask, case: TestCase) -> str:
     """The shortest command that runs the same; seeds are named where the file does not fix them."""
     words = ["diembft", "run", task.name_or_file]
@@ -94,7 +104,7 @@ def _replay(task: CaseTask, case: TestCase) -> str:
             words += ["--failure-seed", repr(case.failure_seed)]
     if task.runtime != "simulator":
         words += ["--runtime", task.runtime]
-    return shlex.join([*words, *options.as_given(task.crypto, task.bugs)])
+    return shlex.join([*words, *options.as_given(task.crypto, task.bugs, task.expect)])
 
 
 FIGURES = (

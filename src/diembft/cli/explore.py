@@ -11,6 +11,7 @@ import msgspec
 from rich.text import Text
 
 from diembft.cli import options, output, replay, view
+from diembft.judge.expected import Expect, expects_violation
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.deciding import STEPS_OF_A_CHECKED_CORE, WALK_SECONDS, explore
@@ -55,6 +56,7 @@ from diembft.twins.scenarios import scenario_files
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the walks.")
 @click.option("--dask", metavar="ADDRESS", help=f"Work on a Dask cluster; `{LOCAL_CLUSTER}` is one of this machine.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Save each level to this file; go on with it.")
+@options.expect
 @click.option("--output", "-o", "counterexample", type=click.Path(path_type=Path), help="Where a counterexample goes.")
 @view.html
 @options.jobs
@@ -77,6 +79,7 @@ def command(
     seed: int,
     dask: str | None,
     checkpoint: Path | None,
+    expect: Expect | None,
     counterexample: Path | None,
     html: Path | None,
     jobs: int,
@@ -92,7 +95,7 @@ def command(
     for scenarios of any length. For any other (an edit, a planted bug, your own protocol) it is a conjecture, tested by
     long random walks that execute the code and merge nothing.
 
-    Exit status 1: a scenario violates an oracle. 3: the search does not hold for this code, or diembft is wrong itself.
+    Exit status 1: not as expected (--expect). 3: the search does not hold for this code, or diembft is wrong itself.
     """
     options.check_writable(checkpoint, "--checkpoint")
     options.check_writable(counterexample, "--output")
@@ -107,15 +110,16 @@ def command(
         output.say_json(_as_json(decision, written))
     else:
         _say(decision, written, html)
-    return _status(decision)
+    return _status(decision, expects_violation(expect, bugs))
 
 
-def _status(decision: Decision) -> int:
+def _status(decision: Decision, violation: bool) -> int:
+    """The exit status, where a violation is expected or not."""
     match decision.outcome:
         case Outcome.HOLDS:
-            return output.PASSED
+            return output.FAILED if violation else output.PASSED
         case Outcome.VIOLATED:
-            return output.PASSED if decision.question.bugs else output.FAILED
+            return output.PASSED if violation else output.FAILED
         case Outcome.WRONG_KEY | Outcome.UNCONFIRMED:
             return output.BROKEN
         case _:
@@ -225,8 +229,8 @@ def _row(level: SearchLevel, before: SearchLevel | None) -> str:
 
 
 def _again(decision: Decision, file: Path | None) -> str:
-    violated = decision.found is not None
-    return replay.again(str(file), None, "drop", "symbolic", expect_violation=violated and not decision.question.bugs)
+    violated = decision.found is not None and not decision.question.bugs
+    return replay.again(str(file), None, "drop", "symbolic", "violation" if violated else None)
 
 
 def _write(decision: Decision, path: Path | None, html: Path | None) -> Path:

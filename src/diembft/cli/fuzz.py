@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 import click
-from msgspec import Struct
+from msgspec import Struct, structs
 from rich.text import Text
 
 from diembft.cli import drawn, options, output, view
@@ -17,6 +17,7 @@ from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
+from diembft.judge.expected import Expect, expects_violation
 from diembft.simulation.drawing import draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.trace.files import write_trace
@@ -70,6 +71,7 @@ class FuzzReport(Struct, kw_only=True):
 @click.option("--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Run for so long.")
 @click.option("--index", type=click.IntRange(0), metavar="I", help="Run scenario I of the seed and no other.")
 @options.bugs
+@options.expect
 @options.trace
 @view.html
 @click.option("--keep-going", is_flag=True, help="Go on after a failure.")
@@ -82,6 +84,7 @@ def command(
     time_s: float | None,
     index: int | None,
     bugs: tuple[str, ...],
+    expect: Expect | None,
     trace: Path | None,
     html: Path | None,
     keep_going: bool,
@@ -96,7 +99,7 @@ def command(
     ends the search. What was reached is counted: a search that never meets a timeout certificate proves little.
     --trace and --html are about the first scenario that failed, or that of --index.
 
-    With --bug, a rule of the protocol is broken on purpose, and the search should fail.
+    With --bug, a rule of the protocol is broken on purpose, and the search is to find that (see --expect).
     """
     options.check_writable(trace, "--trace")
     options.check_writable(html, "--html")
@@ -111,16 +114,17 @@ def command(
         report = _search(seed, tasks, total, time_s, keep_going, jobs)
         if report.failures and (trace is not None or html is not None):
             _write(run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True)), trace, html)
+    passed = bool(report.failures) == expects_violation(expect, bugs)
     if as_json:
-        output.say_json(report)
+        output.say_json({**structs.asdict(report), "passed": passed})
     else:
         if index is not None:
             for line in drawn.describe(draw_run(seed, index)):
                 output.say(line)
-        _print(report)
+        _print(report, passed)
         if index is None:
             _say_written(report, trace, html)
-    return output.FAILED if report.failures else output.PASSED
+    return output.PASSED if passed else output.FAILED
 
 
 def run(task: FuzzTask) -> FuzzResult:
@@ -201,20 +205,20 @@ def _add(report: FuzzReport, task: FuzzTask, result: FuzzResult) -> None:
         report.failures.append(FuzzFailure(task.index, violations, task.replay))
 
 
-def _print(report: FuzzReport) -> None:
+def _print(report: FuzzReport, passed: bool) -> None:
     output.table(
         [Column("reached"), Column("times", True)],
         [(name.replace("_", " "), f"{getattr(report.reached, name):,}") for name in report.reached.__struct_fields__],
     )
     for failure in report.failures:
-        output.say(Text.assemble(output.verdict_word(False), f" scenario {failure.index} of seed {report.seed}"))
+        output.say(f"violated: scenario {failure.index} of seed {report.seed}")
         for violation in failure.violations:
             output.say(f"  {violation}")
         output.say(f"  again: {failure.replay}")
     rate = f"{report.scenarios / report.real_s:.0f} a second, {report.events:,} events"
     output.say(
         Text.assemble(
-            output.verdict_word(not report.failures),
+            output.verdict_word(passed),
             f" {report.scenarios - len(report.failures):,} of {report.scenarios:,} scenarios of seed {report.seed} "
             f"held in {report.real_s:.1f} s ({rate}, {report.virtual_s:,.0f} s of virtual time)",
         )

@@ -39,23 +39,28 @@ class Commands(click.Group):
         module, name = COMMANDS[cmd_name].split(".")
         command = getattr(import_module(f"diembft.cli.{module}"), name)
         assert isinstance(command, click.Command), "because that is what COMMANDS names"
-        return command
+        return _with_statuses(command)
+
+
+def _with_statuses(command: click.Command) -> click.Command:
+    """The command whose help ends with what its exit status says; so for those in a group."""
+    command.epilog = output.STATUSES
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_statuses(inner)
+    return command
 
 
 @click.group(
     cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit status: 0 pass, 1 fail, 2 bad input.",
+    epilog=output.STATUSES,
 )
 @click.version_option(__version__, "--version", "-V", prog_name="diembft", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
     """DiemBFT v4: run the protocol under injected failures, and see whether it holds."""
-    if context.invoked_subcommand is not None:
-        return None
-    click.echo(context.get_help(), err=True)
-    return output.BAD_INPUT
+    return output.help_without_command(context)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from diembft.cli.parallel import default_jobs
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.judge.expected import EXPECT, Expect
 from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 
 MAX_JOBS = 256
@@ -82,6 +83,12 @@ bugs_of_protocol = click.option(
     help="Plant a bug in all replicas; may be repeated. NAME is one of those of the protocol: in diembft "
     f"{', '.join(BUGS)}.",
 )
+expect = click.option(
+    "--expect",
+    type=click.Choice(EXPECT),
+    help="What is to happen for exit status 0: `violation` of each case or scenario of a file, of one at least in a "
+    "sample or a search; or `none` [default: violation if a bug is planted, else what a file says, else none].",
+)
 protocol = click.option(
     "--protocol",
     default=DEFAULT_PROTOCOL,
@@ -98,9 +105,10 @@ trace = click.option(
 READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def as_given(crypto: Crypto, bugs: Sequence[str]) -> list[str]:
-    """The options `crypto` and `bugs` as words of a command line that repeats a run."""
+def as_given(crypto: Crypto, bugs: Sequence[str], expected: Expect | None = None) -> list[str]:
+    """The options `crypto`, `bugs` and `expect` as words of a command line that repeats a run."""
     words = [] if crypto == DEFAULT_CRYPTO else ["--crypto", crypto]
+    words += [] if expected is None else ["--expect", expected]
     for bug in bugs:
         words += ["--bug", bug]
     return words

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -17,7 +18,13 @@ from rich.text import Text
 from diembft.errors import InputError
 
 PASSED, FAILED, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit statuses. BROKEN: something of ours, and not of what was tested, does not hold."""
+"""Exit statuses; README says what each means, and STATUSES in short."""
+
+STATUSES = (
+    "Exit status: 0 as expected, 1 not as expected, 2 bad input, 3 something of diembft or of the machine failed, "
+    "130 interrupted."
+)
+"""Under the help of every command."""
 
 _WIDE = 120
 """Columns of a table that goes to a file or a pipe, which have no width of their own."""
@@ -53,6 +60,14 @@ def complain(problem: str) -> None:
 def say_json(value: Any) -> None:
     """A value as JSON on standard output, with sorted keys, indented."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode() + "\n")
+
+
+def help_without_command(context: click.Context) -> int | None:
+    """What a group of commands does when it is called: nothing, if one of them is named; else it shows its help."""
+    if context.invoked_subcommand is not None:
+        return None
+    click.echo(context.get_help(), err=True)
+    return BAD_INPUT
 
 
 def verdict_word(passed: bool) -> Text:

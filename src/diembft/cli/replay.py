@@ -12,6 +12,7 @@ from rich.text import Text
 
 from diembft.cli import options, output, view
 from diembft.errors import InputError
+from diembft.judge.expected import Expect
 from diembft.protocols.interface import Crypto
 from diembft.trace.files import write_trace
 from diembft.twins.campaigns.account import account
@@ -79,20 +80,19 @@ def read_executable(path: Path, *, bugs: tuple[str, ...] = (), protocol: str | N
     return scenarios
 
 
-def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, expect_violation: bool = False) -> str:
+def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, expect: Expect | None = None) -> str:
     """The command that replays a scenario, which is a file or a text."""
     words = ["diembft", "twins", "replay", scenario]
     words += [] if index is None else ["--index", str(index)]
     words += [] if undelivered == "drop" else ["--undelivered", undelivered]
-    words += ["--expect-violation"] if expect_violation else []
-    return shlex.join([*words, *options.as_given(crypto, ())])
+    return shlex.join([*words, *options.as_given(crypto, (), expect)])
 
 
 @click.command("replay")
 @_scenario
 @_index
 @options.protocol_instead
-@click.option("--expect-violation", is_flag=True, help="It must be violated, with planted bugs or without.")
+@options.expect
 @undelivered
 @options.crypto
 @options.trace
@@ -102,7 +102,7 @@ def replay(
     given: str,
     index: int | None,
     protocol: str | None,
-    expect_violation: bool,
+    expect: Expect | None,
     undelivered: Undelivered,
     crypto: Crypto,
     trace: Path | None,
@@ -119,9 +119,9 @@ def replay(
     options.check_writable(html, "--html")
     if protocol is not None:
         given, index = format_scenario(scenario, one_line=True), None
-    command = again(given, index, undelivered, crypto, expect_violation)
+    command = again(given, index, undelivered, crypto, expect)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
-    result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
+    result = result_of(index or 0, scenario, judgement, Manner(expect=expect))
     if trace is not None:
         write_trace(trace, records)
     if html is not None:
@@ -189,7 +189,8 @@ def shrink(
     output.say(f"violates {shrunk.finding.oracle}: {shrunk.finding.detail}")
     output.say(f"{shrunk.executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
     named = format_scenario(smallest, one_line=True) if file is None else str(file)
-    output.say(f"again: {again(named, None, undelivered, crypto, not smallest.bugs)}")
+    expect: Expect | None = None if smallest.bugs else "violation"
+    output.say(f"again: {again(named, None, undelivered, crypto, expect)}")
     return output.PASSED
 
 

@@ -14,6 +14,7 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
+from diembft.judge.expected import Expect
 from diembft.testcase.loader import load
 
 
@@ -31,6 +32,7 @@ from diembft.testcase.loader import load
 )
 @options.runtime
 @options.bugs
+@options.expect
 @options.trace
 @view.html
 @options.crypto
@@ -43,6 +45,7 @@ def command(
     runs: int,
     runtime: Runtime,
     bugs: tuple[str, ...],
+    expect: Expect | None,
     trace: Path | None,
     html: Path | None,
     crypto: Crypto,
@@ -60,7 +63,7 @@ def command(
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     failure_seed_or_same = seed if failure_seed is None else failure_seed
-    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime)
+    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime, expect)
     tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
     done: list[CaseReport] = []
     with output.progress() as bar:
@@ -91,11 +94,15 @@ def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[Cas
 def _print_one(run: CaseReport) -> None:
     verdict = run.verdict
     remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
+    if verdict.passed and verdict.reasons and not remark:
+        remark = ", violated as expected"
+    elif not verdict.passed and not verdict.reasons and not remark:
+        remark = ": nothing is violated, and something should be"
     output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
     output.table(case_runs.FIGURES, [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
-    if run.drawn_seeds or not verdict.passed:
+    if run.drawn_seeds or verdict.reasons or not verdict.passed:
         output.say(f"again: {run.replay}")
 
 

@@ -17,12 +17,14 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
+from diembft.judge.expected import Expect
 from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
 from diembft.twins.campaigns.chunks import Manner
 from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource
 from diembft.twins.campaigns.summary import CampaignSummary, ScenarioResult
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
+from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, Scenario
 from diembft.twins.scenarios.space import Space
@@ -32,9 +34,11 @@ DEFAULT_COUNT = 1000
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.group("twins")
-def group() -> None:
+@click.group("twins", invoke_without_command=True)
+@click.pass_context
+def group(context: click.Context) -> int | None:
     """Twins testing: faulty replicas run as copies of the real code, under scripted leaders and partitions."""
+    return output.help_without_command(context)
 
 
 group.add_command(explore.command)
@@ -97,6 +101,8 @@ def generate(file: Path, **shape: Any) -> int:
     Scenario number K is the same wherever it is computed. The last round changes fastest.
     """
     source = _ranged(**shape)
+    if not source.count:
+        raise InputError(f"--from: no scenario to write{_why_none(source)}")
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
     with scenario_files.output(file) as out:
         source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
@@ -107,7 +113,7 @@ def generate(file: Path, **shape: Any) -> int:
 @group.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @_shape
-@click.option("--expect-violation", is_flag=True, help="Every scenario must be violated, with planted bugs or without.")
+@options.expect
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Write a line of JSON for each; go on with what it has."
 )
@@ -120,7 +126,7 @@ def generate(file: Path, **shape: Any) -> int:
 @options.as_json
 def run(
     file: Path | None,
-    expect_violation: bool,
+    expect: Expect | None,
     results: Path | None,
     undelivered: str,
     dask: str | None,
@@ -134,9 +140,9 @@ def run(
     """Execute and judge the scenarios of FILE, or of a range of a space if no file is given.
 
     FILE is a Python file with test cases, or one of generated scenarios. Expected is that scenarios without planted
-    bugs hold, and that those with planted bugs are violated; --bug plants others than FILE names, and --protocol is
-    instead of what it names. --html is about the first scenario that is not as expected, else the first that is
-    violated, else the first.
+    bugs hold, and that those with planted bugs are violated, or one at least of a range (see --expect); --bug plants
+    others than FILE names, and --protocol is instead of what it names. --html is about the first scenario that is not
+    as expected, else the first that is violated, else the first.
     """
     bugs: tuple[str, ...] = shape["bugs"]
     protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
@@ -145,7 +151,7 @@ def run(
     """The file, if it holds the scenarios as they are executed."""
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
-    manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
+    manner = Manner(expect=expect, sample=file is None, delayed=undelivered == "delay", crypto=crypto)
     if runtime == "distalgo":
         _check_no_campaign(html, results, dask)
         return _run_distalgo(file, source, manner, bugs, as_json)
@@ -153,13 +159,23 @@ def run(
     summary, seconds = _run_watched(source, manner, jobs, dask, results)
     if html is not None:
         said = _write_html(html, as_in_file, source, manner, summary)
+
+    def again_of(result: ScenarioResult) -> str:
+        return _again(result.index, _scenario_of(source, result), as_in_file, source, manner)
+
     if as_json:
-        output.say_json({**msgspec.structs.asdict(summary), "passed": summary.passed, "seconds": seconds})
+        output.say_json(_as_json(summary, seconds))
     else:
-        _print(summary, seconds, lambda one: _again(one.index, _scenario_of(source, one), as_in_file, source, manner))
+        _print(summary, seconds, again_of, _why_none(source))
         if html is not None:
             output.say(f"{html}: {said}")
     return output.PASSED if summary.passed else output.FAILED
+
+
+def _as_json(summary: CampaignSummary, seconds: float) -> dict[str, Any]:
+    judged = {name: summary.judged(name) for name in ORACLES}
+    told = {"judged": judged, "passed": summary.passed, "shortfall": summary.shortfall, "seconds": seconds}
+    return {**msgspec.structs.asdict(summary), **told}
 
 
 def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
@@ -215,8 +231,8 @@ def _run_distalgo(
     arguments = ["--crypto", manner.crypto, "--undelivered", "delay" if manner.delayed else "drop"]
     for bug in bugs:
         arguments += ["--bug", bug]
-    if manner.expect_violation:
-        arguments.append("--expect-violation")
+    if manner.expect is not None:
+        arguments += ["--expect", manner.expect]
     done = run_scenarios(file, source.listed, arguments)
     passed = all(result.as_expected for result in done)
     if as_json:
@@ -253,9 +269,9 @@ def _again(index: int, scenario: Scenario, file: Path | None, source: ScenarioSo
     undelivered = "delay" if manner.delayed else "drop"
     if file is not None:
         of_several = index if source.count > 1 else None
-        return replay.again(str(file), of_several, undelivered, manner.crypto, manner.expect_violation)
+        return replay.again(str(file), of_several, undelivered, manner.crypto, manner.expect)
     text = format_scenario(scenario, one_line=True)
-    return replay.again(text, None, undelivered, manner.crypto, manner.expect_violation)
+    return replay.again(text, None, undelivered, manner.crypto, manner.expect)
 
 
 def described(progress: CampaignProgress) -> str:
@@ -265,15 +281,31 @@ def described(progress: CampaignProgress) -> str:
     return f"{progress.violated:,} violated{unexpected}, {progress.rate:,.0f} a second{left}"
 
 
-def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioResult], str]) -> None:
-    rows = [(name, f"{summary.oracles[name]:,}", f"{summary.undecided[name]:,}") for name in ORACLES]
-    output.table([Column("oracle"), Column("violated", True), Column("undecided", True)], rows)
-    for result in summary.unexpected[:10]:
+def _why_none(source: ScenarioSource) -> str:
+    """Why a range holds no scenario; "" if it does."""
+    if source.count or not isinstance(source, ScenarioRange):
+        return ""
+    return f": the space has {source.space.count:,}, numbered from 0, and --from is {source.start:,}"
+
+
+def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioResult], str], reason: str) -> None:
+    rows = [(name, f"{summary.oracles[name]:,}", f"{summary.judged(name):,}") for name in ORACLES]
+    output.table([Column("oracle"), Column("violated", True), Column("judged", True)], rows)
+    found = [summary.first_violated] if summary.wanted and summary.first_violated is not None else []
+    for result in summary.unexpected[:10] or found:
         what = "; ".join([f"{violation.oracle}: {violation.detail}" for violation in result.violations])
         if not what:
             what = "liveness is undecided, though promised" if result.unkept else "nothing was violated, unexpectedly"
         output.say(f"scenario {result.index} {result.name}: {what}")
         output.say(f"  again: {again(result)}")
+    stuck = summary.endings[Ending.STUCK.name.lower()]
+    if stuck:
+        output.say(
+            f"{stuck:,} stuck: no replica leaves its round any more, mostly as no set of nodes holds a quorum, so "
+            "that liveness could not be judged (of a space --quorum-filter leaves such scenarios out)"
+        )
+    if summary.shortfall:
+        output.say(f"{summary.shortfall}{reason}")
     endings = ", ".join([f"{count:,} {ending}" for ending, count in sorted(summary.endings.items())])
     output.say(
         Text(" ").join(
@@ -281,7 +313,7 @@ def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioRe
                 output.verdict_word(summary.passed),
                 Text(
                     f"{summary.as_expected:,} of {summary.scenarios:,} scenarios as expected, "
-                    f"{summary.violated:,} violated ({endings}) in {seconds:.1f} s "
+                    f"{summary.violated:,} violated ({endings or 'none'}) in {seconds:.1f} s "
                     f"({summary.scenarios / max(seconds, 1e-3):,.0f} a second)"
                 ),
             ]

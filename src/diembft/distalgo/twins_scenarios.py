@@ -26,6 +26,7 @@ from diembft.distalgo.folder import RUNS, new_folder, write_json
 from diembft.distalgo.stepping import Answer, Ask, RemoteSystem, decode_event, decode_recovered, encode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
+from diembft.judge.expected import EXPECT, Expect, expects_violation
 from diembft.protocols.diembft.protocol import DIEMBFT
 from diembft.protocols.diembft.system import DiemBftSystem
 from diembft.twins.runs import judging
@@ -54,7 +55,7 @@ _decoder: Final = msgspec.msgpack.Decoder(Scenario)
 class RunTerms(NamedTuple):
     """How scenarios are executed and judged. Every process is given it."""
 
-    expect_violation: bool
+    expect: Expect | None
     delayed: bool
     crypto: Crypto
     folder: Path
@@ -93,7 +94,7 @@ def read_job(arguments: Sequence[str]) -> ScenarioJob:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of scenarios, of any kind")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="the first scenario, counted from 0")
     parser.add_argument("--count", type=int, metavar="N", help="how many (default: all that follow)")
-    parser.add_argument("--expect-violation", action="store_true", help="every scenario must be violated")
+    parser.add_argument("--expect", choices=EXPECT, help="of every scenario (default: violation if a bug is planted)")
     parser.add_argument("--undelivered", choices=["drop", "delay"], default="drop", help="what partitions keep apart")
     parser.add_argument("--bug", action="append", choices=list(BUGS), help="plant a bug, in place of the file's")
     parser.add_argument("--crypto", choices=["ed25519", "symbolic"], default="ed25519", help="signatures")
@@ -118,7 +119,7 @@ def read_job(arguments: Sequence[str]) -> ScenarioJob:
     folder = asked.folder or new_folder(asked.runs, asked.file.name.partition(".")[0])
     bound_s = sum([bound_of(scenario) for scenario in chosen]) + SLACK_S
     delayed = asked.undelivered == "delay"
-    return ScenarioJob(chosen, RunTerms(asked.expect_violation, delayed, asked.crypto, folder.absolute(), bound_s))
+    return ScenarioJob(chosen, RunTerms(asked.expect, delayed, asked.crypto, folder.absolute(), bound_s))
 
 
 def _check(scenario: Scenario, crypto: Crypto) -> None:
@@ -239,7 +240,7 @@ def execute(terms: RunTerms, scenario: Scenario, ask: Ask) -> ScenarioOutcome:
 
 
 def _result(terms: RunTerms, scenario: Scenario, judgement: Judgement, real_s: float) -> ScenarioOutcome:
-    expected = terms.expect_violation or bool(scenario.bugs)
+    expected = expects_violation(terms.expect, scenario.bugs)
     violations = judgement.violations
     as_expected = bool(violations) if expected else not violations and not judgement.breaks_promise
     outcome = "violated" if violations else "held"

@@ -58,7 +58,7 @@ def test_without_bugs_it_must_hold_and_with_bugs_it_must_be_violated() -> None:
 
 
 def test_expect_violation_is_about_every_scenario() -> None:
-    summary = campaigned(listed(GOOD, WITH_A_BUG), manner=Manner(expect_violation=True))
+    summary = campaigned(listed(GOOD, WITH_A_BUG), manner=Manner(expect="violation"))
     assert [result.name for result in summary.unexpected] == ["good"]
 
 
@@ -87,7 +87,7 @@ def test_what_is_undecided_is_counted() -> None:
 
 @pytest.mark.parametrize(
     "manner",
-    [Manner(), Manner(share=False), Manner(delayed=True), Manner(crypto="ed25519"), Manner(expect_violation=True)],
+    [Manner(), Manner(share=False), Manner(delayed=True), Manner(crypto="ed25519"), Manner(expect="violation")],
     ids=str,
 )
 def test_results_are_those_of_executing_each_scenario(manner: Manner, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(content: bytes, comp
     [
         (ScenarioRange(SPACE, 1000, 48), PLAIN),
         (ScenarioRange(SPACE, 1000, 47, seed=0), PLAIN),
-        (RANGE, Manner(expect_violation=True)),
+        (RANGE, Manner(expect="violation")),
         (RANGE, Manner(delayed=True)),
         (RANGE, Manner(crypto="ed25519")),
     ],
@@ -246,7 +246,7 @@ def test_a_file_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
 
 def test_what_is_unexpected_is_kept_by_index_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diembft.twins.campaigns.summary.SHOWN_UNEXPECTED", 5)
-    summary = campaigned(RANGE, manner=Manner(expect_violation=True))
+    summary = campaigned(RANGE, manner=Manner(expect="violation"))
     assert [result.index for result in summary.unexpected] == [0, 1, 2, 3, 4]
     assert summary.as_expected == 0
 
@@ -302,7 +302,7 @@ def test_chunks_that_kill_every_worker_are_named(tmp_path: Path) -> None:
 
 def test_progress_tells_the_rate_and_what_remains() -> None:
     told: list[CampaignProgress] = []
-    campaigned(RANGE, manner=Manner(expect_violation=True), watch=told.append)
+    campaigned(RANGE, manner=Manner(expect="violation"), watch=told.append)
     assert [progress.done for progress in told] == [10, 20, 30, 40, 47]
     assert {progress.total for progress in told} == {47}
     assert [progress.unexpected for progress in told] == [10, 20, 30, 40, 47]

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from diembft.judge.expected import expects_violation
 from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk
 from diembft.twins.campaigns.results_file import CampaignHeader, ResultsBook
 from diembft.twins.campaigns.sources import ScenarioRange, ScenarioSource
@@ -90,6 +91,7 @@ def run_campaign(
     finally:
         book.close()
     book.summary.shorten()
+    book.summary.wanted = manner.sample and expects_violation(manner.expect, source.bugs)
     return book.summary
 
 

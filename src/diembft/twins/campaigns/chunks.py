@@ -1,7 +1,7 @@
 """The work of one worker at a time: a chunk of scenarios, executed and judged.
 
-Expected is that a scenario without planted bugs holds and that one with planted bugs is violated; `expect_violation`
-says that every one must be. A scenario that promises liveness and gives no occasion to judge it has not held.
+What is expected of a scenario: see `judge.expected`. One that promises liveness and gives no occasion to judge it has
+not held.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from threading import local
 
 from msgspec import Struct
 
+from diembft.judge.expected import Expect, expects_violation
 from diembft.judge.verdict import Verdict
 from diembft.protocols.interface import Crypto
 from diembft.twins.campaigns.results_file import result_line
@@ -24,8 +25,10 @@ from diembft.twins.scenarios.scenario import Scenario
 class Manner(Struct, frozen=True):
     """How scenarios are executed and judged."""
 
-    expect_violation: bool = False
-    """Every scenario must be violated, with planted bugs or without."""
+    expect: Expect | None = None
+    """What the user says that is expected."""
+    sample: bool = False
+    """A violation is looked for: where one is expected, it is of one scenario at least, and not of each."""
     share: bool = True
     """Execute what neighbours have in common once, where there are any. The results are the same."""
     delayed: bool = False
@@ -86,12 +89,12 @@ def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Mann
     violations = tuple(
         [Violation(finding.oracle, finding.detail, finding.round, finding.nodes) for finding in judgement.violations]
     )
-    must_fail = manner.expect_violation or bool(scenario.bugs)
+    must_fail = expects_violation(manner.expect, scenario.bugs)
     unkept = judgement.breaks_promise and not violations
     return ScenarioResult(
         index=index,
         name=scenario.name,
-        as_expected=bool(violations) if must_fail else not violations and not unkept,
+        as_expected=manner.sample or bool(violations) if must_fail else not violations and not unkept,
         ending=judgement.ending.name.lower(),
         violations=violations,
         undecided=tuple([f.oracle for f in judgement.findings if f.verdict is Verdict.UNDECIDED]),

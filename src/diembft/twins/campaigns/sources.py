@@ -22,6 +22,11 @@ class ScenarioList(Struct, frozen=True):
     listed: tuple[Scenario, ...]
 
     @property
+    def bugs(self) -> tuple[str, ...]:
+        """The bugs that are planted in any of them."""
+        return tuple(dict.fromkeys([bug for scenario in self.listed for bug in scenario.bugs]))
+
+    @property
     def count(self) -> int:
         """How many there are."""
         return len(self.listed)
@@ -50,6 +55,11 @@ class ScenarioRange(Struct, frozen=True):
     count: int
     seed: int | None = None
     canonical: bool = False
+
+    @property
+    def bugs(self) -> tuple[str, ...]:
+        """The bugs that are planted in each of them."""
+        return self.space.bugs
 
     def scenarios(self, start: int, count: int) -> Iterator[Scenario]:
         """Those of a range within this one; with `canonical` there may be fewer."""

@@ -7,6 +7,8 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
+from diembft.twins.runs.oracles import ORACLES
+
 SHOWN_UNEXPECTED = 100
 """How many unexpected results a summary keeps."""
 
@@ -51,6 +53,8 @@ class CampaignSummary(Struct):
     """The first results that are not as expected, by index."""
     first_violated: ScenarioResult | None = None
     """Of those that are violated the one with the lowest index."""
+    wanted: bool = False
+    """Whether one of them at least must be violated."""
 
     def add(self, result: ScenarioResult) -> None:
         """Count one result."""
@@ -73,7 +77,22 @@ class CampaignSummary(Struct):
         self.unexpected.sort(key=lambda result: result.index)
         del self.unexpected[SHOWN_UNEXPECTED:]
 
+    def judged(self, oracle: str) -> int:
+        """Of how many scenarios an oracle could tell."""
+        return self.scenarios - self.undecided[oracle]
+
+    @property
+    def shortfall(self) -> str:
+        """What all results together lack, though each may be as expected; "" if nothing."""
+        if not self.scenarios:
+            return "no scenario was executed"
+        if not any(map(self.judged, ORACLES)):
+            return "no oracle could tell anything"
+        if self.wanted and not self.violated:
+            return f"none of {self.scenarios:,} scenarios is violated, and one at least should be"
+        return ""
+
     @property
     def passed(self) -> bool:
-        """Whether every result is as expected."""
-        return self.as_expected == self.scenarios
+        """Whether the results are as expected, each and together."""
+        return self.as_expected == self.scenarios and not self.shortfall
