@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_wrong_file_is_one_line_that_names_the_field(
         (["--sets", "5", "--exactly", "--quorum-filter"], "sets: no partition into 5 sets has a quorum"),
         (["--leaders", "twins", "--faulty", "0"], "leaders: 'twins'"),
         (["--replicas", "1", "--faulty", "0", "--sets", "1", "--count", "1"], "a single validator"),
-        ([str(SHIPPED[0]), "--count", "1"], "--count: describes a space"),
+        ([str(SHIPPED[0]), "--seed", "1"], "--seed: describes a space"),
         (["--results", "/no/such/folder/x.jsonl"], "/no/such/folder"),
         (["--dask", "tcp://127.0.0.1:1", "--count", "1"], "--dask: no scheduler at 'tcp://127.0.0.1:1'"),
     ],
@@ -218,7 +219,7 @@ BUGGY = ("--rounds", "2", "--bug", "small_quorum", "-j", "1")
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
-        (["--seed", "1", "--count", "30", *BUGGY], 0, "again: diembft twins replay 'scenario rank-"),
+        (["--seed", "1", "--count", "30", *BUGGY], 0, 'again: diembft twins replay "scenario rank-'),
         (["--seed", "1", "--count", "30", *BUGGY, "--expect", "none"], 1, "FAIL "),
         (["--rounds", "1", "--count", "3", "-j", "1", "--expect", "none"], 0, "PASS 3 of 3"),
         (["--rounds", "1", "--count", "3", "-j", "1", "--expect", "violation"], 1, "none of 3 scenarios is violated"),
@@ -256,3 +257,72 @@ def test_what_is_stuck_is_explained_and_what_was_judged_is_counted(capsys: pytes
     outcome = diembft(capsys, "twins", "run", *options)
     assert f"\n{stuck} stuck: no replica leaves its round any more" in outcome.out
     assert "--quorum-filter" in outcome.out
+
+
+def test_a_part_of_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(tmp_path / "five.jsonl")
+    diembft(capsys, "twins", "generate", file, "--rounds", "2", "--count", "5")
+    assert diembft(capsys, "twins", "run", file, "--from", "3", "--json", "-j", "1").json["scenarios"] == 2
+    options = ["--from", "1", "--count", "2", "--expect", "violation", "-j", "1"]
+    outcome = diembft(capsys, "twins", "run", file, *options)
+    assert "scenario 0 five#1: nothing was violated" in outcome.out
+    assert "again: diembft twins replay \"scenario five#1: replicas=a,b,c,d twins=a' gst=" in outcome.out
+    beyond = diembft(capsys, "twins", "run", file, "--from", "5")
+    assert beyond.status == 2
+    assert beyond.err == f"diembft: --from: 5, but {file} holds 5 scenarios, counted from 0\n"
+
+
+STANDARD_INPUTS = {
+    "text": "scenario it: replicas=a,b,c,d twins=a' gst=1; 1-7: b leads a,b,c,d,a'\n",
+    "with a mark": "\ufeffscenario it: replicas=a,b,c,d twins=a' gst=1; 1-7: b leads a,b,c,d,a'\n",
+    "the seed's": '["a", "b", "c", "d"]\n["a\'"]\n[]\n[["b", [["a", "b", "c", "d", "a\'"]], []]]\n',
+}
+
+
+@pytest.mark.parametrize("kind", STANDARD_INPUTS)
+def test_scenarios_come_from_standard_input(
+    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command, said in (["run", "PASS 1 of 1"], ["replay", "PASS nothing is violated"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(STANDARD_INPUTS[kind].encode())))
+        outcome = diembft(capsys, "twins", command, "-")
+        assert outcome.status == 0, outcome.err
+        assert said in outcome.out
+
+
+def test_a_mark_of_an_editor_does_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "marked.txt"
+    file.write_text(STANDARD_INPUTS["with a mark"], encoding="utf-8")
+    assert diembft(capsys, "twins", "replay", str(file)).status == 0
+    trace = tmp_path / "trace.jsonl"
+    diembft(capsys, "twins", "replay", str(file), "--trace", str(trace))
+    trace.write_bytes(b"\xef\xbb\xbf" + trace.read_bytes())
+    assert diembft(capsys, "check", str(trace)).status == 0
+
+
+@pytest.mark.parametrize("command", ["run", "generate"])
+def test_lazy_is_refused_with_the_reason(command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = [str(tmp_path / "x.jsonl")] if command == "generate" else []
+    outcome = diembft(capsys, "twins", command, *words, "--model", "lazy")
+    assert outcome.status == 2
+    assert "lazy is for `diembft twins explore`" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_no_folder_is_made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    outcome = diembft(capsys, "twins", "generate", str(tmp_path / "new" / "x.jsonl"))
+    assert outcome.status == 2
+    assert "new' does not exist" in outcome.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_fewer_nodes_than_sets_by_default_are_one_set(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = diembft(capsys, "twins", "run", "--replicas", "1", "--faulty", "0")
+    assert outcome.err == "diembft: replicas: a alone: a single validator never waits for anybody\n"
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = diembft(capsys, "twins")
+    assert outcome.status == 2
+    assert outcome.err.startswith("Usage: diembft twins [OPTIONS]")
+    assert "\n  Exit status: 0 as expected," in outcome.err

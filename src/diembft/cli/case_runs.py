@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -15,6 +14,7 @@ from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
 from diembft.judge.expected import Expect, expects_violation
+from diembft.shell import command_line
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
@@ -104,7 +104,7 @@ def _replay(task: CaseTask, case: TestCase) -> str:
             words += ["--failure-seed", repr(case.failure_seed)]
     if task.runtime != "simulator":
         words += ["--runtime", task.runtime]
-    return shlex.join([*words, *options.as_given(task.crypto, task.bugs, task.expect)])
+    return command_line([*words, *options.as_given(task.crypto, task.bugs, task.expect)])
 
 
 FIGURES = (
@@ -117,6 +117,13 @@ FIGURES = (
     Column("real s", True),
 )
 """The columns of a run's figures, in the order of `figures`."""
+
+
+def columns(runtime: Runtime) -> tuple[Column, ...]:
+    """The same for a runtime: only in the simulator time is virtual."""
+    if runtime == "simulator":
+        return FIGURES
+    return tuple([column._replace(heading="run s") if column.heading == "virtual s" else column for column in FIGURES])
 
 
 def figures(run: CaseReport) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from diembft.twins.runs.models import MODELS
 @click.command("check-key")
 @click.option("--replicas", type=click.IntRange(1, 13), default=4, show_default=True, help="How many replicas.")
 @click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin.")
-@click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Up to so many sets in a partition.")
+@options.sets
 @click.option("--quorum-filter", is_flag=True, help="Some set of each partition holds a quorum.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="barrier", show_default=True, help="The model.")
 @options.bugs_of_protocol
@@ -52,7 +52,7 @@ from diembft.twins.runs.models import MODELS
 def command(
     replicas: int,
     faulty: int,
-    sets: int,
+    sets: int | None,
     quorum_filter: bool,
     model: str,
     bugs: tuple[str, ...],
@@ -76,6 +76,7 @@ def command(
     options.check_bugs(protocol, bugs)
     if wrong_key is not None and protocol != DEFAULT_PROTOCOL:
         raise InputError(f"--wrong-key: is about the key of {DEFAULT_PROTOCOL}")
+    sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
     reports = []

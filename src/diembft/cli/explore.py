@@ -27,7 +27,7 @@ from diembft.twins.scenarios import scenario_files
 @click.command("explore")
 @click.option("--replicas", type=click.IntRange(1, 13), default=4, show_default=True, help="How many replicas.")
 @click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin.")
-@click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Up to so many sets in a partition.")
+@options.sets
 @click.option(
     "--leaders", type=click.Choice(["all", "twins"]), default="all", show_default=True, help="Which replicas may lead."
 )
@@ -64,7 +64,7 @@ from diembft.twins.scenarios import scenario_files
 def command(
     replicas: int,
     faulty: int,
-    sets: int,
+    sets: int | None,
     leaders: str,
     quorum_filter: bool,
     model: str,
@@ -101,6 +101,7 @@ def command(
     options.check_writable(counterexample, "--output")
     options.check_writable(html, "--html")
     options.check_bugs(protocol, bugs)
+    sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     walks = _Walks(walk_seconds, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from itertools import count as count_from
 from pathlib import Path
@@ -18,6 +17,7 @@ from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
 from diembft.judge.expected import Expect, expects_violation
+from diembft.shell import command_line
 from diembft.simulation.drawing import draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
 from diembft.trace.files import write_trace
@@ -39,7 +39,7 @@ class FuzzTask(Struct, frozen=True):
     def replay(self) -> str:
         """The command that runs it again."""
         words = ["diembft", "fuzz", "--seed", str(self.seed), "--index", str(self.index)]
-        return shlex.join([*words, *options.as_given(self.crypto, self.bugs)])
+        return command_line([*words, *options.as_given(self.crypto, self.bugs)])
 
 
 class FuzzFailure(Struct, frozen=True):

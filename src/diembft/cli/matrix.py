@@ -7,13 +7,21 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.cli.output import Column
+from diembft.faults.registry import BUGS
 from diembft.twins.campaigns.matrix import FULL, QUICK, MatrixRow, cells, matrix
 from diembft.twins.campaigns.workers import executors
 
 
 @click.command("matrix")
 @click.option("--quick", is_flag=True, help="Look for seconds, not minutes: fewer places, scenarios and states.")
-@options.bugs
+@click.option(
+    "--row",
+    "bugs",
+    type=click.Choice(list(BUGS)),
+    multiple=True,
+    metavar="BUG",
+    help="Look for this bug alone; may be repeated.",
+)
 @options.jobs
 @options.as_json
 def command(quick: bool, bugs: tuple[str, ...], jobs: int, as_json: bool) -> int:

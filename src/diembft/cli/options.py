@@ -19,6 +19,7 @@ from diembft.judge.expected import EXPECT, Expect
 from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 
 MAX_JOBS = 256
+DEFAULT_SETS = 2
 DEFAULT_CRYPTO: Crypto = "symbolic"
 Runtime: TypeAlias = Literal["simulator", "distalgo"]
 
@@ -99,6 +100,11 @@ protocol = click.option(
 protocol_instead = click.option(
     "--protocol", metavar="NAME", help="Another protocol than SCENARIO names, as for `diembft twins run`."
 )
+sets = click.option(
+    "--sets",
+    type=click.IntRange(1),
+    help=f"Up to so many sets in a partition [default: {DEFAULT_SETS}, or as many as there are nodes].",
+)
 trace = click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
@@ -114,12 +120,27 @@ def as_given(crypto: Crypto, bugs: Sequence[str], expected: Expect | None = None
     return words
 
 
+def check_protocol(protocol: str | None) -> None:
+    """Complain about a protocol that there is not, if one is given."""
+    if protocol is not None:
+        try:
+            protocol_of(protocol)
+        except InputError as error:
+            raise InputError(f"--{error}") from None
+
+
 def check_bugs(protocol: str, bugs: Sequence[str]) -> None:
     """Complain about a protocol that there is not, and about bugs that it has not."""
+    check_protocol(protocol)
     known = protocol_of(protocol).bugs
     for bug in bugs:
         if bug not in known:
             raise InputError(f"--bug: {bug!r} is none of those of {protocol}: {', '.join(known) or 'it has none'}")
+
+
+def sets_of(given: int | None, replicas: int, faulty: int) -> int:
+    """The value of the option `sets`."""
+    return min(DEFAULT_SETS, replicas + faulty) if given is None else given
 
 
 def is_given(option: str) -> bool:

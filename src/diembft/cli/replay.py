@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,8 +11,10 @@ from rich.text import Text
 
 from diembft.cli import options, output, view
 from diembft.errors import InputError
+from diembft.files import STDIN
 from diembft.judge.expected import Expect
 from diembft.protocols.interface import Crypto
+from diembft.shell import command_line
 from diembft.trace.files import write_trace
 from diembft.twins.campaigns.account import account
 from diembft.twins.campaigns.chunks import Manner, result_of
@@ -85,13 +86,14 @@ def again(scenario: str, index: int | None, undelivered: str, crypto: Crypto, ex
     words = ["diembft", "twins", "replay", scenario]
     words += [] if index is None else ["--index", str(index)]
     words += [] if undelivered == "drop" else ["--undelivered", undelivered]
-    return shlex.join([*words, *options.as_given(crypto, (), expect)])
+    return command_line([*words, *options.as_given(crypto, (), expect)])
 
 
 @click.command("replay")
 @_scenario
 @_index
 @options.protocol_instead
+@click.option("--all", "all_rounds", is_flag=True, help="Tell the rounds after the script and the violation too.")
 @options.expect
 @undelivered
 @options.crypto
@@ -102,6 +104,7 @@ def replay(
     given: str,
     index: int | None,
     protocol: str | None,
+    all_rounds: bool,
     expect: Expect | None,
     undelivered: Undelivered,
     crypto: Crypto,
@@ -109,15 +112,16 @@ def replay(
     html: Path | None,
     as_json: bool,
 ) -> int:
-    """Execute one SCENARIO, and tell it round by round: who heard whom, which votes and certificates formed, and what
-    conflicted.
+    """Execute one SCENARIO, and tell it: the verdict, and then round by round who heard whom, which votes and
+    certificates formed, and what conflicted.
 
-    SCENARIO is a file (with --index, if it holds several), or the text form itself.
+    SCENARIO is a file (with --index, if it holds several; `-` is standard input), or the text form itself.
     """
+    options.check_protocol(protocol)
     scenario = read_scenario(given, index, protocol)
     options.check_writable(trace, "--trace")
     options.check_writable(html, "--html")
-    if protocol is not None:
+    if protocol is not None or Path(given) == STDIN:
         given, index = format_scenario(scenario, one_line=True), None
     command = again(given, index, undelivered, crypto, expect)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
@@ -129,12 +133,12 @@ def replay(
     if as_json:
         output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
     else:
-        for line in account(scenario, judgement, records):
-            output.say(line)
         expected = "as expected" if result.as_expected else "not as expected"
         violated = ", ".join([violation.oracle for violation in result.violations])
         what = f"violates {violated}" if violated else "nothing is violated"
         output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
+        for line in account(scenario, judgement, records, all_rounds=all_rounds):
+            output.say(line)
     return output.PASSED if result.as_expected else output.FAILED
 
 
@@ -167,6 +171,7 @@ def shrink(
     What goes: rounds, planted bugs, nodes, what richer network models decide, exceptions, sets. SCENARIO is a file
     (with --index, if it holds several), or the text form itself.
     """
+    options.check_protocol(protocol)
     scenario = read_scenario(given, index, protocol)
     options.check_writable(file, "--output")
     shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto)

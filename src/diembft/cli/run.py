@@ -76,9 +76,9 @@ def command(
     if as_json:
         output.say_json({"case": done[0].verdict.case, "passed": passed, "runs": done})
     elif runs == 1:
-        _print_one(done[0])
+        _print_one(done[0], runtime)
     else:
-        _print_many(done)
+        _print_many(done, runtime)
     return output.PASSED if passed else output.FAILED
 
 
@@ -91,7 +91,7 @@ def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[Cas
     ]
 
 
-def _print_one(run: CaseReport) -> None:
+def _print_one(run: CaseReport, runtime: Runtime) -> None:
     verdict = run.verdict
     remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
     if verdict.passed and verdict.reasons and not remark:
@@ -99,16 +99,16 @@ def _print_one(run: CaseReport) -> None:
     elif not verdict.passed and not verdict.reasons and not remark:
         remark = ": nothing is violated, and something should be"
     output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
-    output.table(case_runs.FIGURES, [case_runs.figures(run)])
+    output.table(case_runs.columns(runtime), [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
     if run.drawn_seeds or verdict.reasons or not verdict.passed:
         output.say(f"again: {run.replay}")
 
 
-def _print_many(runs: list[CaseReport]) -> None:
+def _print_many(runs: list[CaseReport], runtime: Runtime) -> None:
     output.table(
-        [Column("seed", True), Column("verdict"), *case_runs.FIGURES],
+        [Column("seed", True), Column("verdict"), *case_runs.columns(runtime)],
         [(repr(run.seed), output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for run in runs],
     )
     failed = [run for run in runs if not run.verdict.passed]

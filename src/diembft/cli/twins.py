@@ -17,6 +17,7 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
+from diembft.files import STDIN
 from diembft.judge.expected import Expect
 from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
 from diembft.twins.campaigns.chunks import Manner
@@ -26,7 +27,7 @@ from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios import scenario_files
-from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, Scenario
+from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, MODELS, Scenario
 from diembft.twins.scenarios.space import Space
 from diembft.twins.scenarios.text import format_scenario
 
@@ -48,18 +49,29 @@ group.add_command(replay.replay)
 group.add_command(replay.shrink)
 
 
+def _model_of_campaigns(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The network model of a space."""
+    if value == "lazy":
+        raise click.BadParameter(
+            "lazy is for `diembft twins explore`, and for files of its scenarios: no round waits for the one before, "
+            "so that liveness, which is judged of a space too, is not promised."
+        )
+    return value
+
+
 def _shape(command: Command) -> Command:
     """The options that describe a space of scenarios, and a range or a sample of it."""
     for option in (
         click.option("--canonical", is_flag=True, help="Take one of all that renaming correct replicas makes equal."),
         click.option("--seed", type=int, help="Take a sample without replacement, which this number fixes."),
         click.option("--count", type=click.IntRange(1), help=f"How many [default: {DEFAULT_COUNT}, or all if fewer]."),
-        click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first number."),
+        click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first one."),
         options.bugs_of_protocol,
         options.protocol,
         click.option(
             "--model",
-            type=click.Choice(["timed", "barrier", "two-phase"]),
+            type=click.Choice(MODELS),
+            callback=_model_of_campaigns,
             default="timed",
             show_default=True,
             help="The network model.",
@@ -77,7 +89,7 @@ def _shape(command: Command) -> Command:
             "--rounds", type=click.IntRange(0), default=7, show_default=True, help="Rounds, before the suffix."
         ),
         click.option("--exactly", is_flag=True, help="Exactly --sets sets, rather than up to so many."),
-        click.option("--sets", type=click.IntRange(1), default=2, show_default=True, help="Sets in a partition."),
+        options.sets,
         click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin."),
         click.option("--replicas", type=click.IntRange(1, 26), default=4, show_default=True, help="How many replicas."),
     ):
@@ -87,6 +99,7 @@ def _shape(command: Command) -> Command:
 
 def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool, **shape: Any) -> ScenarioRange:
     options.check_bugs(shape["protocol"], shape["bugs"])
+    shape["sets"] = options.sets_of(shape["sets"], shape["replicas"], shape["faulty"])
     space = Space(**shape)
     left = max(0, space.count - first)
     return ScenarioRange(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
@@ -100,6 +113,7 @@ def generate(file: Path, **shape: Any) -> int:
 
     Scenario number K is the same wherever it is computed. The last round changes fastest.
     """
+    options.check_writable(file, "FILE")
     source = _ranged(**shape)
     if not source.count:
         raise InputError(f"--from: no scenario to write{_why_none(source)}")
@@ -146,9 +160,11 @@ def run(
     """
     bugs: tuple[str, ...] = shape["bugs"]
     protocol: str | None = shape["protocol"] if options.is_given("protocol") else None
+    options.check_protocol(protocol)
     source = _source(file, bugs, protocol, shape)
-    as_in_file = None if bugs or protocol else file
-    """The file, if it holds the scenarios as they are executed."""
+    in_part = bool(shape["first"]) or shape["count"] is not None
+    as_in_file = None if bugs or protocol or in_part or file == STDIN else file
+    """The file, if it can be read again and holds the scenarios as they are executed, by the same numbers."""
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect=expect, sample=file is None, delayed=undelivered == "delay", crypto=crypto)
@@ -182,8 +198,12 @@ def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shap
     """The scenarios of the file, if there is one, or else those of a space."""
     if file is None:
         return _ranged(**shape)
-    _check_no_space(shape.keys() - {"bugs", "protocol"})
-    return ScenarioList(tuple(replay.read_executable(file, bugs=bugs, protocol=protocol)))
+    _check_no_space(shape.keys() - {"bugs", "protocol", "first", "count"})
+    scenarios = replay.read_executable(file, bugs=bugs, protocol=protocol)
+    first, count = shape["first"], shape["count"]
+    if first >= len(scenarios):
+        raise InputError(f"--from: {first:,}, but {file} holds {len(scenarios):,} scenarios, counted from 0")
+    return ScenarioList(tuple(scenarios[first : None if count is None else first + count]))
 
 
 def _run_watched(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -21,6 +20,7 @@ from diembft.errors import InputError
 from diembft.faults.registry import BUGS
 from diembft.host.cases import Account, CaseFigures
 from diembft.judge import details
+from diembft.shell import command_line
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
@@ -221,7 +221,7 @@ def replay(plan: Plan) -> str:
         words += ["--seed", repr(case.seed), "--failure-seed", repr(case.failure_seed)]
     for bug in plan.bugs:
         words += ["--bug", bug]
-    return shlex.join(words)
+    return command_line(words)
 
 
 def told(job: CaseJob, result: CaseOutcome) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError, require_type
+from diembft.files import reading, without_mark
 from diembft.trace.header import ALWAYS_WRITTEN
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
@@ -65,9 +66,9 @@ def read_trace(path: str | Path) -> Iterator[Record]:
 def _read(path: Path) -> Iterator[Record]:
     number = 0
     try:
-        with path.open("rb") as lines:
+        with reading(path) as lines:
             for number, line in enumerate(lines, 1):
-                yield _decoded(path, number, line)
+                yield _decoded(path, number, without_mark(line) if number == 1 else line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:

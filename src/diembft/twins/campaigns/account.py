@@ -56,12 +56,22 @@ class _RoundLine(NamedTuple):
     what: _Fate | Text
 
 
-def account(scenario: Scenario, judgement: Judgement, trace: Iterable[Record]) -> list[Text]:
-    """The lines of the account of an executed scenario."""
+def account(
+    scenario: Scenario, judgement: Judgement, trace: Iterable[Record], *, all_rounds: bool = True
+) -> list[Text]:
+    """The lines of the account of an executed scenario: what was found first, then round by round what happened, as far
+    as the script or a violation goes, or in `all_rounds`."""
     teller = _Teller(scenario)
     for record in trace:
         teller.take(record)
-    return teller.tell(judgement)
+    return teller.tell(judgement, None if all_rounds else told_rounds(scenario, judgement))
+
+
+def told_rounds(scenario: Scenario, judgement: Judgement) -> int:
+    """How many rounds say what there is to say: those that are scripted, until all hear all and nothing else is, and
+    until what is violated."""
+    violated = [finding.round for finding in judgement.violations if finding.round is not None]
+    return max(min(scenario.gst, len(scenario.rounds)), *violated, 1)
 
 
 class _Teller:
@@ -154,17 +164,21 @@ class _Teller:
 
     # --- telling
 
-    def tell(self, judgement: Judgement) -> list[Text]:
-        """All lines."""
-        lines = [Text(line, QUIET) for line in format_scenario(self.scenario).splitlines()]
+    def tell(self, judgement: Judgement, up_to: int | None) -> list[Text]:
+        """All lines, of rounds up to this one."""
         rounds: dict[int, list[_RoundLine]] = {}
         for entry in self.entries:
             rounds.setdefault(entry.round, []).append(entry)
-        for round_ in range(1, max(rounds, default=0) + 1):
-            lines += [Text(), self.headline(round_), *self.tell_round(rounds.get(round_, []))]
-        lines += [Text(), Text(f"The end: {judgement.ending.value}.")]
+        lines = [Text(f"The end: {judgement.ending.value}.")]
         for finding in judgement.findings:
             lines += self.tell_finding(finding)
+        lines += [Text(), *[Text(line, QUIET) for line in format_scenario(self.scenario).splitlines()]]
+        last = max(rounds, default=0)
+        told = last if up_to is None else min(up_to, last)
+        for round_ in range(1, told + 1):
+            lines += [Text(), self.headline(round_), *self.tell_round(rounds.get(round_, []))]
+        if told < last:
+            lines += [Text(), Text(f"Rounds {told + 1} to {last} are left out: --all shows them.", QUIET)]
         return lines
 
     def headline(self, round_: int) -> Text:

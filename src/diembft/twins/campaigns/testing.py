@@ -15,7 +15,6 @@ What fails shows the scenario, as small as it can be, and the command that repla
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -31,6 +30,7 @@ from diembft.errors import (
 from diembft.judge.verdict import Finding
 from diembft.protocols.by_name import protocol_of
 from diembft.protocols.interface import UnderTest
+from diembft.shell import command_line
 from diembft.twins.campaigns.shrink import shrink
 from diembft.twins.exhaustion.deciding import explore
 from diembft.twins.exhaustion.decision import Decision, Outcome
@@ -121,7 +121,7 @@ def assert_holds(scenario: Scenario) -> None:
 
 def told(scenario: Scenario, details: Sequence[str], statement: str = "") -> str:
     """What a failure says: what was violated, in which scenario, and how to see it."""
-    replay = shlex.join(["diembft", "twins", "replay", format_scenario(scenario, one_line=True)])
+    replay = command_line(["diembft", "twins", "replay", format_scenario(scenario, one_line=True)])
     lines = [*details, format_scenario(scenario), f"again: {replay}", f"as a page: {replay} --html page.html"]
     return "\n".join([*lines, statement] if statement else lines)
 

@@ -11,9 +11,9 @@ A line may be an object too, ``{"rounds": [...]}`` with what differs from the he
 written together. A protocol that does not come with the tester is ``module:attribute``: running its scenarios imports
 that module, if it is installed or in the current folder.
 
-A file may be compressed (``.zst``, with the optional ``zstandard``). The seed's Python files are read through
-``python_files``, files that end in ``.txt`` hold the text form (see ``text``). Input is read and checked as a whole
-before anything is returned; output appears under its name only when it is complete.
+A file may be compressed (``.zst``, with the optional ``zstandard``); ``-`` is standard input, of any kind but Python.
+The seed's Python files are read through ``python_files``, files that end in ``.txt`` hold the text form (see ``text``).
+Input is read and checked as a whole before anything is returned; output appears under its name only when it is whole.
 """
 
 import json
@@ -27,7 +27,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from diembft.errors import InputError
-from diembft.files import replacing
+from diembft.files import STDIN, reading, replacing, without_mark
 from diembft.testcase.wording import one_line, shown
 from diembft.twins.scenarios import python_files
 from diembft.twins.scenarios.scenario import (
@@ -107,9 +107,11 @@ def read_scenarios(path: Path, *, known_bugs: Collection[str] | None = None) -> 
         case ".py":
             scenarios = python_files.read_test_cases(path)
         case ".txt":
-            scenarios = _read_text(path)
+            scenarios = _read_text(path, read_bytes(path))
         case _:
-            scenarios = _read_lines(path)
+            data = read_bytes(path)
+            is_text = path == STDIN and not data.lstrip().startswith((b"{", b"["))
+            scenarios = _read_text(path, data) if is_text else _read_lines(path, data)
     if known_bugs is not None:
         for scenario in scenarios:
             for bug in scenario.bugs:
@@ -123,7 +125,8 @@ def read_scenarios(path: Path, *, known_bugs: Collection[str] | None = None) -> 
 def read_bytes(path: Path) -> bytes:
     """The content of a file, decompressed if it is compressed."""
     try:
-        data = path.read_bytes()
+        with reading(path) as file:
+            data = without_mark(file.read())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if path.suffix != ".zst" and not data.startswith(_ZSTD_MAGIC):
@@ -142,10 +145,8 @@ def read_bytes(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _read_lines(path: Path) -> list[Scenario]:
-    lines = [
-        (number, line) for number, line in enumerate(read_bytes(path).split(b"\n"), 1) if line and not line.isspace()
-    ]
+def _read_lines(path: Path, data: bytes) -> list[Scenario]:
+    lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line and not line.isspace()]
     if not lines:
         raise InputError(f"{path}: is empty")
     header, used = _read_header(path, lines)
@@ -161,9 +162,9 @@ def _read_lines(path: Path) -> list[Scenario]:
     return scenarios
 
 
-def _read_text(path: Path) -> list[Scenario]:
+def _read_text(path: Path, data: bytes) -> list[Scenario]:
     try:
-        scenarios = parse_scenarios(read_bytes(path).decode())
+        scenarios = parse_scenarios(data.decode())
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: {error}") from None
     except InputError as error:
