@@ -16,7 +16,7 @@ from diembft.twins.runs.models import MODELS
 
 @click.command("check-key")
 @click.option("--replicas", type=click.IntRange(1, 13), default=4, show_default=True, help="How many replicas.")
-@click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin.")
+@click.option("--faulty", type=options.whole(0), default=1, show_default=True, help="How many have a twin.")
 @options.sets
 @click.option("--quorum-filter", is_flag=True, help="Some set of each partition holds a quorum.")
 @click.option("--model", type=click.Choice(list(MODELS)), default="barrier", show_default=True, help="The model.")
@@ -25,22 +25,26 @@ from diembft.twins.runs.models import MODELS
 @click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
 @click.option(
     "--choices",
-    type=click.IntRange(1),
+    type=options.whole(1),
     default=16,
     show_default=True,
     help="At most so many choices of a round, drawn; with each, all that renaming makes of it.",
 )
 @click.option(
     "--brute-rounds",
-    type=click.IntRange(0),
+    type=options.whole(0),
     default=2,
     show_default=True,
     help="Compare with all unreduced states of up to so many rounds.",
 )
-@click.option("--walks", "walks_", type=click.IntRange(0), default=50, show_default=True, help="How many random walks.")
-@click.option("--pairs", "pairs_", type=click.IntRange(0), default=20, show_default=True, help="How many merged pairs.")
+@click.option("--walks", "walks_", type=options.whole(0), default=50, show_default=True, help="How many random walks.")
+@click.option("--pairs", "pairs_", type=options.whole(0), default=20, show_default=True, help="How many merged pairs.")
 @click.option(
-    "--rounds", type=click.IntRange(1), default=6, show_default=True, help="How long walks, and paths to pairs, are."
+    "--rounds",
+    type=options.whole(1, options.MOST_ROUNDS),
+    default=6,
+    show_default=True,
+    help="How long walks, and paths to pairs, are.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes what is drawn.")
 @click.option(

@@ -26,7 +26,7 @@ from diembft.twins.scenarios import scenario_files
 
 @click.command("explore")
 @click.option("--replicas", type=click.IntRange(1, 13), default=4, show_default=True, help="How many replicas.")
-@click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin.")
+@click.option("--faulty", type=options.whole(0), default=1, show_default=True, help="How many have a twin.")
 @options.sets
 @click.option(
     "--leaders", type=click.Choice(["all", "twins"]), default="all", show_default=True, help="Which replicas may lead."
@@ -39,16 +39,17 @@ from diembft.twins.scenarios import scenario_files
 @options.protocol
 @click.option("--crashes", is_flag=True, help="In each round one correct replica may crash and restart.")
 @click.option(
-    "--rounds", "--depth", type=click.IntRange(1), help="Decide scenarios of up to so many rounds, no longer ones."
+    "--rounds",
+    "--depth",
+    type=options.whole(1, options.MOST_ROUNDS),
+    help="Decide scenarios of up to so many rounds, no longer ones.",
 )
-@click.option("--max-states", type=click.IntRange(1), help="Stop at so many distinct states.")
-@click.option(
-    "--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long."
-)
-@click.option("--memory", type=click.IntRange(1), metavar="MIB", help="Stop at so much memory for visited states.")
+@click.option("--max-states", type=options.whole(1), help="Stop at so many distinct states.")
+@click.option("--time", "time_s", type=options.Seconds(), metavar="SECONDS", help="Stop after so long.")
+@click.option("--memory", type=options.whole(1), metavar="MIB", help="Stop at so much memory for visited states.")
 @click.option(
     "--walk-seconds",
-    type=click.FloatRange(0),
+    type=options.Seconds(zero=True),
     metavar="SECONDS",
     help=f"Test the search by walks for so long; 0: not at all. Without it {STEPS_OF_A_CHECKED_CORE:,} steps for a "
     f"core that was checked, and for any other as long as the search took, at least {WALK_SECONDS:g} s.",

@@ -67,9 +67,9 @@ class FuzzReport(Struct, kw_only=True):
 
 @click.command("fuzz")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same scenarios.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help=f"Run N scenarios [default: {DEFAULT_COUNT}].")
-@click.option("--time", "time_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Run for so long.")
-@click.option("--index", type=click.IntRange(0), metavar="I", help="Run scenario I of the seed and no other.")
+@click.option("--count", type=options.whole(1), metavar="N", help=f"Run N scenarios [default: {DEFAULT_COUNT}].")
+@click.option("--time", "time_s", type=options.Seconds(), metavar="SECONDS", help="Run for so long.")
+@click.option("--index", type=options.whole(0), metavar="I", help="Run scenario I of the seed and no other.")
 @options.bugs
 @options.expect
 @options.trace

@@ -6,10 +6,11 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import click
 from click.core import ParameterSource
+from typing_extensions import override
 
 from diembft.cli.parallel import default_jobs
 from diembft.crypto.interface import Crypto
@@ -19,9 +20,32 @@ from diembft.judge.expected import EXPECT, Expect
 from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 
 MAX_JOBS = 256
+MOST = 10**9
+"""Of anything that is counted, unless less is said: what is more is a slip of the finger."""
+MOST_ROUNDS = 1_000
+MOST_SECONDS = 1e6
 DEFAULT_SETS = 2
 DEFAULT_CRYPTO: Crypto = "symbolic"
 Runtime: TypeAlias = Literal["simulator", "distalgo"]
+
+
+def whole(low: int, high: int = MOST) -> click.IntRange:
+    """A whole number."""
+    return click.IntRange(low, high)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, which is a number, and some end of the world away."""
+
+    def __init__(self, *, zero: bool = False) -> None:
+        super().__init__(0, MOST_SECONDS, min_open=not zero)
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def read_seed(context: click.Context, parameter: click.Parameter, value: str | None) -> int | float | None:
@@ -102,7 +126,7 @@ protocol_instead = click.option(
 )
 sets = click.option(
     "--sets",
-    type=click.IntRange(1),
+    type=whole(1),
     help=f"Up to so many sets in a partition [default: {DEFAULT_SETS}, or as many as there are nodes].",
 )
 trace = click.option(

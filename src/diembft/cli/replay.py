@@ -35,7 +35,7 @@ undelivered = click.option(
     show_default=True,
     help="What becomes of a message that a partition keeps back.",
 )
-_index = click.option("--index", type=click.IntRange(0), help="Which scenario of the file, counted from 0.")
+_index = click.option("--index", type=options.whole(0), help="Which scenario of the file, counted from 0.")
 _scenario = click.argument("given", metavar="SCENARIO")
 
 

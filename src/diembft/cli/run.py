@@ -17,6 +17,8 @@ from diembft.crypto.interface import Crypto
 from diembft.judge.expected import Expect
 from diembft.testcase.loader import load
 
+MAX_RUNS = 1_000_000
+
 
 @click.command("run")
 @click.argument("name_or_file", metavar="NAME_OR_FILE")
@@ -28,7 +30,11 @@ from diembft.testcase.loader import load
     help="Another seed for failures and delays than for the rest (default: that of --seed).",
 )
 @click.option(
-    "--runs", type=click.IntRange(1), default=1, metavar="N", help="Run N times, with N seeds that follow one another."
+    "--runs",
+    type=options.whole(1, MAX_RUNS),
+    default=1,
+    metavar="N",
+    help="Run N times, with N seeds that follow one another.",
 )
 @options.runtime
 @options.bugs

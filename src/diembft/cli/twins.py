@@ -64,7 +64,7 @@ def _shape(command: Command) -> Command:
     for option in (
         click.option("--canonical", is_flag=True, help="Take one of all that renaming correct replicas makes equal."),
         click.option("--seed", type=int, help="Take a sample without replacement, which this number fixes."),
-        click.option("--count", type=click.IntRange(1), help=f"How many [default: {DEFAULT_COUNT}, or all if fewer]."),
+        click.option("--count", type=options.whole(1), help=f"How many [default: {DEFAULT_COUNT}, or all if fewer]."),
         click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first one."),
         options.bugs_of_protocol,
         options.protocol,
@@ -76,7 +76,7 @@ def _shape(command: Command) -> Command:
             show_default=True,
             help="The network model.",
         ),
-        click.option("--drops", type=click.IntRange(0), default=0, show_default=True, help="Exceptions in a round."),
+        click.option("--drops", type=options.whole(0), default=0, show_default=True, help="Exceptions in a round."),
         click.option("--quorum-filter", "quorum", is_flag=True, help="Some set of each partition holds a quorum."),
         click.option(
             "--leaders",
@@ -86,11 +86,15 @@ def _shape(command: Command) -> Command:
             help="Which replicas may lead.",
         ),
         click.option(
-            "--rounds", type=click.IntRange(0), default=7, show_default=True, help="Rounds, before the suffix."
+            "--rounds",
+            type=options.whole(0, options.MOST_ROUNDS),
+            default=7,
+            show_default=True,
+            help="Rounds, before the suffix.",
         ),
         click.option("--exactly", is_flag=True, help="Exactly --sets sets, rather than up to so many."),
         options.sets,
-        click.option("--faulty", type=click.IntRange(0), default=1, show_default=True, help="How many have a twin."),
+        click.option("--faulty", type=options.whole(0), default=1, show_default=True, help="How many have a twin."),
         click.option("--replicas", type=click.IntRange(1, 26), default=4, show_default=True, help="How many replicas."),
     ):
         command = option(command)

@@ -39,6 +39,7 @@ from diembft.twins.scenarios.scenario import (
     replica_names,
     whole_round,
 )
+from diembft.twins.scenarios.shape import MOST
 from diembft.twins.scenarios.shuffle import Shuffle
 from diembft.twins.scenarios.testconfig import GenConfig
 
@@ -67,6 +68,12 @@ def generate_file(config_path: Path, folder: Path = GENERATED) -> Generated:
     return Generated(path, *counts)
 
 
+MOST_DRAWN: Final = 1_000_000
+"""Of partitions, leaders, exceptions and configurations, at most: they are kept in memory."""
+
+MOST_OF: Final = {"R": MOST, "tests": 10_000_000}
+
+
 def check_config(config: object) -> GenConfig:
     """The configuration, if every field of it makes sense; ``InputError`` otherwise."""
     if not isinstance(config, GenConfig):
@@ -84,6 +91,8 @@ def check_config(config: object) -> GenConfig:
                     raise InputError(f"test_case.{field}: {shown(value)} is no whole number")
                 if field != "seed" and value < (0 if field == "F" else 1):
                     raise InputError(f"test_case.{field}: {value} is too small")
+                if field != "seed" and value > MOST_OF.get(field, MOST_DRAWN):
+                    raise InputError(f"test_case.{field}: {value} is more than {MOST_OF.get(field, MOST_DRAWN):,}")
     replica_names(config.N)
     if config.F >= config.N:
         raise InputError(f"test_case.F: {config.F} leaves none of {config.N} replicas without a twin to lead the end")

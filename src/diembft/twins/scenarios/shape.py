@@ -32,6 +32,10 @@ TABLE: Final = 1 << 14
 """So many choices can be kept in a table: the rounds that they are, or how these are written."""
 
 
+MOST: Final = 1_000
+"""Rounds of a scenario, and exceptions in one of them, at most."""
+
+
 class Shape(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
     """The shape of scenarios, a value.
 
@@ -68,8 +72,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown
             if not low <= value <= high:
                 raise InputError(f"{field}: {value} is not between {low} and {high}")
         for field, value in (("rounds", self.rounds), ("drops", self.drops), ("suffix", self.suffix)):
-            if value < 0:
-                raise InputError(f"{field}: {value} is negative")
+            if not 0 <= value <= MOST:
+                raise InputError(f"{field}: {value} is not between 0 and {MOST:,}")
         if self.rounds + self.suffix == 0:
             raise InputError("rounds: 0, and no suffix either")
         if not self.drop_types or len(set(self.drop_types)) < len(self.drop_types):
