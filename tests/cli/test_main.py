@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 import diembft as package
 from diembft.cli import main as entry
+from diembft.cli import output
 from diembft.errors import InputError
 from tests.cli.running import diembft
 
@@ -99,3 +101,31 @@ def test_the_installed_command_and_the_module_are_the_same(command: list[str]) -
     wrong = subprocess.run([*started, "nothing"], capture_output=True, text=True, timeout=60, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("fuzz --time nan", "--time': 'nan' is no number of seconds"),
+        ("fuzz --time inf", "--time': inf is not in the range"),
+        ("fuzz --count 10000000000", "--count': 10000000000 is not in the range"),
+        ("run flood --runs 100000000", "--runs': 100000000 is not in the range"),
+        ("twins run --rounds 1000000000", "--rounds': 1000000000 is not in the range"),
+        ("twins run --drops 1001", "drops: 1001 is not between 0 and 1,000"),
+        ("twins explore --rounds 1000000000", "--rounds': 1000000000 is not in the range"),
+        ("twins explore --walk-seconds nan", "--walk-seconds': 'nan' is no number of seconds"),
+        ("twins explore --time 1e9", "--time': 1000000000.0 is not in the range"),
+        ("twins check-key --walks 10000000000", "--walks': 10000000000 is not in the range"),
+        ("twins replay 'scenario: replicas=a,b,c,d; 1-1000000000: a leads a,b,c,d'", "1000000000"),
+    ],
+)
+def test_numbers_have_bounds(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = diembft(capsys, *shlex.split(arguments))
+    assert outcome.status == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["fuzz"], ["twins"], ["twins", "run"], ["twins", "explore"]])
+def test_every_help_says_what_exit_statuses_mean(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert " ".join(output.STATUSES.split()) in " ".join(diembft(capsys, *words, "--help").out.split())

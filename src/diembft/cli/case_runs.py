@@ -110,11 +110,11 @@ def _replay(task: CaseTask, case: TestCase) -> str:
 FIGURES = (
     Column("rounds", True),
     Column("commits", True),
-    Column("timeouts", True),
-    Column("messages", True),
-    Column("dropped", True),
-    Column("virtual s", True),
-    Column("real s", True),
+    Column("timeouts", True, spare=True),
+    Column("messages", True, spare=True),
+    Column("dropped", True, spare=True),
+    Column("virtual s", True, spare=True),
+    Column("real s", True, spare=True),
 )
 """The columns of a run's figures, in the order of `figures`."""
 

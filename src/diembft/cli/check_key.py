@@ -84,12 +84,16 @@ def command(
     question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
     reports = []
-    if brute_rounds:
-        reports.append(brute_force(setting, brute_rounds))
-    if walks_:
-        reports.append(walks(setting, conjecture_of(setting, rounds), count=walks_, rounds=rounds))
-    if pairs_:
-        reports.append(pairs(setting, count=pairs_, rounds=rounds))
+    with output.busy("checks the key") as told:
+        if brute_rounds:
+            told(f"1 of 3: all unreduced states of {brute_rounds} rounds")
+            reports.append(brute_force(setting, brute_rounds))
+        if walks_:
+            told(f"2 of 3: {walks_} walks")
+            reports.append(walks(setting, conjecture_of(setting, rounds), count=walks_, rounds=rounds))
+        if pairs_:
+            told(f"3 of 3: {pairs_} pairs")
+            reports.append(pairs(setting, count=pairs_, rounds=rounds))
     if as_json:
         output.say_json([report._asdict() for report in reports])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
@@ -147,7 +148,7 @@ def _explore_watched(
 ) -> Decision:
     """Decide, with a bar that shows how far a level is; `told`: a row for each level."""
     if told:
-        output.say("round      new  visited   transitions    distinct  seconds  states/s  MiB  scenarios")
+        output.say(_headings())
     with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
         shown = bar.add_task("states", total=None)
         levels: list[SearchLevel] = []
@@ -159,7 +160,8 @@ def _explore_watched(
 
         def on_level(level: SearchLevel) -> None:
             if told:
-                output.say(_row(level, levels[-1] if levels else None))
+                with output.beside(bar):
+                    output.say(_row(level, levels[-1] if levels else None))
             levels.append(level)
 
         def on_walks(walked: Walked) -> None:
@@ -182,11 +184,11 @@ def _explore_watched(
 
 def _say(decision: Decision, counterexample: Path | None, html: Path | None) -> None:
     """What was decided, and which files show it."""
-    output.say(Text(decision.statement()))
+    output.tell(decision.statement())
     example = decision.counterexample
     if example is not None:
         for detail in example.details or example.found.details:
-            output.say(Text(f"  {detail}"))
+            output.tell(f"  {detail}")
     if counterexample is not None:
         output.say(Text(f"  again: {_again(decision, counterexample)}"))
     if html is not None:
@@ -218,16 +220,53 @@ def _as_json(decision: Decision, written: Path | None) -> dict[str, Any]:
     }
 
 
+_COLUMNS = (
+    ("round", 5, False),
+    ("new", 8, False),
+    ("visited", 8, False),
+    ("transitions", 13, False),
+    ("distinct", 11, True),
+    ("seconds", 8, False),
+    ("states/s", 9, True),
+    ("MiB", 4, True),
+)
+"""Of a level: the heading, how wide it is, and whether it goes where space is short."""
+
+_SCENARIOS = 21
+"""How wide the number of scenarios is, at most."""
+
+
+def _line(cells: Sequence[str], scenarios: str) -> str:
+    """A line of the table of levels, which is written as it grows."""
+    room = output.out().width - sum([width + 1 for _, width, spare in _COLUMNS if not spare]) - 1 - _SCENARIOS
+    shown = []
+    for cell, (_, width, spare) in zip(cells, _COLUMNS, strict=True):
+        if spare and room <= width:
+            continue
+        room -= width + 1 if spare else 0
+        shown.append(cell.rjust(width))
+    return f"{' '.join(shown)}  {scenarios}"
+
+
+def _headings() -> str:
+    return _line([heading for heading, _, _ in _COLUMNS], "scenarios")
+
+
 def _row(level: SearchLevel, before: SearchLevel | None) -> str:
     scenarios = int(level.scenarios)
     written = f"{scenarios:,}" if scenarios < 10**15 else f"{Decimal(scenarios):.3e}"
     seconds = level.seconds - before.seconds if before else 0.0
-    rate = f"{before.states / seconds:9.1f}" if before and seconds > 0 else " " * 9
-    mib = level.visited * BYTES_A_STATE / (1 << 20)
-    return (
-        f"{level.round:5} {level.states:8,} {level.visited:8,} {level.transitions:13,} {level.distinct:11,} "
-        f"{level.seconds:8.1f} {rate} {mib:4.1f}  {written}"
+    cells = (
+        str(level.round),
+        f"{level.states:,}",
+        f"{level.visited:,}",
+        f"{level.transitions:,}",
+        f"{level.distinct:,}",
+        f"{level.seconds:.1f}",
+        f"{before.states / seconds:.1f}" if before and seconds > 0 else "",
+        f"{level.visited * BYTES_A_STATE / (1 << 20):.1f}",
     )
+    return _line(cells, written)
 
 
 def _again(decision: Decision, file: Path | None) -> str:

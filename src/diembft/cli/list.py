@@ -40,7 +40,13 @@ def command(folder: Path | None, as_json: bool) -> None:
         output.say_json(listed)
         return
     output.table(
-        [Column("case"), Column("n", True), Column("workloads"), Column("failures", True), Column("what it shows")],
+        [
+            Column("case"),
+            Column("n", True),
+            Column("workloads", spare=True),
+            Column("failures", True, spare=True),
+            Column("what it shows", prose=True),
+        ],
         [
             (case.name, str(case.num_replicas), ", ".join(case.workloads), str(case.failures), case.description)
             for case in listed

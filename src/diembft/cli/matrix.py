@@ -50,11 +50,11 @@ def _print(rows: list[MatrixRow], passed: bool) -> None:
         [
             Column("bug"),
             Column("where"),
-            Column("oracle"),
+            Column("oracle", prose=True),
             Column("rounds", True),
             Column("scenarios", True),
-            Column("states", True),
-            Column("seeds", True),
+            Column("states", True, spare=True),
+            Column("seeds", True, spare=True),
         ],
         [_cells(row) for row in rows],
     )

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -52,6 +61,12 @@ def say(line: str | Text) -> None:
     out().print(line, soft_wrap=True)
 
 
+def tell(sentence: str) -> None:
+    """A long sentence on standard output, which breaks between words on a terminal, and nowhere else."""
+    console = out()
+    console.print(Text(sentence), soft_wrap=not console.is_terminal)
+
+
 def complain(problem: str) -> None:
     """One line on standard error."""
     err().print(Text("diembft: ", "bold red") + Text(" ".join(problem.split())), soft_wrap=True)
@@ -76,22 +91,46 @@ def verdict_word(passed: bool) -> Text:
 
 
 class Column(NamedTuple):
-    """The heading of a column, and whether it holds numbers."""
+    """The heading of a column, whether it holds numbers or sentences, and whether it may go where space is short."""
 
     heading: str
     numbers: bool = False
+    prose: bool = False
+    spare: bool = False
+
+
+_GAP = 2
+_PROSE = 24
+"""Between columns, and for a sentence at least."""
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> None:
-    """A table on standard output."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(
-            column.heading, justify="right" if column.numbers else "left", no_wrap=column.numbers, overflow="fold"
-        )
-    for row in rows:
-        drawn.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    out().print(drawn)
+    """A table on standard output. Headings and names stay in one piece; where that does not fit, spare columns go, the
+    last ones first, and `--json` has them."""
+    console = out()
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    shown = _fitting(columns, cells, console.width)
+    drawn = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for index in shown:
+        column = columns[index]
+        justify: Literal["left", "right"] = "right" if column.numbers else "left"
+        drawn.add_column(column.heading, justify=justify, no_wrap=not column.prose, overflow="fold")
+    for row in cells:
+        drawn.add_row(*[row[index] for index in shown])
+    console.print(drawn, crop=False)
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """The columns that are shown in so wide a terminal."""
+    shown = list(range(len(columns)))
+    needs = [
+        _PROSE if column.prose else max([cell_len(column.heading), *[row[index].cell_len for row in rows]])
+        for index, column in enumerate(columns)
+    ]
+    spare = [index for index in shown if columns[index].spare]
+    while spare and sum([needs[index] + _GAP for index in shown]) - _GAP > width:
+        shown.remove(spare.pop())
+    return shown
 
 
 def progress() -> Progress:
@@ -103,10 +142,29 @@ def progress() -> Progress:
         MofNCompleteColumn(),
         TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def beside(bar: Progress) -> Iterator[None]:
+    """Print on standard output while a bar is drawn: it makes room, and comes back below."""
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.start()
+
+
+@contextmanager
+def busy(what: str) -> Iterator[Callable[[str], None]]:
+    """A bar for work of unknown length; what is given is called with more to say of it."""
+    with progress() as bar:
+        shown = bar.add_task(what, total=None)
+        yield lambda more: bar.update(shown, description=f"{what}, {more}")
 
 
 @contextmanager

@@ -174,7 +174,12 @@ def shrink(
     options.check_protocol(protocol)
     scenario = read_scenario(given, index, protocol)
     options.check_writable(file, "--output")
-    shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto)
+    with output.busy("shrinks") as told:
+
+        def watch(smaller: Scenario, executions: int) -> None:
+            told(f"{executions:,} scenarios executed, {len(smaller.rounds)} rounds are left")
+
+        shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto, watch=watch)
     smallest = shrunk.scenario
     if file is not None:
         _write(file, smallest)

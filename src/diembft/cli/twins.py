@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -109,6 +109,12 @@ def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool,
     return ScenarioRange(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
 
 
+class _Told(NamedTuple):
+    """Where lines go, told to a bar."""
+
+    write: Callable[[bytes], None]
+
+
 @group.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_shape
@@ -122,8 +128,15 @@ def generate(file: Path, **shape: Any) -> int:
     if not source.count:
         raise InputError(f"--from: no scenario to write{_why_none(source)}")
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
-    with scenario_files.output(file) as out:
-        source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
+    with scenario_files.output(file) as out, output.progress() as bar:
+        shown = bar.add_task("scenarios", total=source.count)
+
+        def written(data: bytes, /) -> None:
+            out.write(data)
+            bar.advance(shown, data.count(b"\n"))
+
+        space, told = source.space, _Told(written)
+        space.write(told, source.start, source.count, seed=source.seed, canonical=source.canonical)
     output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
     return output.PASSED
 
@@ -324,7 +337,7 @@ def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioRe
         output.say(f"  again: {again(result)}")
     stuck = summary.endings[Ending.STUCK.name.lower()]
     if stuck:
-        output.say(
+        output.tell(
             f"{stuck:,} stuck: no replica leaves its round any more, mostly as no set of nodes holds a quorum, so "
             "that liveness could not be judged (of a space --quorum-filter leaves such scenarios out)"
         )

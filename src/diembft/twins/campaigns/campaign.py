@@ -29,7 +29,7 @@ from diembft.twins.campaigns.workers import is_breakdown
 CHUNK = 200
 """How many scenarios a worker takes at once, unless said otherwise."""
 
-NEIGHBOURS = 2_000
+NEIGHBOURS = 500
 """The same where neighbouring scenarios share what they have in common: enough to be worth it."""
 
 AHEAD = 3
