@@ -280,11 +280,15 @@ def summary(
 NO_BLOCKS: frozenset[bytes] = frozenset()
 
 
-def _has_blocks(facts: NodeFacts, registry: BlockRegistry, alive: Set[bytes]) -> bool:
-    """Whether a node has all blocks that it knows to be certified, or committed, and that still matter."""
+def _has_blocks(facts: NodeFacts, registry: BlockRegistry, pointers: Set[bytes]) -> bool:
+    """Whether a node has all these blocks but for what it has committed past.
+
+    They are those that any node knows to be certified, or committed, and not only those that this one knows: who
+    gets a proposal and has its parent votes at once, and does not propose in that round itself; who has to fetch the
+    parent enters the round, and may lead it, before it can vote.
+    """
     return not facts.wanted and all(
-        block_id in facts.blocks or block_id not in alive or registry.round[block_id] <= facts.root_round
-        for block_id in (facts.high_qc, registry.parent[facts.high_commit])
+        block_id in facts.blocks or registry.round[block_id] <= facts.root_round for block_id in pointers
     )
 
 
@@ -340,7 +344,7 @@ def _summary(
             if parent[block_id] in alive:
                 named.add(parent[block_id])
     holdings: list[Set[bytes]] = [alive & facts.blocks for facts in views]
-    if all(_has_blocks(facts, registry, alive) for facts in views):
+    if all(_has_blocks(facts, registry, alive & pointers) for facts in views):
         holdings = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
     for blocks in holdings:
         named.update(blocks - {parent[block_id] for block_id in blocks})

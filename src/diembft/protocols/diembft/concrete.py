@@ -79,8 +79,11 @@ def rebuild(system: DiemBftSystem, rules: Rules, summary: Summary, leader: int) 
     system.leaders.clear()
     system.leaders[round_] = leader
     nodes = []
+    # Where the summary does not say who holds which blocks, all hold all (`canonical`).
+    everywhere = () if any(entry.view.blocks for entry in summary.entries) else tuple(range(1, len(blocks.named)))
     for node, entry in enumerate(summary.entries):
-        state = _node(system, blocks, node, entry.view, round_, behind=round_ - (2 if summary.last else 1))
+        behind = round_ - (2 if summary.last else 1)
+        state = _node(system, blocks, node, entry.view, round_, behind=behind, holds=entry.view.blocks or everywhere)
         if state is None:
             return None
         nodes.append(state)
@@ -103,9 +106,17 @@ def _build(blocks: _Blocks, chains: tuple[Descent, ...]) -> bool:
 
 
 def _node(
-    system: DiemBftSystem, blocks: _Blocks, node: int, view: View, round_: int, *, behind: int
+    system: DiemBftSystem,
+    blocks: _Blocks,
+    node: int,
+    view: View,
+    round_: int,
+    *,
+    behind: int,
+    holds: tuple[int, ...],
 ) -> NodeState | None:
-    """A node; `behind` is the highest round that a node that is left behind may be in."""
+    """A node; `behind` is the highest round that a node that is left behind may be in, `holds` are the ranks of the
+    blocks that it has, but for what it has committed past."""
     replica = system.node(node)
     tree, pacemaker, safety = replica.tree, replica.pacemaker, replica.safety
     root = blocks.named[view.root]
@@ -114,9 +125,9 @@ def _node(
     tree.height = len(committed)
     tree.committed = {one.block.id: one.block for one in committed}
     tree.nodes = {root.block.id: root}
-    if view.blocks or view.wanted or view.incomplete or view.sent:
+    if view.wanted or view.incomplete or view.sent:
         return None
-    for rank in (view.high_qc, max(view.proposal_qc, 0)):
+    for rank in (view.high_qc, max(view.proposal_qc, 0), *holds):
         path = blocks.path(blocks.named[rank])
         if path and path[: len(committed)] != committed[: len(path)]:
             return None
