@@ -29,6 +29,9 @@ from pathlib import Path
 
 import msgspec
 
+from diembft.protocols.by_name import DEFAULT_PROTOCOL
+from diembft.twins.exhaustion.core_files import core_files
+from diembft.twins.exhaustion.core_tokens import token_digest
 from tools import explored_table
 from tools.edited_cores import (
     RUNNING,
@@ -105,10 +108,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def digest_of(source: Path, mutants: str) -> str:
-    """What results stand for: the sources, and the list of changes."""
-    digest = hashlib.blake2b(mutants.encode(), digest_size=8)
-    for path in sorted(source.rglob("*.py")):
-        digest.update(path.relative_to(source).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    """What results stand for: the core that is changed, all that explores it, and the list of changes."""
+    package = source / "diembft"
+    core = core_files(DEFAULT_PROTOCOL, package)
+    digest = hashlib.blake2b(f"{core.digest}\n{mutants}".encode(), digest_size=8)
+    for path in sorted((package / "twins").rglob("*.py")):
+        if not path.is_relative_to(package / "twins" / "campaigns"):
+            digest.update(token_digest(path.read_text(encoding="utf-8")))
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ All of them, which takes some hours: `python -m tools.explored_mutants --results
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from tools import explored_mutants, explored_table
 from tools.edited_cores import Exploration, edited_core, read_edits
 from tools.explored_mutants import Plan
 from tools.explored_table import Record, Sampled
-from tools.mutation import MUTANTS
+from tools.mutation import MUTANTS, ROOT
 
 EDITS = read_edits(MUTANTS.read_text(encoding="utf-8"))
 
@@ -141,15 +142,20 @@ def test_the_table_shows_what_was_found_and_counts_the_rest() -> None:
     ]
 
 
-def test_a_mutant_is_known_by_the_sources_and_the_list(tmp_path: Path) -> None:
-    (tmp_path / "one.py").write_text("x = 1\n")
-    first = explored_mutants.digest_of(tmp_path, "list")
-    assert explored_mutants.digest_of(tmp_path, "list") == first
-    assert explored_mutants.digest_of(tmp_path, "another list") != first
-    (tmp_path / "one.py").write_text("x = 2\n")
-    assert explored_mutants.digest_of(tmp_path, "list") != first
-
-
-def test_names_that_there_are_not_are_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explored_mutants.main(["--results", str(tmp_path / "results"), "--only", "no such mutant"]) == 2
-    assert "no mutant's name contains" in capsys.readouterr().err
+def test_a_mutant_is_known_by_the_core_by_what_explores_it_and_by_the_list(tmp_path: Path) -> None:
+    source = Path(shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")))
+    first = explored_mutants.digest_of(source, "list")
+    assert explored_mutants.digest_of(source, "list") == first
+    assert explored_mutants.digest_of(source, "another list") != first
+    for file, counts in (
+        ("cli/main.py", False),
+        ("consensus/safety.py", True),
+        ("twins/exhaustion/deciding.py", True),
+    ):
+        path = source / "diembft" / file
+        text = path.read_text()
+        path.write_text(f"# A comment\n{text}")
+        assert explored_mutants.digest_of(source, "list") == first
+        path.write_text(f"{text}\nX = 1\n")
+        assert (explored_mutants.digest_of(source, "list") != first) == counts
+        path.write_text(text)
