@@ -115,7 +115,8 @@ def shown(text: str) -> list[Shown]:
 
 
 def pictures(text: str) -> list[str]:
-    """The pictures that the file shows and its commands make, relative to the file."""
+    """The pictures that the file shows, relative to it. Its commands make each under its bare name where they run, so
+    that who tries them changes nothing of the project."""
     return _PICTURE.findall(text)
 
 
@@ -228,9 +229,8 @@ def main() -> int:
             folder, programs = copy_of_project(Path(scratch)), Path(sys.executable).parent
             if arguments.update:
                 file.write_text(update(text, folder, programs), encoding="utf-8")
-                place = folder / file.resolve().relative_to(ROOT).parent
                 for picture in pictures(text):
-                    shutil.copy(place / picture, file.parent / picture)
+                    shutil.copy(folder / Path(picture).name, file.parent / picture)
             else:
                 failed |= report(file, problems(text, folder, programs))
     return 1 if failed else 0

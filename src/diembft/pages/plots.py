@@ -1,6 +1,6 @@
 """Charts of results: commit latency over time, states per level of an exploration, the kill matrix.
 
-Drawn by matplotlib, which is an optional dependency (`pip install diembft[plots]`): it writes SVG and PNG of print
+Drawn by matplotlib, which is an optional dependency (`pip install matplotlib`): it writes SVG and PNG of print
 quality without a display.
 """
 
@@ -49,7 +49,7 @@ def write_plot(path: Path, results: Plottable) -> None:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError("plots need matplotlib: pip install 'diembft[plots]'") from None
+        raise InputError("plots need matplotlib: pip install matplotlib") from None
     settings: Any = {
         "svg.hashsalt": "diembft",  # the same figure gives the same bytes
         "svg.fonttype": "none",

@@ -118,7 +118,7 @@ def _client(address: str, jobs: int) -> Iterator[Any]:
     try:
         import distributed
     except ImportError as error:
-        raise InputError("--dask: needs the package distributed: pip install 'diembft[dask]'") from error
+        raise InputError("--dask: needs the package distributed: pip install distributed") from error
     library: Any = distributed  # its own types do not tell what it returns
     with ExitStack() as stack:
         try:

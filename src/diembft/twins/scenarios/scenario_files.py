@@ -387,5 +387,5 @@ def _zstandard(path: Path) -> types.ModuleType:
     try:
         import zstandard
     except ImportError as error:
-        raise InputError(f"{path}: a .zst file needs the package zstandard: pip install 'diembft[zstd]'") from error
+        raise InputError(f"{path}: a .zst file needs the package zstandard: pip install zstandard") from error
     return zstandard
