@@ -41,7 +41,10 @@ def test_what_the_entry_point_needs_is_little() -> None:
     """Each command imports what it needs: the worker processes of one start with the entry point too."""
     seen = "import sys, diembft.cli.main; print([name for name in sys.modules if name.startswith('diembft.')])"
     out = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True).stdout
-    assert out == "['diembft.cli', 'diembft.errors', 'diembft.cli.output', 'diembft.cli.main']\n"
+    assert (
+        out
+        == "['diembft.cli', 'diembft.cli.output', 'diembft.errors', 'diembft.files', 'diembft.cli.stopping', 'diembft.cli.main']\n"
+    )
 
 
 def test_no_command_shows_the_help_and_is_bad_input(capsys: Capture) -> None:
@@ -86,7 +89,7 @@ def broken() -> Iterator[click.Command]:
 def test_an_error_is_one_line_and_a_status(capsys: Capture) -> None:
     assert diembft(capsys, "broken", "input").complaint == "file.da: field: wrong"
     assert diembft(capsys, "broken", "interrupt") == (130, "", "\ndiembft: interrupted\n")  # after the ^C
-    assert diembft(capsys, "broken", "worker") == (1, "", "diembft: a worker process died\n")
+    assert diembft(capsys, "broken", "worker") == (3, "", "diembft: a worker process died\n")
     with pytest.raises(ZeroDivisionError):
         diembft(capsys, "broken", "bug")
 

@@ -6,10 +6,11 @@ import click
 from rich.text import Text
 
 from diembft.cli import options, output
+from diembft.cli.stopping import stoppable
 from diembft.errors import InputError
 from diembft.protocols.by_name import DEFAULT_PROTOCOL
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
-from diembft.twins.exhaustion.checks import Setting, brute_force, conjecture_of, exact, pairs, walks
+from diembft.twins.exhaustion.checks import CheckReport, Setting, brute_force, conjecture_of, exact, pairs, walks
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.models import MODELS
 
@@ -78,13 +79,14 @@ def command(
         raise InputError(f"--wrong-key: is about the key of {DEFAULT_PROTOCOL}")
     question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
-    reports = []
-    if brute_rounds:
-        reports.append(brute_force(setting, brute_rounds))
-    if walks_:
-        reports.append(walks(setting, conjecture_of(setting, rounds), count=walks_, rounds=rounds))
-    if pairs_:
-        reports.append(pairs(setting, count=pairs_, rounds=rounds))
+    reports: list[CheckReport] = []
+    with stoppable() as stop:
+        if brute_rounds:
+            reports.append(brute_force(setting, brute_rounds))
+        if walks_:
+            reports.append(walks(setting, conjecture_of(setting, rounds), count=walks_, rounds=rounds))
+        if pairs_:
+            reports.append(pairs(setting, count=pairs_, rounds=rounds))
     if as_json:
         output.say_json([report._asdict() for report in reports])
     else:
@@ -93,4 +95,6 @@ def command(
             output.say(output.verdict_word(not report.differences) + line)
             for difference in report.differences[:3]:
                 output.say(f"  {difference.detail}")
-    return output.FAILED if any(report.differences for report in reports) else output.PASSED
+    status = output.FAILED if any(report.differences for report in reports) else output.PASSED
+    asked = sum([bool(brute_rounds), bool(walks_), bool(pairs_)])
+    return stop.status(status, f"{len(reports)} of {asked} checks were done")

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from diembft import __version__
 from diembft.cli import output
+from diembft.cli.stopping import second_interrupt_ends
 from diembft.errors import InputError
 
 COMMANDS = {
@@ -60,6 +61,17 @@ def cli(context: click.Context) -> int | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (default: that of this process). Returns the exit status."""
+    output.prepare_streams()
+    with second_interrupt_ends():
+        try:
+            status = _carried_out(arguments)
+            output.finish()
+        except output.NotPrinted as error:
+            status = output.give_up(error)
+    return status
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         status = cli.main(args=arguments, prog_name="diembft", standalone_mode=False)
     except click.ClickException as error:
@@ -71,7 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         output.complain("interrupted")
         return output.INTERRUPTED
-    except ChildProcessError as error:
-        output.complain(str(error))
-        return output.FAILED
+    except output.NotPrinted:
+        raise
+    except SystemExit as ended:  # by click, when nobody reads a help text
+        if isinstance(ended.__context__, BrokenPipeError):
+            return output.CLOSED_PIPE
+        raise
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        output.complain(f"{named}{error.strerror or error}")
+        return output.BROKEN
     return status if isinstance(status, int) else output.PASSED

@@ -11,9 +11,12 @@ from msgspec import structs
 from rich.text import Text
 
 from diembft.cli import options, output, view
+from diembft.cli.stopping import stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.errors import InputError
+from diembft.files import replacing, writing
+from diembft.judge.verdict import Finding
 from diembft.protocols.interface import Crypto
-from diembft.trace.files import write_trace
 from diembft.twins.campaigns.account import account
 from diembft.twins.campaigns.chunks import Manner, result_of
 from diembft.twins.campaigns.shrink import shrink as minimise
@@ -115,17 +118,12 @@ def replay(
     SCENARIO is a file (with --index, if it holds several), or the text form itself.
     """
     scenario = read_scenario(given, index, protocol)
-    options.check_writable(trace, "--trace")
-    options.check_writable(html, "--html")
+    check_targets(Target("--trace", trace, Kind.TRACE), Target("--html", html, Kind.PAGE), inputs=[_file_of(given)])
     if protocol is not None:
         given, index = format_scenario(scenario, one_line=True), None
     command = again(given, index, undelivered, crypto, expect_violation)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
     result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
-    if trace is not None:
-        write_trace(trace, records)
-    if html is not None:
-        view.write_html(html, records)
     if as_json:
         output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
     else:
@@ -135,6 +133,7 @@ def replay(
         violated = ", ".join([violation.oracle for violation in result.violations])
         what = f"violates {violated}" if violated else "nothing is violated"
         output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
+    view.write_record(records, trace, html)
     return output.PASSED if result.as_expected else output.FAILED
 
 
@@ -168,34 +167,51 @@ def shrink(
     (with --index, if it holds several), or the text form itself.
     """
     scenario = read_scenario(given, index, protocol)
-    options.check_writable(file, "--output")
-    shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto)
-    smallest = shrunk.scenario
-    if file is not None:
-        _write(file, smallest)
+    check_targets(Target("--output", file, Kind.SCENARIOS), inputs=[_file_of(given)])
+    smallest, executions = scenario, 0
+    finding: Finding | None = None
+
+    def on_smaller(smaller: Scenario, executed: int) -> None:
+        nonlocal smallest, executions
+        smallest, executions = smaller, executed
+
+    with stoppable() as stop:
+        shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto, watch=on_smaller)
+        smallest, executions, finding = shrunk.scenario, shrunk.executions, shrunk.finding
     text = format_scenario(smallest)
     if as_json:
-        output.say_json(
-            {
-                "scenario": text,
-                "finding": shrunk.finding,
-                "rounds": len(smallest.rounds),
-                "rounds_before": len(scenario.rounds),
-                "executions": shrunk.executions,
-            }
-        )
-        return output.PASSED
-    output.say(text)
-    output.say(f"violates {shrunk.finding.oracle}: {shrunk.finding.detail}")
-    output.say(f"{shrunk.executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
-    named = format_scenario(smallest, one_line=True) if file is None else str(file)
-    output.say(f"again: {again(named, None, undelivered, crypto, not smallest.bugs)}")
-    return output.PASSED
+        said = {
+            "scenario": text,
+            "finding": finding,
+            "rounds": len(smallest.rounds),
+            "rounds_before": len(scenario.rounds),
+            "executions": executions,
+        }
+        output.say_json(said | stop.as_json())
+    else:
+        output.say(text)
+        if finding is not None:
+            output.say(f"violates {finding.oracle}: {finding.detail}")
+        output.say(f"{executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
+    if file is not None:
+        _write(file, smallest)
+    if not as_json:
+        named = format_scenario(smallest, one_line=True) if file is None else str(file)
+        output.say(f"again: {again(named, None, undelivered, crypto, not smallest.bugs)}")
+    return stop.status(output.PASSED, "it may get smaller: give `diembft twins shrink` what there is")
+
+
+def _file_of(given: str) -> Path | None:
+    """The file that SCENARIO names, if it does."""
+    try:
+        return Path(given) if Path(given).exists() else None
+    except OSError:  # a text, too long for a name
+        return None
 
 
 def _write(file: Path, scenario: Scenario) -> None:
     if file.suffix == ".txt":
-        with output.writing(file):
-            file.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
+        with writing(file), replacing(file) as partial:
+            partial.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
     else:
         scenario_files.write_scenarios(file, [scenario])

@@ -15,6 +15,8 @@ from rich.text import Text
 from diembft.cli import check_key, explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.cli.stopping import Stop, goes_on, stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
@@ -97,11 +99,14 @@ def generate(file: Path, **shape: Any) -> int:
     Scenario number K is the same wherever it is computed. The last round changes fastest.
     """
     source = _ranged(**shape)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    check_targets(Target("FILE", file, Kind.SCENARIOS))
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
-    with scenario_files.output(file) as out:
-        source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
-    output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
-    return output.PASSED
+    with stoppable() as stop:
+        with scenario_files.output(file) as out:
+            source.space.write(out, source.start, source.count, seed=source.seed, canonical=source.canonical)
+        output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
+    return stop.status(output.PASSED, f"nothing was written to {file}")
 
 
 @group.command()
@@ -143,23 +148,28 @@ def run(
     source = _source(file, bugs, protocol, shape)
     as_in_file = None if bugs or protocol else file
     """The file, if it holds the scenarios as they are executed."""
-    options.check_writable(html, "--html")
+    check_targets(Target("--results", results, Kind.RESULTS), Target("--html", html, Kind.PAGE), inputs=[file])
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect_violation=expect_violation, delayed=undelivered == "delay", crypto=crypto)
     if runtime == "distalgo":
         _check_no_campaign(html, results, dask)
         return _run_distalgo(file, source, manner, bugs, as_json)
-    options.check_writable(results, "--results")
-    summary, seconds = _run_watched(source, manner, jobs, dask, results)
-    if html is not None:
-        said = _write_html(html, as_in_file, source, manner, summary)
+    summary, seconds, stop = _run_watched(source, manner, jobs, dask, results)
+
+    def again(result: ScenarioResult) -> str:
+        return _again(result.index, _scenario_of(source, result), as_in_file, source, manner)
+
     if as_json:
-        output.say_json({**msgspec.structs.asdict(summary), "passed": summary.passed, "seconds": seconds})
-    else:
-        _print(summary, seconds, lambda one: _again(one.index, _scenario_of(source, one), as_in_file, source, manner))
-        if html is not None:
-            output.say(f"{html}: {said}")
-    return output.PASSED if summary.passed else output.FAILED
+        said = {**msgspec.structs.asdict(summary), "passed": summary.passed and not stop, "seconds": seconds}
+        output.say_json(said | stop.as_json())
+    elif summary.scenarios or not stop:
+        _print(summary, seconds, stop.verdict_word(summary.passed), again)
+    if html is not None and not stop:
+        said_of_page = _write_html(html, as_in_file, source, manner, summary)
+        if not as_json:
+            output.say(f"{html}: {said_of_page}")
+    done = f"{summary.scenarios:,} of {source.count:,} scenarios were judged; {goes_on('--results', results)}"
+    return stop.status(output.PASSED if summary.passed else output.FAILED, done)
 
 
 def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
@@ -172,19 +182,31 @@ def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shap
 
 def _run_watched(
     source: ScenarioSource, manner: Manner, jobs: int, dask: str | None, results: Path | None
-) -> tuple[CampaignSummary, float]:
+) -> tuple[CampaignSummary, float, Stop]:
     """What a campaign comes to, and the seconds that it took; a bar shows how far it is."""
-    with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
+    summary = CampaignSummary()
+    began = time.monotonic()
+    with (
+        stoppable() as stop,
+        output.progress() as bar,
+        executors(jobs, dask, output.say_worker_died) as (make_executor, workers),
+    ):
         shown = bar.add_task("scenarios", total=source.count)
 
         def watch(progress: CampaignProgress) -> None:
             bar.update(shown, completed=progress.done, description=described(progress))
 
         began = time.monotonic()
-        summary = run_campaign(
-            source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
+        run_campaign(
+            source,
+            manner,
+            make_executor=make_executor,
+            workers=workers,
+            results=results,
+            watch=watch,
+            summary=summary,
         )
-        return summary, time.monotonic() - began
+    return summary, time.monotonic() - began, stop
 
 
 def _check_no_space(names: Collection[str]) -> None:
@@ -265,7 +287,7 @@ def described(progress: CampaignProgress) -> str:
     return f"{progress.violated:,} violated{unexpected}, {progress.rate:,.0f} a second{left}"
 
 
-def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioResult], str]) -> None:
+def _print(summary: CampaignSummary, seconds: float, verdict: Text, again: Callable[[ScenarioResult], str]) -> None:
     rows = [(name, f"{summary.oracles[name]:,}", f"{summary.undecided[name]:,}") for name in ORACLES]
     output.table([Column("oracle"), Column("violated", True), Column("undecided", True)], rows)
     for result in summary.unexpected[:10]:
@@ -278,7 +300,7 @@ def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioRe
     output.say(
         Text(" ").join(
             [
-                output.verdict_word(summary.passed),
+                verdict,
                 Text(
                     f"{summary.as_expected:,} of {summary.scenarios:,} scenarios as expected, "
                     f"{summary.violated:,} violated ({endings}) in {seconds:.1f} s "
