@@ -174,7 +174,8 @@ class _Seen(msgspec.Struct):
         """The same in words."""
         last = self.levels[-1]
         rounds = last.round - 1
-        text = f"the search followed all scenarios of up to {rounds} round{'' if rounds == 1 else 's'}, "
+        text = f"the search followed all scenarios of {f'up to {rounds}' if rounds else 'no'} "
+        text += f"round{'' if rounds == 1 else 's'}, "
         text += f"{last.visited:,} states, and found no violation"
         return text if self.walked is None else f"{text}; nor did {self.walked.walks:,} walks"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(arguments: Sequence[str] | None) -> int:
+    before = sys.stdout
     try:
         status = cli.main(args=arguments, prog_name="diembft", standalone_mode=False)
     except click.ClickException as error:
@@ -85,11 +88,13 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         return output.INTERRUPTED
     except output.NotPrinted:
         raise
-    except SystemExit as ended:  # by click, when nobody reads a help text
-        if isinstance(ended.__context__, BrokenPipeError):
-            return output.CLOSED_PIPE
-        raise
+    except SystemExit:  # by click, which puts something in the place of a stream that nobody reads
+        if sys.stdout is before:
+            raise
+        return output.CLOSED_PIPE
     except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:  # a help text: files are named
+            raise output.not_printed(error) from error
         named = f"{error.filename}: " if error.filename else ""
         output.complain(f"{named}{error.strerror or error}")
         return output.BROKEN

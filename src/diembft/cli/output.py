@@ -53,7 +53,12 @@ def _printing() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        raise NotPrinted(f"standard output: cannot be written: {error.strerror}") from error
+        raise not_printed(error) from error
+
+
+def not_printed(error: OSError) -> NotPrinted:
+    """What to raise, from the error, when printing failed."""
+    return NotPrinted(f"standard output: cannot be written: {error.strerror}")
 
 
 def finish() -> None:

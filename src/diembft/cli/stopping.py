@@ -65,7 +65,7 @@ def stoppable() -> Iterator[Stop]:
 def goes_on(option: str, value: object) -> str:
     """How to go on with what was stopped: by the option that keeps what was done, if it was given."""
     if value is None:
-        return f"with {option} FILE the same command would go on from there"
+        return f"with {option} FILE what is done would have been kept"
     return f"the same command goes on from there ({option} {value})"
 
 

@@ -48,6 +48,9 @@ class Target(NamedTuple):
 def check_targets(*targets: Target, inputs: Sequence[Path | None] = ()) -> None:
     """Raises InputError for a file that cannot or must not be written, and NotWritten if the disk is full."""
     wanted = [(option, path, kind) for option, path, kind in targets if path is not None and not _takes_anything(path)]
+    for option, path, kind in targets:
+        if kind is Kind.CHECKPOINT and path is not None and _takes_anything(path):
+            raise InputError(f"{option}: {path}: keeps nothing that a search could go on with: name a file")
     for option, path, kind in wanted:
         _check_place(option, path)
         if any(given is not None and _same(path, given) for given in inputs):
