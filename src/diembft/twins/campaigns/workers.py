@@ -7,6 +7,7 @@ a future that was cancelled meanwhile, and whoever waits for the rest waits for 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -276,6 +277,12 @@ def executors(
         yield lambda: Lasting(lambda: client.get_executor(pure=False), threads, on_loss), threads
 
 
+def _say_nothing_of_interrupts() -> None:
+    """In a worker of a local cluster, as in those of `Processes`."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    logging.disable()
+
+
 @contextmanager
 def _client(address: str, jobs: int) -> Iterator[Any]:
     try:
@@ -291,6 +298,12 @@ def _client(address: str, jobs: int) -> Iterator[Any]:
             else:
                 client = library.Client(address, timeout=CONNECT_S)
             stack.enter_context(client)
+            if address == LOCAL_CLUSTER:
+                client.run(_say_nothing_of_interrupts)
         except (OSError, ValueError) as error:
             raise InputError(f"--dask: no scheduler at {address!r}: {' '.join(str(error).split())}") from error
-        yield client
+        try:
+            yield client
+        except BaseException:
+            logging.disable()  # Dask tells at length of each connection that ends now
+            raise
