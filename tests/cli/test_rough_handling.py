@@ -246,6 +246,24 @@ def test_a_closed_pipe_is_quiet(command: Command, capsys: Capture, monkeypatch: 
     assert outcome == (0 if command.silent else 141, "", "")
 
 
+AS_IT_GOES = ("twins generate", "twins explore")
+"""Commands that print before they know anything, and end when nobody reads that."""
+
+
+@pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
+@pytest.mark.usefixtures("folder")
+def test_files_are_written_although_nobody_reads_what_is_printed(
+    command: Command, written: Writes, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `diembft run ... --trace FILE | head -n 1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w", encoding="utf-8")
+    outcome = printed_to(stream, monkeypatch, capsys, command.writing(written, written.file))
+    assert outcome == (0 if command.silent else 141, "", "")
+    assert Path(written.file).exists() or command.name in AS_IT_GOES
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=named)
 @pytest.mark.usefixtures("folder")
 def test_what_a_terminal_cannot_show_is_a_mark(

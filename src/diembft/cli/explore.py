@@ -128,9 +128,16 @@ def _tell_stopped(question: Question, seen: _Seen, stop: Stop, checkpoint: Path 
 
 def _tell(decision: Decision, counterexample: Path | None, html: Path | None, as_json: bool) -> int:
     """Say what was decided, and write what was found: the first does not hang upon the second."""
-    if not as_json:
-        _say(decision)
-    kept = _Kept() if decision.path is None else _write(decision, counterexample, html)
+    kept = _Kept()
+
+    def write() -> None:
+        nonlocal kept
+        if decision.path is not None:
+            kept = _write(decision, counterexample, html)
+
+    with output.then(write):
+        if not as_json:
+            _say(decision)
     if as_json:
         output.say_json(_as_json(decision, kept.file))
     else:

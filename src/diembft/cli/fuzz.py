@@ -108,14 +108,18 @@ def command(
     indices = count_from() if total is None else range(total)
     tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
     report, stop = _search(seed, tasks, total, time_s, keep_going, jobs)
-    if as_json:
-        output.say_json(structs.asdict(report) | stop.as_json())
-    elif report.scenarios:
-        _print(report, stop)
-        _say_written(report, trace, html)
-    if report.failures and (trace is not None or html is not None):
-        failed = run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True))
-        view.write_record(failed.trace, trace, html)
+
+    def write() -> None:
+        if report.failures and (trace is not None or html is not None):
+            failed = run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True))
+            view.write_record(failed.trace, trace, html)
+
+    with output.then(write):
+        if as_json:
+            output.say_json(structs.asdict(report) | stop.as_json())
+        elif report.scenarios:
+            _print(report, stop)
+            _say_written(report, trace, html)
     status = output.FAILED if report.failures else output.PASSED
     return stop.status(status, f"{report.scenarios:,} scenarios were run")
 
@@ -139,13 +143,13 @@ def _run_one(task: FuzzTask, trace: Path | None, html: Path | None, as_json: boo
     report = _nothing_yet(task.seed)
     _add(report, task, result)
     report.real_s = perf_counter() - began_s
-    if as_json:
-        output.say_json(report)
-    else:
-        for line in drawn.describe(draw_run(task.seed, task.index)):
-            output.say(line)
-        _print(report, Stop())
-    view.write_record(result.trace, trace, html)
+    with output.then(lambda: view.write_record(result.trace, trace, html)):
+        if as_json:
+            output.say_json(report)
+        else:
+            for line in drawn.describe(draw_run(task.seed, task.index)):
+                output.say(line)
+            _print(report, Stop())
     return output.FAILED if report.failures else output.PASSED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -80,6 +80,16 @@ def _silence(stream: Any) -> None:
     """What the stream still holds goes nowhere when the interpreter ends, where it could not even be said."""
     with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # ValueError: it has no file
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextmanager
+def then(write: Callable[[], object]) -> Iterator[None]:
+    """Writes files behind a block that prints: what cannot be written is told first, and is written although nobody may
+    read any more what is told, as by `| head`."""
+    try:
+        yield
+    finally:
+        write()
 
 
 def out() -> Console:

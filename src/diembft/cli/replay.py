@@ -124,16 +124,16 @@ def replay(
     command = again(given, index, undelivered, crypto, expect_violation)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
     result = result_of(index or 0, scenario, judgement, Manner(expect_violation=expect_violation))
-    if as_json:
-        output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
-    else:
-        for line in account(scenario, judgement, records):
-            output.say(line)
-        expected = "as expected" if result.as_expected else "not as expected"
-        violated = ", ".join([violation.oracle for violation in result.violations])
-        what = f"violates {violated}" if violated else "nothing is violated"
-        output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
-    view.write_record(records, trace, html)
+    with output.then(lambda: view.write_record(records, trace, html)):
+        if as_json:
+            output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
+        else:
+            for line in account(scenario, judgement, records):
+                output.say(line)
+            expected = "as expected" if result.as_expected else "not as expected"
+            violated = ", ".join([violation.oracle for violation in result.violations])
+            what = f"violates {violated}" if violated else "nothing is violated"
+            output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
     return output.PASSED if result.as_expected else output.FAILED
 
 
@@ -179,22 +179,23 @@ def shrink(
         shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto, watch=on_smaller)
         smallest, executions, finding = shrunk.scenario, shrunk.executions, shrunk.finding
     text = format_scenario(smallest)
-    if as_json:
-        said = {
-            "scenario": text,
-            "finding": finding,
-            "rounds": len(smallest.rounds),
-            "rounds_before": len(scenario.rounds),
-            "executions": executions,
-        }
-        output.say_json(said | stop.as_json())
-    else:
-        output.say(text)
-        if finding is not None:
-            output.say(f"violates {finding.oracle}: {finding.detail}")
-        output.say(f"{executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
-    if file is not None:
-        _write(file, smallest)
+    with output.then(lambda: _write(file, smallest)):
+        if as_json:
+            said = {
+                "scenario": text,
+                "finding": finding,
+                "rounds": len(smallest.rounds),
+                "rounds_before": len(scenario.rounds),
+                "executions": executions,
+            }
+            output.say_json(said | stop.as_json())
+        else:
+            output.say(text)
+            if finding is not None:
+                output.say(f"violates {finding.oracle}: {finding.detail}")
+            output.say(
+                f"{executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}"
+            )
     if not as_json:
         named = format_scenario(smallest, one_line=True) if file is None else str(file)
         output.say(f"again: {again(named, None, undelivered, crypto, not smallest.bugs)}")
@@ -209,7 +210,9 @@ def _file_of(given: str) -> Path | None:
         return None
 
 
-def _write(file: Path, scenario: Scenario) -> None:
+def _write(file: Path | None, scenario: Scenario) -> None:
+    if file is None:
+        return
     if file.suffix == ".txt":
         with writing(file), replacing(file) as partial:
             partial.write_text(format_scenario(scenario) + "\n", encoding="utf-8")

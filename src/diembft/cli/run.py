@@ -85,11 +85,11 @@ def _run_one(task: CaseTask, trace: Path | None, html: Path | None, as_json: boo
     """Run once; what came of it is said before it is written."""
     report, records = case_runs.run_recorded(task, keep_trace=trace is not None or html is not None)
     verdict = report.verdict
-    if as_json:
-        output.say_json({"case": verdict.case, "passed": verdict.passed, "runs": [report]})
-    else:
-        _print_one(report)
-    view.write_record(records, trace, html)
+    with output.then(lambda: view.write_record(records, trace, html)):
+        if as_json:
+            output.say_json({"case": verdict.case, "passed": verdict.passed, "runs": [report]})
+        else:
+            _print_one(report)
     return output.PASSED if verdict.passed else output.FAILED
 
 

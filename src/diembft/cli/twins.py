@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -155,21 +155,44 @@ def run(
         _check_no_campaign(html, results, dask)
         return _run_distalgo(file, source, manner, bugs, as_json)
     summary, seconds, stop = _run_watched(source, manner, jobs, dask, results)
-
-    def again(result: ScenarioResult) -> str:
-        return _again(result.index, _scenario_of(source, result), as_in_file, source, manner)
-
-    if as_json:
-        said = {**msgspec.structs.asdict(summary), "passed": summary.passed and not stop, "seconds": seconds}
-        output.say_json(said | stop.as_json())
-    elif summary.scenarios or not stop:
-        _print(summary, seconds, stop.verdict_word(summary.passed), again)
-    if html is not None and not stop:
-        said_of_page = _write_html(html, as_in_file, source, manner, summary)
-        if not as_json:
-            output.say(f"{html}: {said_of_page}")
+    _tell(_Judged(source, manner, as_in_file, summary, seconds), stop, html, as_json)
     done = f"{summary.scenarios:,} of {source.count:,} scenarios were judged; {goes_on('--results', results)}"
     return stop.status(output.PASSED if summary.passed else output.FAILED, done)
+
+
+class _Judged(NamedTuple):
+    """What a campaign comes to."""
+
+    source: ScenarioSource
+    manner: Manner
+    file: Path | None
+    """The file, if it holds the scenarios as they were executed."""
+    summary: CampaignSummary
+    seconds: float
+
+
+def _tell(judged: _Judged, stop: Stop, html: Path | None, as_json: bool) -> None:
+    """Say what a campaign comes to, and write the page."""
+    source, manner, file, summary, seconds = judged
+
+    def again(result: ScenarioResult) -> str:
+        return _again(result.index, _scenario_of(source, result), file, source, manner)
+
+    said_of_page = ""
+
+    def write() -> None:
+        nonlocal said_of_page
+        if html is not None and not stop:
+            said_of_page = f"{html}: {_write_html(html, file, source, manner, summary)}"
+
+    with output.then(write):
+        if as_json:
+            said = {**msgspec.structs.asdict(summary), "passed": summary.passed and not stop, "seconds": seconds}
+            output.say_json(said | stop.as_json())
+        elif summary.scenarios or not stop:
+            _print(summary, seconds, stop.verdict_word(summary.passed), again)
+    if said_of_page and not as_json:
+        output.say(said_of_page)
 
 
 def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
