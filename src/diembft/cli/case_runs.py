@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from diembft.cli import options, output, view
+from diembft.cli import options, output
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
@@ -19,7 +19,7 @@ from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
 from diembft.testcase.outcome import CaseVerdict
-from diembft.trace.files import write_trace
+from diembft.trace.records import Record
 
 Seed = int | float
 
@@ -33,8 +33,6 @@ class CaseTask(Struct, frozen=True):
     crypto: Crypto
     bugs: tuple[str, ...] = ()
     """Names of planted bugs."""
-    trace: Path | None = None
-    html: Path | None = None
     runtime: Runtime = "simulator"
     expect: Expect | None = None
 
@@ -53,21 +51,21 @@ class CaseReport(Struct, frozen=True):
 
 
 def run(task: CaseTask) -> CaseReport:
-    """Load and run a test case; write its trace and its page if wanted. Raises InputError."""
+    """Load and run a test case. Raises InputError."""
+    report, _ = run_recorded(task, keep_trace=False)
+    return report
+
+
+def run_recorded(task: CaseTask, *, keep_trace: bool) -> tuple[CaseReport, Sequence[Record]]:
+    """Load and run a test case; with what came of it the record of the run, if wanted. Raises InputError."""
     case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
     replay = _replay(task, case)
-    keep_trace = task.trace is not None or task.html is not None
     result: CaseResult | distalgo.CaseRun
     if task.runtime == "distalgo":
         result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
     else:
         result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
-    if task.trace is not None:
-        with output.writing(task.trace):
-            write_trace(task.trace, result.trace)
-    if task.html is not None:
-        view.write_html(task.html, result.trace)
-    return CaseReport(
+    report = CaseReport(
         verdict=_as_expected(result.verdict, task),
         figures=result.figures,
         seed=case.seed,
@@ -76,6 +74,7 @@ def run(task: CaseTask) -> CaseReport:
         real_s=result.real_s,
         replay=replay,
     )
+    return report, result.trace
 
 
 def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> TestCase:

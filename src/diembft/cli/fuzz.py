@@ -14,13 +14,14 @@ from rich.text import Text
 from diembft.cli import drawn, options, output, view
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.cli.stopping import Stop, stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
 from diembft.judge.expected import Expect, expects_violation
 from diembft.shell import command_line
 from diembft.simulation.drawing import draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_index
-from diembft.trace.files import write_trace
 
 DEFAULT_COUNT = 200
 
@@ -101,30 +102,29 @@ def command(
 
     With --bug, a rule of the protocol is broken on purpose, and the search is to find that (see --expect).
     """
-    options.check_writable(trace, "--trace")
-    options.check_writable(html, "--html")
+    check_targets(Target("--trace", trace, Kind.TRACE), Target("--html", html, Kind.PAGE))
     if index is not None:
         if count is not None or time_s is not None:
             raise click.UsageError("--index runs one scenario: leave out --count and --time.")
-        report = _single(FuzzTask(seed, index, bugs, crypto, keep_trace=bool(trace or html)), trace, html)
-    else:
-        total = DEFAULT_COUNT if count is None and time_s is None else count
-        indices = count_from() if total is None else range(total)
-        tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
-        report = _search(seed, tasks, total, time_s, keep_going, jobs)
+        return _run_one(FuzzTask(seed, index, bugs, crypto, bool(trace or html)), expect, trace, html, as_json)
+    total = DEFAULT_COUNT if count is None and time_s is None else count
+    indices = count_from() if total is None else range(total)
+    tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
+    report, stop = _search(seed, tasks, total, time_s, keep_going, jobs)
+
+    def write() -> None:
         if report.failures and (trace is not None or html is not None):
-            _write(run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True)), trace, html)
+            failed = run(FuzzTask(seed, report.failures[0].index, bugs, crypto, keep_trace=True))
+            view.write_record(failed.trace, trace, html)
+
     passed = bool(report.failures) == expects_violation(expect, bugs)
-    if as_json:
-        output.say_json({**structs.asdict(report), "passed": passed})
-    else:
-        if index is not None:
-            for line in drawn.describe(draw_run(seed, index)):
-                output.say(line)
-        _print(report, passed)
-        if index is None:
+    with output.then(write):
+        if as_json:
+            output.say_json(structs.asdict(report) | {"passed": passed and not stop} | stop.as_json())
+        elif report.scenarios:
+            _print(report, stop.verdict_word(passed))
             _say_written(report, trace, html)
-    return output.PASSED if passed else output.FAILED
+    return stop.status(output.PASSED if passed else output.FAILED, f"{report.scenarios:,} scenarios were run")
 
 
 def run(task: FuzzTask) -> FuzzResult:
@@ -139,22 +139,22 @@ def run(task: FuzzTask) -> FuzzResult:
     )
 
 
-def _single(task: FuzzTask, trace: Path | None, html: Path | None) -> FuzzReport:
+def _run_one(task: FuzzTask, expect: Expect | None, trace: Path | None, html: Path | None, as_json: bool) -> int:
+    """Run one scenario; what came of it is said before it is written."""
     began_s = perf_counter()
     result = run(task)
-    _write(result, trace, html)
     report = _nothing_yet(task.seed)
     _add(report, task, result)
     report.real_s = perf_counter() - began_s
-    return report
-
-
-def _write(result: FuzzResult, trace: Path | None, html: Path | None) -> None:
-    if trace is not None:
-        with output.writing(trace):
-            write_trace(trace, result.trace)
-    if html is not None:
-        view.write_html(html, result.trace)
+    passed = bool(report.failures) == expects_violation(expect, task.bugs)
+    with output.then(lambda: view.write_record(result.trace, trace, html)):
+        if as_json:
+            output.say_json({**structs.asdict(report), "passed": passed})
+        else:
+            for line in drawn.describe(draw_run(task.seed, task.index)):
+                output.say(line)
+            _print(report, output.verdict_word(passed))
+    return output.PASSED if passed else output.FAILED
 
 
 def _say_written(report: FuzzReport, trace: Path | None, html: Path | None) -> None:
@@ -167,7 +167,7 @@ def _say_written(report: FuzzReport, trace: Path | None, html: Path | None) -> N
 
 def _search(
     seed: int, tasks: Iterable[FuzzTask], total: int | None, time_s: float | None, keep_going: bool, jobs: int
-) -> FuzzReport:
+) -> tuple[FuzzReport, Stop]:
     """Run the tasks until they, or the time, or the patience with failures are over."""
     began_s = perf_counter()
     report = _nothing_yet(seed)
@@ -181,14 +181,16 @@ def _search(
                 return
             yield task
 
-    with output.progress() as bar:
+    with stoppable() as stop, output.progress() as bar:
         shown = bar.add_task("scenarios", total=total)
-        for task, result in results_of(run, wanted(), jobs if total is None else min(jobs, total)):
+        for task, result in results_of(
+            run, wanted(), jobs if total is None else min(jobs, total), lambda task: task.replay
+        ):
             _add(report, task, result)
             bar.advance(shown)
     report.failures.sort(key=lambda failure: failure.index)
     report.real_s = perf_counter() - began_s
-    return report
+    return report, stop
 
 
 def _nothing_yet(seed: int) -> FuzzReport:
@@ -205,7 +207,7 @@ def _add(report: FuzzReport, task: FuzzTask, result: FuzzResult) -> None:
         report.failures.append(FuzzFailure(task.index, violations, task.replay))
 
 
-def _print(report: FuzzReport, passed: bool) -> None:
+def _print(report: FuzzReport, verdict: Text) -> None:
     output.table(
         [Column("reached"), Column("times", True)],
         [(name.replace("_", " "), f"{getattr(report.reached, name):,}") for name in report.reached.__struct_fields__],
@@ -218,7 +220,7 @@ def _print(report: FuzzReport, passed: bool) -> None:
     rate = f"{report.scenarios / report.real_s:.0f} a second, {report.events:,} events"
     output.say(
         Text.assemble(
-            output.verdict_word(passed),
+            verdict,
             f" {report.scenarios - len(report.failures):,} of {report.scenarios:,} scenarios of seed {report.seed} "
             f"held in {report.real_s:.1f} s ({rate}, {report.virtual_s:,.0f} s of virtual time)",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -175,16 +174,3 @@ def is_given(option: str) -> bool:
 def crypto_of(runtime: Runtime, crypto: Crypto) -> Crypto:
     """The signatures that a command asks for: where it names none, those that are usual in the runtime."""
     return crypto if is_given("crypto") or runtime == "simulator" else "ed25519"
-
-
-def check_writable(path: Path | None, option: str) -> None:
-    """Complain before the work is done, rather than after it, if a file is wanted that cannot be written."""
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise click.BadParameter(f"{str(path)!r} is a directory.", param_hint=option)
-    if not folder.is_dir():
-        raise click.BadParameter(f"Directory {str(folder)!r} does not exist.", param_hint=option)
-    if not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"Directory {str(folder)!r} is not writable.", param_hint=option)

@@ -12,6 +12,7 @@ from diembft.cli import case_runs, options, output
 from diembft.cli.case_runs import CaseReport, CaseTask
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.cli.stopping import stoppable
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.testcase.loader import case_files, default_folder, load, name_in
@@ -38,22 +39,23 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
         load(name)  # so that nothing runs if anything is wrong with any case
     tasks = [CaseTask(name, None, None, crypto) for name in names]
     runs: dict[str, CaseReport] = {}
-    with output.progress() as bar:
+    with stoppable() as stop, output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
-        for task, run in results_of(case_runs.run, tasks, min(jobs, len(tasks))):
+        for task, run in results_of(case_runs.run, tasks, min(jobs, len(tasks)), lambda task: task.name_or_file):
             runs[task.name_or_file] = run
             bar.advance(shown)
-    ordered = [runs[name] for name in names]
-    passed = all(run.verdict.passed for run in ordered)
+    named = [(shown, runs[name]) for shown, name in zip(shown_as, names, strict=True) if name in runs]
+    passed = all(run.verdict.passed for _, run in named)
+    real_s = perf_counter() - began_s
     if as_json:
-        output.say_json({"passed": passed, "real_s": perf_counter() - began_s, "runs": ordered})
-    else:
-        _print(shown_as, ordered, perf_counter() - began_s)
-    return output.PASSED if passed else output.FAILED
+        said = {"passed": passed and not stop, "real_s": real_s, "runs": [run for _, run in named]}
+        output.say_json(said | stop.as_json())
+    elif named:
+        _print(named, real_s)
+    return stop.status(output.PASSED if passed else output.FAILED, f"{len(named)} of {len(names)} cases were run")
 
 
-def _print(names: list[str], runs: list[CaseReport], real_s: float) -> None:
-    named = list(zip(names, runs, strict=True))
+def _print(named: list[tuple[str, CaseReport]], real_s: float) -> None:
     output.table(
         [Column("case"), Column("verdict"), *case_runs.FIGURES],
         [(name, output.verdict_word(run.verdict.passed), *case_runs.figures(run)) for name, run in named],
@@ -62,4 +64,4 @@ def _print(names: list[str], runs: list[CaseReport], real_s: float) -> None:
     for name, run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {name}"))
         case_runs.explain(run)
-    output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")
+    output.say(f"{len(named) - len(failed)} of {len(named)} cases passed in {real_s:.1f} s")
