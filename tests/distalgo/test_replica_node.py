@@ -130,7 +130,7 @@ def test_a_set_attribute_takes_effect_after_the_step_and_makes_its_replica_byzan
     assert (record.node, record.attribute, record.value) == ("replica2", "current_round", 40)
     assert isinstance(state, State)
     assert (state.node, state.current_round) == ("replica2", 40)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert result.verdict.passed
     assert result.verdict.byzantine == (2,)
 
@@ -172,7 +172,7 @@ def test_every_kind_of_workload(type_: WorkloadType, tmp_path: Path) -> None:
     rig = Rig(case, tmp_path)
     assert len(rig.hosts) == 16
     records = run(rig)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert str(result.verdict) == "PASS rigged"
     assert sum(isinstance(record, Accepted) for record in records) == 60
     assert sum(isinstance(record, WorkloadEnded) for record in records) == 20
@@ -182,7 +182,7 @@ def test_a_workload_that_times_out_fails_the_case(tmp_path: Path) -> None:
     silence = [FailureRule(replica, ANY, MsgType.Wildcard, None, 1.0, Lose()) for replica in (2, 3)]
     rig = Rig(case_of(*silence, timeout_s=3.0), tmp_path)
     run(rig)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert [reason.kind for reason in result.verdict.reasons] == ["workload_timeout", "exactly_once"]
     assert not result.verdict.passed
 

@@ -236,6 +236,8 @@ def test_the_runtimes_agree(name: str, tmp_path: Path) -> None:
     assert kinds(real.reasons) == kinds(simulated.verdict.reasons)
     assert outcome.stdout.splitlines()[0] == str(real)
     if "workload_timeout" not in kinds(real.reasons):
-        every = sorted((plan.client, number) for plan in client_plans(case.workloads) for number in range(plan.count))
+        every = sorted(
+            (plan.client, number) for plan in client_plans(case.workloads, 0.0) for number in range(plan.count)
+        )
         for records in (read_trace(folder / "trace.jsonl"), simulated.trace):
             assert sorted(executed_by_the_longest(records, real.byzantine)) == every

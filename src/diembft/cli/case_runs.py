@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from diembft.cli import options, output, view
 from diembft.cli.options import Runtime
@@ -16,8 +16,11 @@ from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
+from diembft.testcase.changes import changed, words
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import CaseVerdict
+from diembft.testcase.outcome import CaseVerdict, remarks
 from diembft.trace.files import write_trace
 
 Seed = int | float
@@ -35,6 +38,9 @@ class CaseTask(Struct, frozen=True):
     trace: Path | None = None
     html: Path | None = None
     runtime: Runtime = "simulator"
+    latency: Span | None = None
+    """In place of the case's own; None: its own."""
+    block_size: int | None = None
 
 
 class CaseReport(Struct, frozen=True):
@@ -48,16 +54,33 @@ class CaseReport(Struct, frozen=True):
     real_s: float
     replay: str
     """The command that runs the same again."""
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule struck, in the order of the case."""
+    remarks: tuple[str, ...]
+    """What the run did not exercise, one line for each."""
 
 
 def run(task: CaseTask) -> CaseReport:
     """Load and run a test case; write its trace and its page if wanted. Raises InputError."""
-    case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
+    case = changed(
+        load(task.name_or_file),
+        seed=task.seed,
+        failure_seed=task.failure_seed,
+        latency=task.latency,
+        block_size=task.block_size,
+    )
     replay = _replay(task, case)
     keep_trace = task.trace is not None or task.html is not None
     result: CaseResult | distalgo.CaseRun
     if task.runtime == "distalgo":
-        result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
+        result = distalgo.run_case(
+            task.name_or_file,
+            case,
+            crypto=task.crypto,
+            bugs=task.bugs,
+            changes=words(task.latency, task.block_size),
+            keep_trace=keep_trace,
+        )
     else:
         result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
     if task.trace is not None:
@@ -73,28 +96,22 @@ def run(task: CaseTask) -> CaseReport:
         drawn_seeds=case.drawn_seeds,
         real_s=result.real_s,
         replay=replay,
+        rules=result.rules,
+        remarks=tuple(remarks(case, result.rules)),
     )
-
-
-def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> TestCase:
-    """The case with these seeds in place of its own."""
-    if seed is not None:
-        case = structs.replace(case, seed=seed)
-    if failure_seed is not None:
-        case = structs.replace(case, failure_seed=failure_seed)
-    return case
 
 
 def _replay(task: CaseTask, case: TestCase) -> str:
     """The shortest command that runs the same; seeds are named where the file does not fix them."""
-    words = ["diembft", "run", task.name_or_file]
+    again = ["diembft", "run", task.name_or_file]
     if task.seed is not None or task.failure_seed is not None or case.drawn_seeds:
-        words += ["--seed", repr(case.seed)]
+        again += ["--seed", repr(case.seed)]
         if case.failure_seed != case.seed:
-            words += ["--failure-seed", repr(case.failure_seed)]
+            again += ["--failure-seed", repr(case.failure_seed)]
+    again += words(task.latency, task.block_size)
     if task.runtime != "simulator":
-        words += ["--runtime", task.runtime]
-    return shlex.join([*words, *options.as_given(task.crypto, task.bugs)])
+        again += ["--runtime", task.runtime]
+    return shlex.join([*again, *options.as_given(task.crypto, task.bugs)])
 
 
 FIGURES = (

@@ -14,6 +14,7 @@ from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import load
 
 
@@ -29,6 +30,8 @@ from diembft.testcase.loader import load
 @click.option(
     "--runs", type=click.IntRange(1), default=1, metavar="N", help="Run N times, with N seeds that follow one another."
 )
+@options.latency
+@options.block_size
 @options.runtime
 @options.bugs
 @options.trace
@@ -41,6 +44,8 @@ def command(
     seed: Seed | None,
     failure_seed: Seed | None,
     runs: int,
+    latency: Span | None,
+    block_size: int | None,
     runtime: Runtime,
     bugs: tuple[str, ...],
     trace: Path | None,
@@ -60,7 +65,7 @@ def command(
     options.check_writable(html, "--html")
     crypto = options.crypto_of(runtime, crypto)
     failure_seed_or_same = seed if failure_seed is None else failure_seed
-    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime)
+    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime, latency, block_size)
     tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
     done: list[CaseReport] = []
     with output.progress() as bar:
@@ -90,11 +95,13 @@ def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[Cas
 
 def _print_one(run: CaseReport) -> None:
     verdict = run.verdict
-    remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
-    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
+    expected = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
+    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{expected}"))
     output.table(case_runs.FIGURES, [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
+    for remark in run.remarks:
+        output.say(remark)
     if run.drawn_seeds or not verdict.passed:
         output.say(f"again: {run.replay}")
 
@@ -108,4 +115,7 @@ def _print_many(runs: list[CaseReport]) -> None:
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
         case_runs.explain(run)
+    for remark in runs[0].remarks:
+        if all(remark in run.remarks for run in runs):
+            output.say(remark)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

@@ -14,15 +14,20 @@ from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 
 
 @click.command("test")
 @click.argument("folder", metavar="[DIR]", required=False, type=options.READABLE_FOLDER)
+@options.latency
+@options.block_size
 @options.crypto
 @options.jobs
 @options.as_json
-def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> int:
+def command(
+    folder: Path | None, latency: Span | None, block_size: int | None, crypto: Crypto, jobs: int, as_json: bool
+) -> int:
     """Run all test cases in DIR (default: configs/), in parallel.
 
     Those in folders below DIR are among them, but for must_fail/ with the cases that are expected to fail.
@@ -36,7 +41,7 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     names = list(map(str, files)) if folder else shown_as  # as `diembft run` takes them
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
-    tasks = [CaseTask(name, None, None, crypto) for name in names]
+    tasks = [CaseTask(name, None, None, crypto, latency=latency, block_size=block_size) for name in names]
     runs: dict[str, CaseReport] = {}
     with output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
@@ -62,4 +67,7 @@ def _print(names: list[str], runs: list[CaseReport], real_s: float) -> None:
     for name, run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {name}"))
         case_runs.explain(run)
+    for name, run in named:
+        for remark in run.remarks:
+            output.say(f"{name}: {remark}")
     output.say(f"{len(runs) - len(failed)} of {len(runs)} cases passed in {real_s:.1f} s")

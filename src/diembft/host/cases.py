@@ -15,6 +15,8 @@ from diembft.host.keys import Keychain
 from diembft.host.watch import Watch
 from diembft.messages.digests import Digests
 from diembft.testcase.case import TestCase
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.latency import Span
 from diembft.testcase.outcome import CaseVerdict, ClientOutcome
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
@@ -22,6 +24,11 @@ from diembft.trace.records import Committed, Header, Record, SetAttribute
 
 FIRST_WAIT_DELTAS = 10
 """After how many delay bounds a client sends a request again for the first time: an undisturbed commit takes less."""
+
+
+SETTLING_DELTA_S = 0.05
+"""For as many delay bounds a run goes on after its clients have ended. One that is longer than this, and than messages
+take, would be waited for in vain: see `settling_delta_s`."""
 
 
 class CaseFigures(Struct, frozen=True, kw_only=True):
@@ -46,6 +53,8 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     case: TestCase
     verdict: CaseVerdict
     figures: CaseFigures
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule of the case struck, in their order."""
     real_s: float
     trace: tuple[Record, ...]
     """The records of the run; empty unless asked for."""
@@ -56,11 +65,20 @@ def case_config(case: TestCase, plans: list[ClientPlan]) -> Config:
     default = Config(n=case.num_replicas)
     return Config(
         n=case.num_replicas,
+        max_block_requests=case.block_size or default.max_block_requests,
         delta_s=case.delay_bound_s,
         max_timer_s=max(default.max_timer_s, 5 * case.delay_bound_s),
         max_waiting_requests=max(default.max_waiting_requests, sum([plan.count for plan in plans])),
         max_waiting_per_client=max([default.max_waiting_per_client, *[plan.count for plan in plans]]),
     )
+
+
+def settling_delta_s(case: TestCase, local: Span) -> float:
+    """What counts as a delay bound where only messages under way are waited for, and no timers, in seconds.
+
+    A generous bound says little about how long messages take in a network that takes no more than `local` by itself.
+    """
+    return min(case.delay_bound_s, max(SETTLING_DELTA_S, case.latencies.longest_s(local)))
 
 
 def case_client(case: TestCase, plan: ClientPlan, keys: Keychain) -> ClientSpec:
