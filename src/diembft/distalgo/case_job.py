@@ -28,7 +28,7 @@ from diembft.testcase.changes import changed, read_block_size
 from diembft.testcase.failures import RuleCount, counted
 from diembft.testcase.latency import NOTHING, read_span
 from diembft.testcase.loader import case_files, default_folder, load, name_in
-from diembft.testcase.outcome import CaseReason, CaseVerdict, judge, remarks
+from diembft.testcase.outcome import CaseVerdict, remarks
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
 
@@ -176,13 +176,7 @@ def conclude(job: CaseJob, completed: Mapping[str, int], struck: Sequence[Sequen
         counts.add(record)
     for part in parts:
         part.unlink()
-    verdict = judge(
-        plan.case,
-        [account.outcome(client, completed[client.client]) for client in plan.client_plans],
-        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
-        account.byzantine,
-        commits=account.longest,
-    )
+    verdict = account.verdict(plan.case, plan.client_plans, [completed[client.client] for client in plan.client_plans])
     figures = counts.figures(account.longest)
     reasons = tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons])
     account.watch.finish(Ended(counts.last_s, verdict.passed, reasons, structs.asdict(figures)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -17,7 +18,7 @@ from diembft.messages.digests import Digests
 from diembft.testcase.case import TestCase
 from diembft.testcase.failures import RuleCount
 from diembft.testcase.latency import Span
-from diembft.testcase.outcome import CaseVerdict, ClientOutcome
+from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, judge
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
 from diembft.trace.records import Committed, Header, Record, SetAttribute
@@ -142,8 +143,17 @@ class Account:
         elif type(record) is SetAttribute:
             self._byzantine[record.node] = None
 
-    def outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
-        """How a client fared that completed so many requests in time."""
+    def verdict(self, case: TestCase, plans: Sequence[ClientPlan], completed: Sequence[int]) -> CaseVerdict:
+        """The verdict on the run, whose clients completed so many requests in time."""
+        return judge(
+            case,
+            [self._outcome(plan, done) for plan, done in zip(plans, completed, strict=True)],
+            [CaseReason(violated.property, violated.detail) for violated in self.watch.violations],
+            self.byzantine,
+            commits=self.longest,
+        )
+
+    def _outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
         executions = self._executions[self._furthest()]
         times = tuple([executions.get((plan.client, number), 0) for number in range(plan.count)])
         return ClientOutcome(plan, completed, times)

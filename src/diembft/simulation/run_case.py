@@ -27,7 +27,7 @@ from diembft.simulation.simulator import Simulator
 from diembft.testcase.case import FailureRule, Rounds, SetsAttribute, TestCase
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules, counted
 from diembft.testcase.latency import LOCAL, Links
-from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
+from diembft.testcase.outcome import CaseVerdict
 from diembft.testcase.types import MsgType
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Ended
@@ -73,16 +73,9 @@ def run_case(
     simulator = Simulator(config, nodes, network, clients=clients, observe=account.observe)
     network.attach(simulator)
     simulator.run_until_clients_end()
-    delta_s = config.delta_s if case.failures else settling_delta_s(case, LOCAL)
-    simulator.run(simulator.now_s + SETTLE_DELTAS * delta_s)
+    simulator.run(simulator.now_s + _settle_s(case))
     account.watch.judge_end(simulator.now_s)
-    verdict = judge(
-        case,
-        [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
-        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
-        account.byzantine,
-        commits=account.longest,
-    )
+    verdict = account.verdict(case, plans, [spec.client.executed for spec in clients])
     figures = _figures(simulator, commits=account.longest)
     account.watch.finish(_ended(verdict, figures))
     return CaseResult(
@@ -100,6 +93,11 @@ def _check(case: TestCase, bugs: Planting, keep_trace: bool, replay: str) -> Non
     require_type(bugs, Planting, "run_case: bugs", "diembft.faults.registry.plant makes one")
     require_type(keep_trace, bool, "run_case: keep_trace")
     require_type(replay, str, "run_case: replay")
+
+
+def _settle_s(case: TestCase) -> float:
+    """How long a run goes on after its clients have ended, in seconds: failures leave laggards, who wait for timers."""
+    return SETTLE_DELTAS * (case.delay_bound_s if case.failures else settling_delta_s(case, LOCAL))
 
 
 def _nodes(

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
+_NO_REPR: Any = object.__repr__
+
 
 def shown(value: object) -> str:
     """A short one-line form of any value, for error messages."""
@@ -33,6 +35,6 @@ def call(value: NamedTuple) -> str:
 def _argument(value: Any) -> str:
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
-    if type(value).__repr__ is object.__repr__:  # which names an address, and so differs from run to run
+    if type(value).__repr__ is _NO_REPR:  # which names an address, and so differs from run to run
         return f"{type(value).__name__}()"
     return shown(value)
