@@ -60,9 +60,8 @@ def test_what_was_not_exercised_is_said_of_each_case(capsys: Capture, tmp_path: 
 def test_the_network_can_be_changed_for_all(capsys: Capture, tmp_path: Path) -> None:
     write(tmp_path / "a.da")
     write(tmp_path / "b.da")
-    runs = diembft(capsys, "test", str(tmp_path), "--latency", "2", "--block-size", "1", "-j", "1", "--json").json[
-        "runs"
-    ]
+    options = ["--latency", "2", "--block-size", "1", "--jobs", "1", "--json"]
+    runs = diembft(capsys, "test", str(tmp_path), *options).json["runs"]
     assert [run["figures"]["virtual_s"] > 8 for run in runs] == [True, True]
     assert runs[0]["replay"] == f"diembft run {tmp_path / 'a.da'} --latency 2.0 --block-size 1"
 

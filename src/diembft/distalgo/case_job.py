@@ -72,10 +72,10 @@ class CaseJob(NamedTuple):
 
     @property
     def settle_s(self) -> float:
-        """For how many seconds the run goes on then. What failures hold back arrives in that time."""
+        """For how many seconds the run goes on then: what failures hold back arrives in that time."""
         case = self.plan.case
         late_s = [rule.action.delay_s for rule in case.failures if isinstance(rule.action, DelayBy)]
-        return SETTLE_DELTAS * settling_delta_s(case, NOTHING) + max(late_s, default=0.0)
+        return max([SETTLE_DELTAS * settling_delta_s(case, NOTHING), *late_s])
 
     @property
     def bound_s(self) -> float:
