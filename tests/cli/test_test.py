@@ -48,6 +48,24 @@ def test_the_summary_has_a_line_for_each_case_and_one_for_all(capsys: Capture, t
     assert summary.startswith("3 of 3 cases passed in ")
 
 
+def test_what_was_not_exercised_is_said_of_each_case(capsys: Capture, tmp_path: Path) -> None:
+    write(tmp_path / "good.da")
+    never = 'Failure("_", 0, MsgType.Vote, 10**6, 1)'
+    (tmp_path / "never.da").write_text(CASE.replace("[], 1", f"[{never}], 1").format(n=4, timeout=60))
+    status, out, _ = diembft(capsys, "test", str(tmp_path), "--jobs", "1")
+    assert status == 0
+    assert out.splitlines()[-2] == "never: never struck: Failure('_', 0, MsgType.Vote, 1000000, 1)"
+
+
+def test_the_network_can_be_changed_for_all(capsys: Capture, tmp_path: Path) -> None:
+    write(tmp_path / "a.da")
+    write(tmp_path / "b.da")
+    options = ["--latency", "2", "--block-size", "1", "--jobs", "1", "--json"]
+    runs = diembft(capsys, "test", str(tmp_path), *options).json["runs"]
+    assert [run["figures"]["virtual_s"] > 8 for run in runs] == [True, True]
+    assert runs[0]["replay"] == f"diembft run {tmp_path / 'a.da'} --latency 2.0 --block-size 1"
+
+
 def test_one_failure_fails_all_and_is_explained(capsys: Capture, tmp_path: Path) -> None:
     write(tmp_path / "good.da")
     write(tmp_path / "bad.da", timeout=0.001)

@@ -17,8 +17,11 @@ from diembft.judge.expected import Expect, expects_violation
 from diembft.shell import command_line
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
+from diembft.testcase.changes import changed, words
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import CaseVerdict
+from diembft.testcase.outcome import NOTHING_EXECUTED, CaseVerdict, remarks
 from diembft.trace.records import Record
 
 Seed = int | float
@@ -34,6 +37,9 @@ class CaseTask(Struct, frozen=True):
     bugs: tuple[str, ...] = ()
     """Names of planted bugs."""
     runtime: Runtime = "simulator"
+    latency: Span | None = None
+    """In place of the case's own; None: its own."""
+    block_size: int | None = None
     expect: Expect | None = None
 
 
@@ -48,6 +54,10 @@ class CaseReport(Struct, frozen=True):
     real_s: float
     replay: str
     """The command that runs the same again."""
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule struck, in the order of the case."""
+    remarks: tuple[str, ...]
+    """What the run did not exercise, one line for each."""
 
 
 def run(task: CaseTask) -> CaseReport:
@@ -58,11 +68,24 @@ def run(task: CaseTask) -> CaseReport:
 
 def run_recorded(task: CaseTask, *, keep_trace: bool) -> tuple[CaseReport, Sequence[Record]]:
     """Load and run a test case; with what came of it the record of the run, if wanted. Raises InputError."""
-    case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
+    case = changed(
+        load(task.name_or_file),
+        seed=task.seed,
+        failure_seed=task.failure_seed,
+        latency=task.latency,
+        block_size=task.block_size,
+    )
     replay = _replay(task, case)
     result: CaseResult | distalgo.CaseRun
     if task.runtime == "distalgo":
-        result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
+        result = distalgo.run_case(
+            task.name_or_file,
+            case,
+            crypto=task.crypto,
+            bugs=task.bugs,
+            changes=words(task.latency, task.block_size),
+            keep_trace=keep_trace,
+        )
     else:
         result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
     report = CaseReport(
@@ -73,37 +96,33 @@ def run_recorded(task: CaseTask, *, keep_trace: bool) -> tuple[CaseReport, Seque
         drawn_seeds=case.drawn_seeds,
         real_s=result.real_s,
         replay=replay,
+        rules=result.rules,
+        remarks=tuple(remarks(case, result.rules)),
     )
     return report, result.trace
 
 
-def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> TestCase:
-    """The case with these seeds in place of its own."""
-    if seed is not None:
-        case = structs.replace(case, seed=seed)
-    if failure_seed is not None:
-        case = structs.replace(case, failure_seed=failure_seed)
-    return case
-
-
 def _as_expected(verdict: CaseVerdict, task: CaseTask) -> CaseVerdict:
-    """The verdict, where the command line, or a planted bug, says what is expected, and not the case."""
+    """The verdict, where the command line, or a planted bug, says what is expected, and not the case. That nothing was
+    executed is never expected."""
     if task.expect is None and (not task.bugs or verdict.expect_failure is not None):
         return verdict
-    passed = bool(verdict.reasons) == expects_violation(task.expect, task.bugs)
+    kinds = {reason.kind for reason in verdict.reasons}
+    passed = NOTHING_EXECUTED not in kinds and bool(kinds) == expects_violation(task.expect, task.bugs)
     return structs.replace(verdict, passed=passed, expect_failure=None)
 
 
 def _replay(task: CaseTask, case: TestCase) -> str:
     """The shortest command that runs the same; seeds are named where the file does not fix them."""
-    words = ["diembft", "run", task.name_or_file]
+    again = ["diembft", "run", task.name_or_file]
     if task.seed is not None or task.failure_seed is not None or case.drawn_seeds:
-        words += ["--seed", repr(case.seed)]
+        again += ["--seed", repr(case.seed)]
         if case.failure_seed != case.seed:
-            words += ["--failure-seed", repr(case.failure_seed)]
+            again += ["--failure-seed", repr(case.failure_seed)]
+    again += words(task.latency, task.block_size)
     if task.runtime != "simulator":
-        words += ["--runtime", task.runtime]
-    return command_line([*words, *options.as_given(task.crypto, task.bugs, task.expect)])
+        again += ["--runtime", task.runtime]
+    return command_line([*again, *options.as_given(task.crypto, task.bugs, task.expect)])
 
 
 FIGURES = (

@@ -17,6 +17,8 @@ from diembft.errors import InputError
 from diembft.faults.registry import BUGS
 from diembft.judge.expected import EXPECT, Expect
 from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
+from diembft.testcase.changes import read_block_size
+from diembft.testcase.latency import Span, read_span
 
 MAX_JOBS = 256
 MOST = 10**9
@@ -132,6 +134,28 @@ trace = click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
 READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _read_latency(context: click.Context, parameter: click.Parameter, value: str | None) -> Span | None:
+    return None if value is None else read_span(value)
+
+
+def _read_block_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else read_block_size(value)
+
+
+latency = click.option(
+    "--latency",
+    callback=_read_latency,
+    metavar="SECONDS",
+    help="How long messages take, in place of what cases say: 0.05, or drawn evenly: 0.0002-0.001.",
+)
+block_size = click.option(
+    "--block-size",
+    callback=_read_block_size,
+    metavar="N",
+    help="How many requests a block holds at most, in place of what cases say.",
+)
 
 
 def as_given(crypto: Crypto, bugs: Sequence[str], expected: Expect | None = None) -> list[str]:

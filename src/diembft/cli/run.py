@@ -17,6 +17,7 @@ from diembft.cli.stopping import stoppable
 from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
 from diembft.judge.expected import Expect
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import find, load
 
 MAX_RUNS = 1_000_000
@@ -38,6 +39,8 @@ MAX_RUNS = 1_000_000
     metavar="N",
     help="Run N times, with N seeds that follow one another.",
 )
+@options.latency
+@options.block_size
 @options.runtime
 @options.bugs
 @options.expect
@@ -51,6 +54,8 @@ def command(
     seed: Seed | None,
     failure_seed: Seed | None,
     runs: int,
+    latency: Span | None,
+    block_size: int | None,
     runtime: Runtime,
     bugs: tuple[str, ...],
     expect: Expect | None,
@@ -70,7 +75,7 @@ def command(
     check_targets(Target("--trace", trace, Kind.TRACE), Target("--html", html, Kind.PAGE), inputs=[find(name_or_file)])
     crypto = options.crypto_of(runtime, crypto)
     failure_seed_or_same = seed if failure_seed is None else failure_seed
-    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, runtime, expect)
+    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, runtime, latency, block_size, expect)
     if runs == 1:
         return _run_one(task, trace, html, as_json)
     tasks = _for_seeds(task, runs, failure_seed)
@@ -113,15 +118,17 @@ def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[Cas
 
 def _print_one(run: CaseReport, runtime: Runtime) -> None:
     verdict = run.verdict
-    remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
-    if verdict.passed and verdict.reasons and not remark:
-        remark = ", violated as expected"
-    elif not verdict.passed and not verdict.reasons and not remark:
-        remark = ": nothing is violated, and something should be"
-    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
+    expected = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
+    if verdict.passed and verdict.reasons and not expected:
+        expected = ", violated as expected"
+    elif not verdict.passed and not verdict.reasons and not expected:
+        expected = ": nothing is violated, and something should be"
+    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{expected}"))
     output.table(case_runs.columns(runtime), [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
+    for remark in run.remarks:
+        output.say(remark)
     if run.drawn_seeds or verdict.reasons or not verdict.passed:
         output.say(f"again: {run.replay}")
 
@@ -135,4 +142,7 @@ def _print_many(runs: list[CaseReport], runtime: Runtime) -> None:
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
         case_runs.explain(run)
+    for remark in runs[0].remarks:
+        if all(remark in run.remarks for run in runs):
+            output.say(remark)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

@@ -15,15 +15,20 @@ from diembft.cli.parallel import results_of
 from diembft.cli.stopping import stoppable
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import case_files, default_folder, load, name_in
 
 
 @click.command("test")
 @click.argument("folder", metavar="[DIR]", required=False, type=options.READABLE_FOLDER)
+@options.latency
+@options.block_size
 @options.crypto
 @options.jobs
 @options.as_json
-def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> int:
+def command(
+    folder: Path | None, latency: Span | None, block_size: int | None, crypto: Crypto, jobs: int, as_json: bool
+) -> int:
     """Run all test cases in DIR (default: configs/), in parallel.
 
     Those in folders below DIR are among them, but for must_fail/ with the cases that are expected to fail.
@@ -37,7 +42,7 @@ def command(folder: Path | None, crypto: Crypto, jobs: int, as_json: bool) -> in
     names = list(map(str, files)) if folder else shown_as  # as `diembft run` takes them
     for name in names:
         load(name)  # so that nothing runs if anything is wrong with any case
-    tasks = [CaseTask(name, None, None, crypto) for name in names]
+    tasks = [CaseTask(name, None, None, crypto, latency=latency, block_size=block_size) for name in names]
     runs: dict[str, CaseReport] = {}
     with stoppable() as stop, output.progress() as bar:
         shown = bar.add_task("test cases", total=len(tasks))
@@ -64,4 +69,7 @@ def _print(named: list[tuple[str, CaseReport]], real_s: float) -> None:
     for name, run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {name}"))
         case_runs.explain(run)
+    for name, run in named:
+        for remark in run.remarks:
+            output.say(f"{name}: {remark}")
     output.say(f"{len(named) - len(failed)} of {len(named)} cases passed in {real_s:.1f} s")
