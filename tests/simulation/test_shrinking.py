@@ -118,7 +118,7 @@ def test_what_does_not_keep_to_the_promise_is_seen() -> None:
         run, config=config, byzantine=(), strays=(), clock_rates=(1.0,) * n, before=Conditions(), schedule=(promise,)
     )
     assert problem_of(small) is None
-    for changes, said in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"before": wild}, "leaves the network with losses"),
         ({"schedule": ()}, "does not end with the promise"),
         ({"schedule": (Stabilise(0.0, 0.1),)}, "does not end with the promise"),
@@ -139,7 +139,8 @@ def test_what_does_not_keep_to_the_promise_is_seen() -> None:
         ({"gst_s": 1e9}, "gst_s"),
         ({"config": replace(config, delta_s=1.0)}, "config.delta_s"),
         ({"config": replace(config, n=10**6)}, "config.n"),
-    ]:
+    ]
+    for changes, said in wrong:
         assert said in str(problem_of(replace(small, **changes))), changes
 
 
