@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -11,7 +12,6 @@ from diembft.cli import options, output, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
-from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
 from diembft.simulation.run_case import run_case
@@ -19,6 +19,9 @@ from diembft.testcase.case import TestCase
 from diembft.testcase.loader import load
 from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import write_trace
+
+if TYPE_CHECKING:
+    from diembft.distalgo.command import CaseRun
 
 Seed = int | float
 
@@ -55,8 +58,10 @@ def run(task: CaseTask) -> CaseReport:
     case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
     replay = _replay(task, case)
     keep_trace = task.trace is not None or task.html is not None
-    result: CaseResult | distalgo.CaseRun
+    result: CaseResult | CaseRun
     if task.runtime == "distalgo":
+        from diembft.distalgo import command as distalgo  # not needed by most, and the slowest to import
+
         result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
     else:
         result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)

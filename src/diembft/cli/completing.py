@@ -12,8 +12,7 @@ from click.shell_completion import CompletionItem
 
 from diembft.cli.case_choice import names_in
 from diembft.errors import InputError
-from diembft.faults.registry import BUGS
-from diembft.protocols.by_name import BUILT_IN
+from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
 from diembft.testcase.loader import default_folder
 
 
@@ -34,12 +33,19 @@ def folders_and_cases(context: click.Context, parameter: click.Parameter, incomp
         found = _beginning([name for name in names_in(folder) if name not in given], incomplete)
     except InputError:
         found = []
-    return found if given else [*found, CompletionItem(incomplete, type="dir")]
+    # Folders first: the script for bash forgets the names before them, and offers folders only if there are no names.
+    return found if given else [CompletionItem(incomplete, type="dir"), *found]
+
+
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files, where something else may stand as well."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def bugs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Planted bugs of DiemBFT."""
-    return _beginning(list(BUGS), incomplete)
+    """Planted bugs of the protocol that was named before, if it comes with the tester."""
+    protocol = context.params.get("protocol") or DEFAULT_PROTOCOL
+    return _beginning(list(protocol_of(protocol).bugs) if protocol in BUILT_IN else [], incomplete)
 
 
 def protocols(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -10,7 +10,7 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import options, output, view
+from diembft.cli import completing, options, output, view
 from diembft.errors import InputError
 from diembft.protocols.interface import Crypto
 from diembft.trace.files import write_trace
@@ -34,7 +34,7 @@ undelivered = click.option(
     help="What becomes of a message that a partition keeps back.",
 )
 _index = click.option("--index", type=click.IntRange(0), help="Which scenario of the file, counted from 0.")
-_scenario = click.argument("given", metavar="SCENARIO")
+_scenario = click.argument("given", metavar="SCENARIO", shell_complete=completing.files)
 
 
 def read_scenario(given: str, index: int | None, protocol: str | None = None) -> Scenario:

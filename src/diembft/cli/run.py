@@ -8,7 +8,7 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import case_runs, options, output, view
+from diembft.cli import case_runs, completing, options, output, view
 from diembft.cli.case_runs import CaseReport, CaseTask, Seed
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
@@ -18,7 +18,7 @@ from diembft.testcase.loader import load
 
 
 @click.command("run")
-@click.argument("name_or_file", metavar="NAME_OR_FILE")
+@click.argument("name_or_file", metavar="NAME_OR_FILE", shell_complete=completing.cases)
 @options.seed
 @click.option(
     "--failure-seed",
