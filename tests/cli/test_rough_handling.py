@@ -47,6 +47,13 @@ class Writes(NamedTuple):
     file: str
     ends: str = ""
     """What makes the command write it, if not what is soon done anyway."""
+    inside: str = ""
+    """If it is a folder: what is written in it."""
+
+    @property
+    def place(self) -> Path:
+        """What is written."""
+        return Path(self.file, self.inside)
 
 
 class Command(NamedTuple):
@@ -89,9 +96,22 @@ FINDS = "--quorum-filter --bug conflicting_votes -j 1 --walk-seconds 0.1"
 
 COMMANDS = (
     Command("run", "case.da", "run_case", writes=(TRACE, HTML), reads="case.da", works="case.da --runs 6 -j 2"),
-    Command("test", "cases -j 1", "run_case", works="cases -j 2"),
+    Command(
+        "test",
+        "cases -j 1",
+        "run_case",
+        writes=(Writes("--junitxml", "new.xml"), Writes("--failed", "failures", "failing -j 1", "case.jsonl")),
+        works="cases -j 2",
+    ),
     Command("list", "cases", "case_files"),
-    Command("fuzz", "--index 0", "_add", "--time 600 -j 2 --keep-going", (TRACE, HTML), works="--count 6 -j 2"),
+    Command(
+        "fuzz",
+        "--index 0",
+        "_add",
+        "--time 600 -j 2 --keep-going",
+        (TRACE, HTML, Writes("-o", "new.json", "--index 14 --bug unsigned_certificates")),
+        works="--count 6 -j 2",
+    ),
     Command(
         "view", "run.jsonl", "prepare", writes=(Writes("-o", "new.html"),), needs=True, reads="run.jsonl", silent=True
     ),
@@ -170,6 +190,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "cases").mkdir()
     for name in ("one", "two"):
         shutil.copy("case.da", f"cases/{name}.da")
+    (tmp_path / "failing").mkdir()
+    case(tmp_path / "failing", timeout=0.001)
     write_trace("run.jsonl", fault_free(rounds=5))
     Path("levels.json").write_text(LEVELS)
     Path("scenarios.txt").write_text(SCENARIO.replace("; ", "\n") + "\n")
@@ -261,7 +283,7 @@ def test_files_are_written_although_nobody_reads_what_is_printed(
     stream = os.fdopen(writing, "w", encoding="utf-8")
     outcome = printed_to(stream, monkeypatch, capsys, command.writing(written, written.file))
     assert outcome == (0 if command.silent else 141, "", "")
-    assert Path(written.file).exists() or command.name in AS_IT_GOES
+    assert written.place.exists() or command.name in AS_IT_GOES
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=named)
@@ -312,16 +334,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     with full_disk():
         status, out, err = diembft(capsys, *command.writing(written, written.file))
     assert (status, err.count("\n")) == (3, 1)
-    assert err.startswith(f"diembft: {written.file}: cannot be written: File too large")
+    assert err.startswith(f"diembft: {written.place}: cannot be written: File too large")
     assert out or command.silent or written.option in ("--checkpoint", "--results")
     left = set(folder.rglob("*")) - before
-    assert {path.name for path in left} <= {"results.jsonl", "generated_tests"}, "a campaign goes on with what it has"
+    kept = {"results.jsonl", "generated_tests", "failures"}
+    assert {path.name for path in left} <= kept, "a campaign goes on with what it has"
 
 
 @pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
 @pytest.mark.usefixtures("folder")
 def test_devices_are_never_refused(command: Command, written: Writes, capsys: Capture) -> None:
-    if written.file.endswith(".svg") or written.option in ("--checkpoint", "--results"):
+    if written.file.endswith(".svg") or written.inside or written.option in ("--checkpoint", "--results"):
         pytest.skip("a picture goes by its suffix, and what is saved must be there again")
     expected = diembft(capsys, *command.writing(written, written.file)).status
     assert diembft(capsys, *command.writing(written, "/dev/null")).status == expected
@@ -332,20 +355,24 @@ def test_devices_are_never_refused(command: Command, written: Writes, capsys: Ca
 @pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
 @pytest.mark.usefixtures("folder")
 def test_a_file_of_another_kind_is_not_written_over(command: Command, written: Writes, capsys: Capture) -> None:
-    complaint = diembft(capsys, *command.writing(written, "notes.md")).complaint
-    assert "notes.md: is no " in complaint
-    assert Path("notes.md").read_text() == "# Notes\n"
+    if written.inside:
+        written.place.parent.mkdir()
+        shutil.copy("notes.md", written.place)
+    name = written.file if written.inside else "notes.md"
+    complaint = diembft(capsys, *command.writing(written, name)).complaint
+    assert f"{name}/{written.inside}".rstrip("/") + ": is no " in complaint
+    assert Path(name, written.inside).read_text() == "# Notes\n"
 
 
 @pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
 @pytest.mark.usefixtures("folder")
 def test_a_file_of_the_same_kind_is(command: Command, written: Writes, capsys: Capture) -> None:
     first = diembft(capsys, *command.writing(written, written.file))
-    content = Path(written.file).read_bytes()
+    content = written.place.read_bytes()
     assert content
     again = diembft(capsys, *command.writing(written, written.file))
     assert (again.status, again.err) == (first.status, "")
-    assert Path(written.file).exists()
+    assert written.place.exists()
 
 
 @pytest.mark.parametrize(("command", "written"), READING, ids=named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -10,7 +11,6 @@ from diembft.cli import options, output
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
-from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
 from diembft.judge.expected import Expect, expects_violation
@@ -23,6 +23,9 @@ from diembft.testcase.latency import Span
 from diembft.testcase.loader import load
 from diembft.testcase.outcome import NOTHING_EXECUTED, CaseVerdict, remarks
 from diembft.trace.records import Record
+
+if TYPE_CHECKING:
+    from diembft.distalgo.command import CaseRun
 
 Seed = int | float
 
@@ -76,8 +79,10 @@ def run_recorded(task: CaseTask, *, keep_trace: bool) -> tuple[CaseReport, Seque
         block_size=task.block_size,
     )
     replay = _replay(task, case)
-    result: CaseResult | distalgo.CaseRun
+    result: CaseResult | CaseRun
     if task.runtime == "distalgo":
+        from diembft.distalgo import command as distalgo  # not needed by most, and the slowest to import
+
         result = distalgo.run_case(
             task.name_or_file,
             case,

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 from typing_extensions import override
 
+from diembft.cli import completing
 from diembft.cli.parallel import default_jobs
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
@@ -106,6 +107,7 @@ bugs_of_protocol = click.option(
     "bugs",
     multiple=True,
     metavar="NAME",
+    shell_complete=completing.bugs,
     help="Plant a bug in all replicas; may be repeated. NAME is one of those of the protocol: in diembft "
     f"{', '.join(BUGS)}.",
 )
@@ -120,10 +122,14 @@ protocol = click.option(
     default=DEFAULT_PROTOCOL,
     show_default=True,
     metavar="NAME",
+    shell_complete=completing.protocols,
     help=f"The protocol under test: {', '.join(BUILT_IN)}, or module:name for one of your own (docs/protocols.md).",
 )
 protocol_instead = click.option(
-    "--protocol", metavar="NAME", help="Another protocol than SCENARIO names, as for `diembft twins run`."
+    "--protocol",
+    metavar="NAME",
+    shell_complete=completing.protocols,
+    help="Another protocol than SCENARIO names, as for `diembft twins run`.",
 )
 sets = click.option(
     "--sets",

@@ -9,7 +9,7 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import options, output, view
+from diembft.cli import completing, options, output, view
 from diembft.cli.stopping import Stop, stoppable
 from diembft.cli.targets import Kind, Target, check_targets
 from diembft.errors import InputError
@@ -38,7 +38,7 @@ undelivered = click.option(
     help="What becomes of a message that a partition keeps back.",
 )
 _index = click.option("--index", type=options.whole(0), help="Which scenario of the file, counted from 0.")
-_scenario = click.argument("given", metavar="SCENARIO")
+_scenario = click.argument("given", metavar="SCENARIO", shell_complete=completing.files)
 
 
 def read_scenario(given: str, index: int | None, protocol: str | None = None) -> Scenario:

@@ -8,7 +8,7 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import case_runs, options, output, view
+from diembft.cli import case_runs, completing, options, output, view
 from diembft.cli.case_runs import CaseReport, CaseTask, Seed
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
@@ -24,7 +24,7 @@ MAX_RUNS = 1_000_000
 
 
 @click.command("run")
-@click.argument("name_or_file", metavar="NAME_OR_FILE")
+@click.argument("name_or_file", metavar="NAME_OR_FILE", shell_complete=completing.cases)
 @options.seed
 @click.option(
     "--failure-seed",

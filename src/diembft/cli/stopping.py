@@ -51,9 +51,12 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Goes on behind the block when something stops the work in it."""
-    stop = Stop()
+def stoppable(stop: Stop | None = None) -> Iterator[Stop]:
+    """Goes on behind the block when something stops the work in it.
+
+    `stop` is that of work before, which was not stopped.
+    """
+    stop = Stop() if stop is None else stop
     try:
         yield stop
     except KeyboardInterrupt:

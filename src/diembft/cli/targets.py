@@ -34,6 +34,10 @@ class Kind(Enum):
     RESULTS = "file of results"
     CHECKPOINT = "checkpoint of an exploration"
     PICTURE = "picture of that format"
+    FUZZED = "file of a random run"
+    JUNIT = "file of results in JUnit's XML"
+    FOLDER = "folder"
+    """It is made when it is needed."""
 
 
 class Target(NamedTuple):
@@ -52,7 +56,7 @@ def check_targets(*targets: Target, inputs: Sequence[Path | None] = ()) -> None:
         if kind is Kind.CHECKPOINT and path is not None and _takes_anything(path):
             raise InputError(f"{option}: {path}: keeps nothing that a search could go on with: name a file")
     for option, path, kind in wanted:
-        _check_place(option, path)
+        _check_place(option, path, kind)
         if any(given is not None and _same(path, given) for given in inputs):
             raise InputError(f"{option}: {path}: is what this command reads: name another file")
         if path.exists() and not _is_of_kind(path, kind):
@@ -72,7 +76,9 @@ def _takes_anything(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _check_place(option: str, path: Path) -> None:
+def _check_place(option: str, path: Path, kind: Kind) -> None:
+    if kind is Kind.FOLDER:
+        return
     folder = path.absolute().parent
     if path.is_dir():
         raise click.BadParameter(f"{str(path)!r} is a directory.", param_hint=option)
@@ -89,6 +95,8 @@ def _same(one: Path, other: Path) -> bool:
 
 def _is_of_kind(path: Path, kind: Kind) -> bool:
     """Whether a file is what will be written there anew; an empty one is anything."""
+    if kind is Kind.FOLDER:
+        return path.is_dir()
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -109,6 +117,10 @@ def _is_of_kind(path: Path, kind: Kind) -> bool:
             return b"question" in head[:16]
         case Kind.PICTURE:
             return head.startswith(_PICTURES.get(path.suffix.lower(), ()))
+        case Kind.FUZZED:
+            return b'"diembft-fuzzed"' in head[:64]
+        case Kind.JUNIT:
+            return head.startswith(b"<?xml") and b"<testsuite" in head
 
 
 def _try(path: Path, kind: Kind) -> None:
@@ -116,6 +128,8 @@ def _try(path: Path, kind: Kind) -> None:
     if kind is Kind.RESULTS and path.exists():
         with path.open("r+b"):
             return
-    with tempfile.TemporaryFile(dir=path.resolve().parent) as file:
+    place = path.resolve()
+    above = [*([place] if kind is Kind.FOLDER else []), *place.parents]
+    with tempfile.TemporaryFile(dir=next(folder for folder in above if folder.exists())) as file:
         file.write(b"\n")
         file.flush()
