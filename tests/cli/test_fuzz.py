@@ -148,7 +148,7 @@ def test_bad_input_is_one_line(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
-def test_an_interrupt_ends_all_processes_with_one_line() -> None:
+def test_an_interrupt_ends_all_processes_and_says_what_there_is() -> None:
     """Ctrl-C on a terminal: every process of the group gets the signal."""
     command = [sys.executable, "-m", "diembft", "fuzz", "--time", "60", "--jobs", "2", "--keep-going"]
     # Python takes no notice of the signal if it was started where it is ignored, as in the background of a shell.
@@ -163,7 +163,9 @@ def test_an_interrupt_ends_all_processes_with_one_line() -> None:
         assert _until(lambda: sum("spawn_main" in line for line in _living(process.pid)) == 2)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        assert (process.returncode, out, err.strip()) == (130, "", "diembft: interrupted")
+        assert process.returncode == 130
+        assert err.strip().startswith("diembft: interrupted; ")
+        assert out == "" or "STOPPED" in out
         assert _until(lambda: _living(process.pid) == [])
     finally:
         if _living(process.pid):

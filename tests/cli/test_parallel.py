@@ -28,6 +28,15 @@ def die(number: int) -> None:
     os._exit(number)
 
 
+def die_once(mark: Path) -> str:
+    """Dies where the file is not there yet."""
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return mark.name
+    os._exit(1)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_item_has_its_result(jobs: int) -> None:
     results = {item: result for item, (result, _) in results_of(square, range(20), jobs)}
@@ -61,8 +70,15 @@ def test_an_error_of_the_function_comes_through(jobs: int) -> None:
 
 
 def test_a_worker_that_dies_is_an_error_and_leaves_no_process() -> None:
-    with pytest.raises(ChildProcessError, match="worker process died"):
+    with pytest.raises(ChildProcessError, match="worker processes died 4 times over the same work: 3"):
         list(results_of(die, [3], 2))
+    assert multiprocessing.active_children() == []
+
+
+def test_the_work_of_a_worker_that_dies_is_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    marks = [tmp_path / str(number) for number in range(3)]
+    assert {name for _, name in results_of(die_once, marks, 2)} == {"0", "1", "2"}
+    assert capsys.readouterr().err == "diembft: a worker process died; its work is done again\n"
     assert multiprocessing.active_children() == []
 
 

@@ -34,6 +34,55 @@ def test_a_case_that_holds_passes(capsys: Capture) -> None:
     assert len(figures.split()) == 7
 
 
+NEVER = """from config import *
+config = Config(4, 1, [Workload(WorkloadType.flood, 48, 1, 20)], 0.25, 0)
+FAR = range(6, 10)
+failure_config = FailureConfig([
+    Failure("_", 0, MsgType.Wildcard, FAR, 1), Failure(1, "_", MsgType.Vote, "_", 1, FailType.MsgLoss)], 0)
+"""
+NEVER_STRUCK = "never struck: Failure('_', 0, MsgType.Wildcard, range(6, 10), 1)"
+BLOCKS_OF_FOUR = ("--block-size", "4")
+
+
+def test_a_rule_that_never_struck_is_said(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "never.da"
+    file.write_text(NEVER)
+    status, out, _ = diembft(capsys, "run", str(file))
+    assert status == 0
+    assert out.startswith("PASS never\n")
+    assert out.splitlines()[3:] == [NEVER_STRUCK]
+    (run,) = diembft(capsys, "run", str(file), "--json").json["runs"]
+    assert [rule["struck"] > 0 for rule in run["rules"]] == [False, True]
+    assert run["rules"][1]["rule"] == "Failure(1, '_', MsgType.Vote, '_', 1, FailType.MsgLoss)"
+    assert run["remarks"] == [NEVER_STRUCK]
+    status, out, _ = diembft(capsys, "run", str(file), "--runs", "2", "--jobs", "1")
+    assert (status, out.splitlines()[-2:]) == (0, [NEVER_STRUCK, "2 of 2 runs passed"])
+    assert NEVER_STRUCK not in diembft(capsys, "run", str(file), *BLOCKS_OF_FOUR).out
+
+
+def test_a_case_without_workloads_says_so_and_fails(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "idle.da"
+    file.write_text("from config import *\nconfig = Config(4, 1, [], 0.05, 1)\nfailure_config = FailureConfig([], 1)\n")
+    status, out, _ = diembft(capsys, "run", str(file))
+    assert status == 1
+    assert out.startswith("FAIL idle\n")
+    assert out.splitlines()[3:] == [
+        "nothing_executed: no workload and no block: nothing was executed, and so nothing was judged",
+        "no workloads: no client sent a request",
+        f"again: diembft run {file}",
+    ]
+
+
+def test_the_network_and_the_blocks_can_be_changed(capsys: Capture, tmp_path: Path) -> None:
+    file = case(tmp_path)
+    plain = diembft(capsys, "run", file, "--json").json["runs"][0]
+    slow = diembft(capsys, "run", file, "--latency", "0.04-0.05", *BLOCKS_OF_FOUR, "--json").json["runs"][0]
+    assert slow["figures"]["virtual_s"] > plain["figures"]["virtual_s"] + 0.2
+    assert slow["replay"] == f"diembft run {file} --latency 0.04-0.05 --block-size 4"
+    again = diembft(capsys, *shlex.split(slow["replay"])[1:], "--json").json["runs"][0]
+    assert again["figures"] == slow["figures"]
+
+
 def test_a_case_in_a_folder_of_cases_has_the_folder_in_its_name(capsys: Capture) -> None:
     status, out, err = diembft(capsys, "run", "format/arguments")
     assert (status, err) == (0, "")
@@ -175,6 +224,9 @@ def test_a_bug_can_be_planted(capsys: Capture) -> None:
         (["case.da", "--runs", "0"], "--runs"),
         (["case.da", "--runs", "2.5"], "2.5"),
         (["case.da", "--jobs", "0"], "--jobs"),
+        (["case.da", "--latency", "fast"], "--latency: must be seconds"),
+        (["case.da", "--latency", "-0.1"], "'-0.1'"),
+        (["case.da", "--block-size", "0"], "--block-size: must be a whole number from 1 to 5000, not '0'"),
         (["case.da", "--crypto", "rsa"], "rsa"),
         (["case.da", "--trace", "nowhere/trace"], "nowhere"),
         (["case.da", "--trace", "folder.da"], "folder.da"),
@@ -200,12 +252,13 @@ def test_bad_input_is_one_line(
     assert not (tmp_path / "trace").exists()
 
 
-def test_a_trace_that_cannot_be_written_is_bad_input(
+def test_a_trace_that_does_not_fit_on_the_disk_costs_no_verdict(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diembft.cli.case_runs.write_trace", full)
-    complaint = diembft(capsys, "run", case(tmp_path), "--trace", str(tmp_path / "trace")).complaint
-    assert complaint == f"{tmp_path / 'trace'}: cannot be written: No space left on device"
+    monkeypatch.setattr("diembft.trace.files.replacing", full)
+    status, out, err = diembft(capsys, "run", case(tmp_path), "--trace", str(tmp_path / "trace"))
+    assert out.startswith("PASS")
+    assert (status, err) == (3, f"diembft: {tmp_path / 'trace'}: cannot be written: No space left on device\n")

@@ -8,6 +8,7 @@ from diembft.distalgo.endpoint import RequireFit, Wires
 from diembft.distalgo.plan import Plan
 from diembft.distalgo.replica_node import ReplicaNode
 from diembft.testcase.case import FailureRule, TestCase, WorkloadSpec
+from diembft.testcase.latency import Latencies, Span
 from diembft.testcase.types import WorkloadType
 
 PAYLOAD_LIMIT = 79_000
@@ -34,6 +35,7 @@ def case_of(
     clients: int = 1,
     type_: WorkloadType = WorkloadType.retransmit,
     timeout_s: float = 60.0,
+    latency: Span | None = None,
 ) -> TestCase:
     pauses_s = (0.3,) * (count - 1) if type_ is WorkloadType.timed else ()
     return TestCase(
@@ -46,6 +48,7 @@ def case_of(
         seed=1,
         failures=failures,
         failure_seed=2,
+        latencies=Latencies(latency),
     )
 
 
@@ -83,6 +86,10 @@ class Rig:
         """Each endpoint leaves what it recorded."""
         for endpoint in self.endpoints:
             self.job.keep(endpoint.index, endpoint.records)
+
+    @property
+    def struck(self) -> list[list[int]]:
+        return [replica.struck for replica in self.replicas]
 
     @property
     def completed(self) -> dict[str, int]:

@@ -5,12 +5,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from diembft.distalgo.case_job import RECORDS, conclude
+from diembft.distalgo.case_job import RECORDS, CaseJob, conclude, told
+from diembft.distalgo.endpoint import Wires
 from diembft.distalgo.folder import merged, read_ledger
+from diembft.distalgo.plan import Plan
 from diembft.errors import InputError
 from diembft.judge.traces import check
 from diembft.testcase.case import DelayBy, FailureRule, Lose, SetsAttribute, Special
+from diembft.testcase.latency import Span
 from diembft.testcase.types import MsgType, WorkloadType
 from diembft.trace.records import (
     Accepted,
@@ -84,13 +88,43 @@ def number_of(record: Sent | Submitted | Replied) -> int:
     return record.number if isinstance(record, Sent) else record.message
 
 
-def test_delays_are_drawn_up_to_the_bound(tmp_path: Path) -> None:
-    records = run(Rig(case_of(), tmp_path))
+@pytest.mark.parametrize(("latency", "low_s", "high_s"), [(None, 0.0, 0.0), (Span(0.02, 0.09), 0.02, 0.09)])
+def test_messages_are_held_back_as_the_case_says_and_else_not(
+    latency: Span | None, low_s: float, high_s: float, tmp_path: Path
+) -> None:
+    records = run(Rig(case_of(latency=latency), tmp_path))
     sent = {number_of(record): record.at for record in records if isinstance(record, Sent | Submitted | Replied)}
     delays = [record.at - sent[record.number] for record in records if isinstance(record, Delivered)]
-    assert -1e-6 < min(delays) < 0.01
-    assert 0.09 < max(delays) < 0.1 + 1e-6
+    assert low_s - 1e-6 < min(delays) <= low_s + 0.01
+    assert high_s - 0.01 <= max(delays) < high_s + 1e-6
     assert len(delays) > 100
+
+
+def test_how_often_rules_struck_is_added_up_over_all_replicas(tmp_path: Path) -> None:
+    requests = FailureRule(ANY, 1, MsgType.Request, None, 1.0, Lose(), "requests")
+    votes = FailureRule(2, ANY, MsgType.Vote, None, 1.0, Lose(), "votes")
+    never = FailureRule(ANY, ANY, MsgType.Wildcard, frozenset([10**6]), 1.0, Lose(), "never")
+    rig = Rig(case_of(requests, votes, never), tmp_path)
+    dropped = sum(isinstance(record, Dropped) for record in run(rig))
+    result = conclude(rig.job, rig.completed, rig.struck)
+    struck = {count.rule: count.struck for count in result.rules}
+    assert struck["requests"] >= 5
+    assert struck["votes"] > 0
+    assert struck["requests"] + struck["votes"] == dropped
+    assert struck["never"] == 0
+    assert "  never struck: never" in told(rig.job, result).splitlines()
+
+
+def test_a_long_bound_is_not_waited_for(tmp_path: Path) -> None:
+    def settle_s(*failures: FailureRule, bound_s: float, latency: Span | None = None) -> float:
+        case = structs.replace(case_of(*failures, latency=latency), delay_bound_s=bound_s)
+        return CaseJob(Plan(case, 79_000), tmp_path, Wires(5, 0.0, lambda data, _: data)).settle_s
+
+    assert settle_s(bound_s=0.02) == pytest.approx(0.8)
+    assert settle_s(bound_s=1.0) == pytest.approx(2.0)
+    assert settle_s(bound_s=1.0, latency=Span(0.1, 0.5)) == pytest.approx(20.0)
+    late = FailureRule(ANY, ANY, MsgType.Vote, None, 1.0, DelayBy(3.0))
+    assert settle_s(late, bound_s=1.0) == pytest.approx(3.0)
 
 
 def test_a_delay_beyond_the_bound_makes_timers_fire(tmp_path: Path) -> None:
@@ -130,7 +164,7 @@ def test_a_set_attribute_takes_effect_after_the_step_and_makes_its_replica_byzan
     assert (record.node, record.attribute, record.value) == ("replica2", "current_round", 40)
     assert isinstance(state, State)
     assert (state.node, state.current_round) == ("replica2", 40)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert result.verdict.passed
     assert result.verdict.byzantine == (2,)
 
@@ -172,7 +206,7 @@ def test_every_kind_of_workload(type_: WorkloadType, tmp_path: Path) -> None:
     rig = Rig(case, tmp_path)
     assert len(rig.hosts) == 16
     records = run(rig)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert str(result.verdict) == "PASS rigged"
     assert sum(isinstance(record, Accepted) for record in records) == 60
     assert sum(isinstance(record, WorkloadEnded) for record in records) == 20
@@ -182,7 +216,7 @@ def test_a_workload_that_times_out_fails_the_case(tmp_path: Path) -> None:
     silence = [FailureRule(replica, ANY, MsgType.Wildcard, None, 1.0, Lose()) for replica in (2, 3)]
     rig = Rig(case_of(*silence, timeout_s=3.0), tmp_path)
     run(rig)
-    result = conclude(rig.job, rig.completed)
+    result = conclude(rig.job, rig.completed, rig.struck)
     assert [reason.kind for reason in result.verdict.reasons] == ["workload_timeout", "exactly_once"]
     assert not result.verdict.passed
 

@@ -88,6 +88,25 @@ def test_a_run_leaves_ledgers_logs_trace_and_verdict(tmp_path: Path) -> None:
     assert (verdict.case, verdict.passed) == ("quick", True)
 
 
+def test_a_file_for_a_local_network_meets_its_timeouts_whatever_its_delay_bound(tmp_path: Path) -> None:
+    outcome = run("format/sequential_requests", "--runs", tmp_path)
+    assert outcome.status == 0
+    assert outcome.stdout.splitlines()[0] == "PASS sequential_requests"
+
+
+def test_options_change_the_network_and_the_blocks_and_unstruck_rules_are_said(tmp_path: Path) -> None:
+    case = quick(tmp_path, failures="Failure(1, '_', MsgType.Vote, 10**6, 1), Failure(2, '_', MsgType.Vote, 2, 1)")
+    outcome = run(case, "--latency", "0.001-0.002", "--block-size", "2", "--runs", tmp_path)
+    assert outcome.status == 0
+    assert outcome.stdout.splitlines()[0] == "PASS quick"
+    assert "  never struck: Failure(1, '_', MsgType.Vote, 1000000, 1)" in outcome.stdout.splitlines()
+    header = next(read_trace(tmp_path / "quick-1" / "trace.jsonl"))
+    assert isinstance(header, Header)
+    assert header.replay == f"diembft run {case} --runtime distalgo --latency 0.001-0.002 --block-size 2"
+    rules = msgspec.json.decode((tmp_path / "quick-1" / "verdict.json").read_bytes(), type=CaseOutcome).rules
+    assert [rule.struck > 0 for rule in rules] == [False, True]
+
+
 def test_several_cases_one_after_the_other(tmp_path: Path) -> None:
     silence = ", ".join(f'Failure({replica}, "_", MsgType.Wildcard, "_", 1, FailType.MsgLoss)' for replica in (1, 2))
     cases = tmp_path / "configs"
@@ -131,6 +150,8 @@ def test_planted_bugs_and_symbolic_signatures(tmp_path: Path) -> None:
         (["no/such.da"], OPTIONS, "no/such.da: there is no such file"),
         (["normal_operation", "faulty_dropout"], OPTIONS, "did you mean 'faulty_dropouts'?"),
         (["normal_operation", "--bug", "none"], OPTIONS, "run.da: argument --bug: invalid choice: 'none'"),
+        (["normal_operation", "--latency", "fast"], OPTIONS, "--latency: must be seconds from 0 to 1,000,000, "),
+        (["normal_operation", "--block-size", "0"], OPTIONS, "--block-size: must be a whole number from 1 to 5000, "),
         (["flood", "timed", "--folder", "x"], OPTIONS, "run.da: --folder: goes with one test case"),
         (["normal_operation"], (), "--message-buffer-size: 4 replicas need "),
     ],
@@ -236,6 +257,8 @@ def test_the_runtimes_agree(name: str, tmp_path: Path) -> None:
     assert kinds(real.reasons) == kinds(simulated.verdict.reasons)
     assert outcome.stdout.splitlines()[0] == str(real)
     if "workload_timeout" not in kinds(real.reasons):
-        every = sorted((plan.client, number) for plan in client_plans(case.workloads) for number in range(plan.count))
+        every = sorted(
+            (plan.client, number) for plan in client_plans(case.workloads, 0.0) for number in range(plan.count)
+        )
         for records in (read_trace(folder / "trace.jsonl"), simulated.trace):
             assert sorted(executed_by_the_longest(records, real.byzantine)) == every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diembft.consensus.config import Config
 from diembft.consensus.effects import Reason, Send, SetTimer
 from diembft.consensus.events import Received, Requests, Started, Timer, TimerFired
 from diembft.consensus.safety import Safety
@@ -80,6 +81,25 @@ def test_set_attribute_leader_holds_for_the_current_round(craft: Craft) -> None:
     replica.set_attribute("highest_vote_round", 0)
     effects = craft.propose(replica, craft.block(1, payload=(craft.request(),)))
     assert [effect.to for effect in all_of(effects, Send)] == [3], "the vote goes to who will lead"
+
+
+def test_set_attribute_duplicate_transactions() -> None:
+    """What the block before has is proposed again, within the limits of a block."""
+    proposed: list[list[int]] = []
+    for most, switch in ((1000, 0), (1000, 1), (2, 1)):
+        craft = Craft(Config(n=4, max_block_requests=most))
+        replica = started(craft, 1)
+        replica.set_attribute("duplicate_transactions", switch)
+        block = craft.block(1, payload=(craft.request(1), craft.request(2)))
+        craft.propose(replica, block)
+        replica.step(Requests((craft.request(3),)))
+        effects = [effect for voter in (0, 2, 3) for effect in replica.step(Received(voter, craft.vote(block, voter)))]
+        ((_, message),) = sent(effects, ProposalMsg)
+        assert (message.block.round, message.block.qc.vote_info.id) == (2, block.id)
+        proposed.append([request.number for request in message.block.payload])
+        assert replica.mempool.select(2, ()), "its own mempool is as it was"
+        assert replica.fork().duplicate_transactions == bool(switch)
+    assert proposed == [[3], [1, 2, 3], [1, 2]]
 
 
 def test_set_attribute_refuses_what_is_none(craft: Craft) -> None:

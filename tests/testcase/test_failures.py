@@ -196,6 +196,16 @@ def test_each_matching_rule_draws_once_lost_already_or_not() -> None:
     assert rng.getstate() == reference.getstate()
 
 
+def test_strikes_are_counted_by_rule() -> None:
+    some = rules(failure(), failure(prob=0), failure(val=1, round=3), failure(prob=0.5), failure(round=9))
+    for seed in range(20):
+        fate(some, seed=seed, round_=3 + seed % 2)
+    assert [some.struck[place] for place in (0, 1, 2, 4)] == [20, 0, 10, 0]
+    assert 0 < some.struck[3] < 20
+    fate(some, src=2, dest=2)
+    assert some.struck[0] == 20, "a message to oneself is not lost"
+
+
 # The rules once more, as the format states them and without any preparation, to compare with.
 
 

@@ -196,7 +196,7 @@ def test_a_wrong_name_is_one_line(folder: Path, given: str, error: str) -> None:
         ("config = 1", ": the variable failure_config is missing"),
         ("from config import *\nconfig = Config(4)", ", line 2: TypeError: Config: num_faulty is missing"),
         (
-            GOOD.replace("0.1, 5", "0.1, 5, 'one'"),
+            GOOD.replace("0.1, 5", "0.1, 5, 0.1, 4, 'one'"),
             ", line 3: TypeError: Config: a field too many: 'one' (its fields are ",
         ),
         (

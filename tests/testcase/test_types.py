@@ -12,15 +12,17 @@ def test_fields_stand_in_the_order_of_the_seed() -> None:
         "workloads",
         "transmission_delay_bound",
         "seed",
-    )
+        "latency",
+        "block_size",
+    ), "ours come last"
     assert Workload._fields == ("type", "count", "num_clients", "timeout", "delays")
     assert FailureConfig._fields == ("failures", "seed")
     assert Failure._fields == ("src", "dest", "msg_type", "round", "prob", "fail_type", "val", "attr")
 
 
 def test_what_may_be_left_out() -> None:
-    assert Workload(WorkloadType.flood, 2, 1) == (WorkloadType.flood, 2, 1, 1, [])
-    assert Config(4, 1, [], 0.1).seed is None
+    assert Workload(WorkloadType.flood, 2, 1) == (WorkloadType.flood, 2, 1, None, [])
+    assert Config(4, 1, [], 0.1)[4:] == (None, None, None)
     assert FailureConfig([]).seed is None
     assert Failure(0, "_", MsgType.Vote, [1], 0.5)[5:] == (None, None, None)
 
@@ -48,7 +50,7 @@ def test_positional_and_keyword_arguments_may_be_mixed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "keywords", "error"),
     [
-        ((4, 1, [], 0.1, 5, "six"), {}, "Config: a field too many: 'six' "),
+        ((4, 1, [], 0.1, 5, None, None, "six"), {}, "Config: a field too many: 'six' "),
         ((4, 1, []), {"num_fault": 1}, "Config: no such field: num_fault=1 "),
         ((4, 1, []), {"num_faulty": 2}, "Config: num_faulty is given twice, once by position: num_faulty=2"),
         ((4, 1), {"transmission_delay_bound": 1}, "Config: workloads is missing"),

@@ -161,6 +161,31 @@ def test_the_delays_of_timed_may_lack_the_last_or_have_one_too_many(extra: int) 
 
 def test_the_defaults_of_a_workload() -> None:
     assert case(workloads=[Workload(WorkloadType.flood, 2, 1)]).workloads[0].timeout_s == 1
+    assert case(workloads=[workload(type=WorkloadType.timed, delays=[1, 1])]).workloads[0].timeout_s == 1
+    assert case(workloads=[Workload(WorkloadType.retransmit, 2, 1)]).workloads[0].timeout_s is None
+
+
+@pytest.mark.parametrize(
+    ("val", "on"), [(True, 1), (1, 1), ("1", 1), ("true", 1), (None, 1), (False, 0), (0, 0), ("False", 0)]
+)
+def test_transactions_are_duplicated_or_not(val: object, on: int) -> None:
+    got = case(failure(attr="duplicate_transactions", val=val)).failures[0].action
+    assert got == SetsAttribute("duplicate_transactions", on)
+
+
+def test_a_failure_is_shown_as_the_file_has_it() -> None:
+    got = case(
+        failure(src="replica1", dest=2, msg_type=MsgType.Vote, round=range(2, 7), prob=0.5, fail_type=FailType.MsgLoss),
+        failure(round=[3, 4], val=0.3),
+        failure(round=Odd(), attr="leader", val="replica2"),
+        failure(round=[*range(100)]),
+    )
+    assert [rule.written for rule in got.failures] == [
+        "Failure('replica1', 2, MsgType.Vote, range(2, 7), 0.5, FailType.MsgLoss)",
+        "Failure('_', '_', MsgType.Wildcard, [3, 4], 1, val=0.3)",
+        "Failure('_', '_', MsgType.Wildcard, Odd(), 1, val='replica2', attr='leader')",
+        "Failure('_', '_', MsgType.Wildcard, [0, 1, 2, 3, 4, 5, ...], 1)",
+    ]
 
 
 Wrong = Callable[[], object]
@@ -190,6 +215,49 @@ WRONG: dict[str, tuple[Wrong, str]] = {
         "config.transmission_delay_bound: ",
     ),
     "delay bound none": (lambda: case(transmission_delay_bound=None), "config.transmission_delay_bound: "),
+    "latency of no number": (
+        lambda: case(latency="slow"),
+        "config.latency: must be seconds from 0 to 1,000,000, or two such numbers (low, high), or a mapping of "
+        "replicas, pairs of them or '_' to these, not 'slow'",
+    ),
+    "latency negative": (lambda: case(latency=-0.1), "config.latency: "),
+    "latency nan": (lambda: case(latency=NAN), "config.latency: "),
+    "latency that is too long": (lambda: case(latency=(0, 2e6)), "config.latency: "),
+    "latency upside down": (lambda: case(latency=(0.2, 0.1)), "config.latency: "),
+    "latency of three numbers": (lambda: case(latency=(0.1, 0.2, 0.3)), "config.latency: "),
+    "latency of a replica that there is not": (
+        lambda: case(latency={"replica4": 0.1}),
+        "config.latency: must be a mapping whose keys are one of 'replica0' to 'replica3' (or 0 to 3), pairs of two "
+        "different ones, or '_', not 'replica4'",
+    ),
+    "latency of a replica to itself": (lambda: case(latency={(1, "replica1"): 0.1}), "config.latency: "),
+    "latency of three replicas": (lambda: case(latency={(0, 1, 2): 0.1}), "config.latency: "),
+    "latency of one in a tuple": (lambda: case(latency={(0,): 0.1}), "config.latency: "),
+    "latency of a pair with anybody": (lambda: case(latency={(0, "_"): 0.1}), "config.latency: "),
+    "latency of a replica twice": (
+        lambda: case(latency={"replica1": 0.1, 1: 0.2}),
+        "config.latency[1]: this replica has a latency already",
+    ),
+    "latency of a link twice": (
+        lambda: case(latency={("replica1", 2): 0.1, (1, 2): 0.2}),
+        "config.latency[(1, 2)]: this link has a latency already",
+    ),
+    "latency of no number in a mapping": (
+        lambda: case(latency={("replica0", "replica3"): "0.1"}),
+        "config.latency[('replica0', 'replica3')]: must be seconds from 0 to 1,000,000, or two such numbers "
+        "(low, high), not '0.1'",
+    ),
+    "latency in a mapping in a mapping": (lambda: case(latency={"_": {"_": 1}}), "config.latency['_']: "),
+    "block size 0": (
+        lambda: case(block_size=0),
+        "config.block_size: must be a whole number from 1 to 5000, not 0",
+    ),
+    "block size a fraction": (lambda: case(block_size=4.5), "config.block_size: "),
+    "block size too large": (lambda: case(block_size=5001), "config.block_size: "),
+    "duplicated how often": (
+        lambda: case(failure(attr="duplicate_transactions", val=2)),
+        "failure_config.failures[0].val: must be True or False, not 2",
+    ),
     "seed of no number": (
         lambda: case(seed="1"),
         "config.seed: must be a number or None, not '1'",

@@ -1,11 +1,15 @@
+from functools import partial
+
 import msgspec
 import pytest
 
+from diembft.testcase import outcome
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, judge
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, remarks
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
-from tests.testcase.samples import case
+from tests.testcase.samples import case, workload
 
 AGREEMENT = CaseReason("agreement", "replica0 and replica1 differ at height 3")
 
@@ -20,6 +24,8 @@ def kinds(verdict: CaseVerdict) -> list[str]:
 
 
 GOOD = client("client0", 2, (1, 1))
+
+judge = partial(outcome.judge, commits=2)
 
 
 def test_a_run_without_a_flaw_passes() -> None:
@@ -106,3 +112,20 @@ def test_a_verdict_goes_through_json() -> None:
 def test_every_request_must_be_accounted_for() -> None:
     with pytest.raises(AssertionError, match="accounted for"):
         ClientOutcome(ClientPlan("client0", 0, WorkloadType.flood, 2, 1.0, ()), 2, (1,))
+
+
+def test_a_run_in_which_nothing_was_executed_fails() -> None:
+    for clients in ([], [client("client0", 0, ())]):
+        verdict = judge(case(), clients, commits=0)
+        assert kinds(verdict) == ["nothing_executed"]
+        assert not verdict.passed
+        assert judge(case(expect="nothing_executed"), clients, commits=0).passed
+    assert judge(case(), [], commits=1).passed
+    assert kinds(judge(case(), [client("client0", 0, (0,))], commits=0)) == ["workload_timeout", "exactly_once"]
+
+
+def test_what_was_not_exercised_is_remarked() -> None:
+    counts = [RuleCount("Failure(1)", 2), RuleCount("Failure(2)", 0)]
+    assert remarks(case(workloads=[workload()]), counts) == ["never struck: Failure(2)"]
+    for none in ([], [workload(num_clients=0)], [workload(count=0)]):
+        assert remarks(case(workloads=none), ()) == ["no workloads: no client sent a request"]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from diembft.cli import options, output, view
+from diembft.cli import options, output
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
-from diembft.distalgo import command as distalgo
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
 from diembft.judge.expected import Expect, expects_violation
 from diembft.shell import command_line
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
+from diembft.testcase.changes import changed, words
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.latency import Span
 from diembft.testcase.loader import load
-from diembft.testcase.outcome import CaseVerdict
-from diembft.trace.files import write_trace
+from diembft.testcase.outcome import NOTHING_EXECUTED, CaseVerdict, remarks
+from diembft.trace.records import Record
+
+if TYPE_CHECKING:
+    from diembft.distalgo.command import CaseRun
 
 Seed = int | float
 
@@ -33,9 +39,10 @@ class CaseTask(Struct, frozen=True):
     crypto: Crypto
     bugs: tuple[str, ...] = ()
     """Names of planted bugs."""
-    trace: Path | None = None
-    html: Path | None = None
     runtime: Runtime = "simulator"
+    latency: Span | None = None
+    """In place of the case's own; None: its own."""
+    block_size: int | None = None
     expect: Expect | None = None
 
 
@@ -50,24 +57,43 @@ class CaseReport(Struct, frozen=True):
     real_s: float
     replay: str
     """The command that runs the same again."""
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule struck, in the order of the case."""
+    remarks: tuple[str, ...]
+    """What the run did not exercise, one line for each."""
 
 
 def run(task: CaseTask) -> CaseReport:
-    """Load and run a test case; write its trace and its page if wanted. Raises InputError."""
-    case = with_seeds(load(task.name_or_file), task.seed, task.failure_seed)
+    """Load and run a test case. Raises InputError."""
+    report, _ = run_recorded(task, keep_trace=False)
+    return report
+
+
+def run_recorded(task: CaseTask, *, keep_trace: bool) -> tuple[CaseReport, Sequence[Record]]:
+    """Load and run a test case; with what came of it the record of the run, if wanted. Raises InputError."""
+    case = changed(
+        load(task.name_or_file),
+        seed=task.seed,
+        failure_seed=task.failure_seed,
+        latency=task.latency,
+        block_size=task.block_size,
+    )
     replay = _replay(task, case)
-    keep_trace = task.trace is not None or task.html is not None
-    result: CaseResult | distalgo.CaseRun
+    result: CaseResult | CaseRun
     if task.runtime == "distalgo":
-        result = distalgo.run_case(task.name_or_file, case, crypto=task.crypto, bugs=task.bugs, keep_trace=keep_trace)
+        from diembft.distalgo import command as distalgo  # not needed by most, and the slowest to import
+
+        result = distalgo.run_case(
+            task.name_or_file,
+            case,
+            crypto=task.crypto,
+            bugs=task.bugs,
+            changes=words(task.latency, task.block_size),
+            keep_trace=keep_trace,
+        )
     else:
         result = run_case(case, crypto=task.crypto, bugs=plant(task.bugs), keep_trace=keep_trace, replay=replay)
-    if task.trace is not None:
-        with output.writing(task.trace):
-            write_trace(task.trace, result.trace)
-    if task.html is not None:
-        view.write_html(task.html, result.trace)
-    return CaseReport(
+    report = CaseReport(
         verdict=_as_expected(result.verdict, task),
         figures=result.figures,
         seed=case.seed,
@@ -75,36 +101,33 @@ def run(task: CaseTask) -> CaseReport:
         drawn_seeds=case.drawn_seeds,
         real_s=result.real_s,
         replay=replay,
+        rules=result.rules,
+        remarks=tuple(remarks(case, result.rules)),
     )
-
-
-def with_seeds(case: TestCase, seed: Seed | None, failure_seed: Seed | None) -> TestCase:
-    """The case with these seeds in place of its own."""
-    if seed is not None:
-        case = structs.replace(case, seed=seed)
-    if failure_seed is not None:
-        case = structs.replace(case, failure_seed=failure_seed)
-    return case
+    return report, result.trace
 
 
 def _as_expected(verdict: CaseVerdict, task: CaseTask) -> CaseVerdict:
-    """The verdict, where the command line, or a planted bug, says what is expected, and not the case."""
+    """The verdict, where the command line, or a planted bug, says what is expected, and not the case. That nothing was
+    executed is never expected."""
     if task.expect is None and (not task.bugs or verdict.expect_failure is not None):
         return verdict
-    passed = bool(verdict.reasons) == expects_violation(task.expect, task.bugs)
+    kinds = {reason.kind for reason in verdict.reasons}
+    passed = NOTHING_EXECUTED not in kinds and bool(kinds) == expects_violation(task.expect, task.bugs)
     return structs.replace(verdict, passed=passed, expect_failure=None)
 
 
 def _replay(task: CaseTask, case: TestCase) -> str:
     """The shortest command that runs the same; seeds are named where the file does not fix them."""
-    words = ["diembft", "run", task.name_or_file]
+    again = ["diembft", "run", task.name_or_file]
     if task.seed is not None or task.failure_seed is not None or case.drawn_seeds:
-        words += ["--seed", repr(case.seed)]
+        again += ["--seed", repr(case.seed)]
         if case.failure_seed != case.seed:
-            words += ["--failure-seed", repr(case.failure_seed)]
+            again += ["--failure-seed", repr(case.failure_seed)]
+    again += words(task.latency, task.block_size)
     if task.runtime != "simulator":
-        words += ["--runtime", task.runtime]
-    return command_line([*words, *options.as_given(task.crypto, task.bugs, task.expect)])
+        again += ["--runtime", task.runtime]
+    return command_line([*again, *options.as_given(task.crypto, task.bugs, task.expect)])
 
 
 FIGURES = (

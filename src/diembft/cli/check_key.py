@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 from rich.text import Text
 
 from diembft.cli import options, output
+from diembft.cli.stopping import stoppable
 from diembft.errors import InputError
 from diembft.protocols.by_name import DEFAULT_PROTOCOL
 from diembft.protocols.diembft.wrong_keys import WRONG_KEYS
-from diembft.twins.exhaustion.checks import Setting, brute_force, conjecture_of, exact, pairs, walks
+from diembft.twins.exhaustion.checks import CheckReport, Setting, brute_force, conjecture_of, exact, pairs, walks
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.runs.models import MODELS
 
@@ -83,8 +86,8 @@ def command(
     sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
-    reports = []
-    with output.busy("checks the key") as told:
+    reports: list[CheckReport] = []
+    with stoppable() as stop, output.busy("checks the key") as told:
         if brute_rounds:
             told(f"1 of 3: all unreduced states of {brute_rounds} rounds")
             reports.append(brute_force(setting, brute_rounds))
@@ -94,6 +97,14 @@ def command(
         if pairs_:
             told(f"3 of 3: {pairs_} pairs")
             reports.append(pairs(setting, count=pairs_, rounds=rounds))
+    _tell(reports, as_json)
+    status = output.FAILED if any(report.differences for report in reports) else output.PASSED
+    asked = sum([bool(brute_rounds), bool(walks_), bool(pairs_)])
+    return stop.status(status, f"{len(reports)} of {asked} checks were done")
+
+
+def _tell(reports: Sequence[CheckReport], as_json: bool) -> None:
+    """What each check found."""
     if as_json:
         output.say_json([report._asdict() for report in reports])
     else:
@@ -102,4 +113,3 @@ def command(
             output.say(output.verdict_word(not report.differences) + line)
             for difference in report.differences[:3]:
                 output.say(f"  {difference.detail}")
-    return output.FAILED if any(report.differences for report in reports) else output.PASSED

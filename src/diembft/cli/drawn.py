@@ -7,7 +7,8 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from diembft.simulation.drawing import DrawnRun
+from diembft.consensus.config import Config
+from diembft.simulation.drawing import DrawnRun, Stray
 from diembft.simulation.network import Conditions
 from diembft.simulation.schedule import (
     Change,
@@ -22,20 +23,47 @@ from diembft.simulation.schedule import (
 )
 
 
-def describe(drawn: DrawnRun) -> Iterator[str]:
-    """The system, its clients, its network, and what befalls it before GST."""
+def describe(drawn: DrawnRun, called: str = "") -> Iterator[str]:
+    """The system, its clients, its network, and what befalls it before GST; by another name than its number, if given.
+
+    What is as it mostly is goes without saying: settings by default, good clocks, clients that follow the rules.
+    """
     names = _names(drawn)
     clients = [f"{_kind(client.workload)} {client.count}" for client in drawn.clients]
     byzantine = [f"{names[replica]} ({actor})" for replica, actor in drawn.byzantine]
     config = drawn.config
-    yield f"scenario {drawn.index} of seed {drawn.seed}: {config.n} replicas, delta {config.delta_s:g} s"
+    replicas = f"{config.n} replicas" if config.n > 1 else "1 replica"
+    yield f"{called or f'scenario {drawn.index} of seed {drawn.seed}'}: {replicas}, delta {config.delta_s:g} s"
     yield f"  clients: {', '.join(clients) or 'none'}"
     yield f"  Byzantine: {', '.join(byzantine) or 'none'}"
     yield f"  network: {_conditions(drawn.before)}"
-    for incident in drawn.schedule:
-        if incident.at_s < drawn.gst_s:
-            yield f"  {incident.at_s:.3f} s: {_incident(incident, names)}"
+    unusual = [
+        *_settings(config),
+        *[f"clock of {name} {rate:.3g}" for name, rate in zip(names, drawn.clock_rates, strict=False) if rate != 1],
+    ]
+    if unusual:
+        yield f"  unusual: {', '.join(unusual)}"
+    befalls = [(one.at_s, _incident(one, names)) for one in drawn.schedule if one.at_s < drawn.gst_s]
+    befalls += [(stray.at_s, _stray(stray, names)) for stray in drawn.strays]
+    for at_s, what in sorted(befalls, key=lambda one: one[0]):
+        yield f"  {at_s:.3f} s: {what}"
     yield f"  {drawn.gst_s:.3f} s: GST"
+
+
+def _settings(config: Config) -> Iterator[str]:
+    """What is not as it is by default."""
+    default = Config(n=config.n, delta_s=config.delta_s)
+    for name in Config.__struct_fields__:
+        value = getattr(config, name)
+        if value != getattr(default, name):
+            yield f"{name} {value}" if value is not False else f"no {name}"
+
+
+def _stray(stray: Stray, names: list[str]) -> str:
+    """What a client does that follows no rules."""
+    signed = "" if stray.signed else ", which it did not sign,"
+    to = "everybody" if len(stray.nodes) == len(names) else " ".join([names[node] for node in stray.nodes])
+    return f"a stray client sends request {stray.number}{signed} to {to}"
 
 
 def _names(drawn: DrawnRun) -> list[str]:

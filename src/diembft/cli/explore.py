@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
@@ -12,6 +14,10 @@ import msgspec
 from rich.text import Text
 
 from diembft.cli import options, output, replay, view
+from diembft.cli.stopping import Stop, goes_on, stoppable
+from diembft.cli.targets import Kind, Target, check_targets
+from diembft.errors import InputError
+from diembft.files import NotWritten, not_written
 from diembft.judge.expected import Expect, expects_violation
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.exhaustion.checkpoint import SearchLevel
@@ -89,9 +95,8 @@ def command(
 ) -> int:
     """Decide a whole space of scenarios, of every length, by merging states that behave alike.
 
-    Breadth first over distinct global states of the protocol, until nothing new appears, a limit is reached, or a
-    violation is found: then its scenario is executed, written to a file for `diembft twins replay`, and with --html
-    as a page.
+    Breadth first over distinct global states, until nothing new appears, a limit is reached, or a violation is found:
+    then its scenario is executed, written to a file for `diembft twins replay`, and with --html as a page.
 
     Which states behave alike follows from the protocol's rules: for a core that was checked the search says what holds
     for scenarios of any length. For any other (an edit, a planted bug, your own protocol) it is a conjecture, tested by
@@ -99,21 +104,52 @@ def command(
 
     Exit status 1: not as expected (--expect). 3: the search does not hold for this code, or diembft is wrong itself.
     """
-    options.check_writable(checkpoint, "--checkpoint")
-    options.check_writable(counterexample, "--output")
-    options.check_writable(html, "--html")
+    check_targets(
+        Target("--checkpoint", checkpoint, Kind.CHECKPOINT),
+        Target("--output", counterexample, Kind.SCENARIOS),
+        Target("--html", html, Kind.PAGE),
+    )
     options.check_bugs(protocol, bugs)
     sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
-    walks = _Walks(walk_seconds, seed)
-    decision = _explore_watched(question, limits, walks, checkpoint, jobs, dask, told=not as_json)
-    written = None if decision.path is None else _write(decision, counterexample, html)
+    seen = _Seen([], told=not as_json)
+    with stoppable() as stop:
+        decision = _explore_watched(question, limits, _Walks(walk_seconds, seed), checkpoint, jobs, dask, seen)
+    if stop:
+        return _tell_stopped(question, seen, stop, checkpoint, as_json)
+    return _tell(decision, expects_violation(expect, bugs), counterexample, html, as_json)
+
+
+def _tell_stopped(question: Question, seen: _Seen, stop: Stop, checkpoint: Path | None, as_json: bool) -> int:
+    """Say how far it was."""
     if as_json:
-        output.say_json(_as_json(decision, written))
+        output.say_json({"question": question, "levels": seen.levels, **stop.as_json()})
+    elif seen.levels:
+        output.say(Text.assemble(stop.verdict_word(False), f" {seen.in_words()}"))
+    return stop.status(output.BROKEN, goes_on("--checkpoint", checkpoint))
+
+
+def _tell(decision: Decision, violation: bool, counterexample: Path | None, html: Path | None, as_json: bool) -> int:
+    """Say what was decided, and write what was found: the first does not hang upon the second. `violation`: it is
+    expected."""
+    kept = _Kept()
+
+    def write() -> None:
+        nonlocal kept
+        if decision.path is not None:
+            kept = _write(decision, counterexample, html)
+
+    with output.then(write):
+        if not as_json:
+            _say(decision)
+    if as_json:
+        output.say_json(_as_json(decision, kept.file))
     else:
-        _say(decision, written, html)
-    return _status(decision, expects_violation(expect, bugs))
+        _say_kept(decision, kept, html)
+    if kept.problem:
+        output.complain(kept.problem)
+    return output.BROKEN if kept.failed else _status(decision, violation)
 
 
 def _status(decision: Decision, violation: bool) -> int:
@@ -127,6 +163,34 @@ def _status(decision: Decision, violation: bool) -> int:
             return output.BROKEN
         case _:
             assert_never(decision.outcome)
+
+
+class _Kept(NamedTuple):
+    """Where what was found was written to."""
+
+    file: Path | None = None
+    problem: str = ""
+    """Why something was not written."""
+    failed: bool = False
+    """Whether it was asked for."""
+
+
+class _Seen(msgspec.Struct):
+    """How far an exploration is."""
+
+    levels: list[SearchLevel]
+    told: bool
+    """Whether there is a row for each level."""
+    walked: Walked | None = None
+
+    def in_words(self) -> str:
+        """The same in words."""
+        last = self.levels[-1]
+        rounds = last.round - 1
+        text = f"the search followed all scenarios of {f'up to {rounds}' if rounds else 'no'} "
+        text += f"round{'' if rounds == 1 else 's'}, "
+        text += f"{last.visited:,} states, and found no violation"
+        return text if self.walked is None else f"{text}; nor did {self.walked.walks:,} walks"
 
 
 class _Walks(NamedTuple):
@@ -143,15 +207,18 @@ def _explore_watched(
     checkpoint: Path | None,
     jobs: int,
     dask: str | None,
-    *,
-    told: bool,
+    seen: _Seen,
 ) -> Decision:
-    """Decide, with a bar that shows how far a level is; `told`: a row for each level."""
-    if told:
+    """Decide, with a bar that shows how far a level is."""
+    if seen.told:
         output.say(_headings())
-    with output.progress() as bar, executors(jobs, dask) as (make_executor, _), make_executor() as executor:
+    with (
+        output.progress() as bar,
+        executors(jobs, dask, output.say_worker_died) as (make_executor, _),
+        make_executor() as executor,
+        _saving(checkpoint),
+    ):
         shown = bar.add_task("states", total=None)
-        levels: list[SearchLevel] = []
 
         def on_progress(progress: LevelProgress) -> None:
             left_s = (progress.of - progress.done) / max(progress.rate, 1e-9)
@@ -159,12 +226,13 @@ def _explore_watched(
             bar.update(shown, description=text, completed=progress.done, total=progress.of)
 
         def on_level(level: SearchLevel) -> None:
-            if told:
+            if seen.told:
                 with output.beside(bar):
-                    output.say(_row(level, levels[-1] if levels else None))
-            levels.append(level)
+                    output.say(_row(level, seen.levels[-1] if seen.levels else None))
+            seen.levels.append(level)
 
         def on_walks(walked: Walked) -> None:
+            seen.walked = walked
             text = f"{walked.walks:,} walks, {walked.steps:,} steps, {walked.keys:,} keys met"
             bar.update(shown, description=text, completed=0, total=None)
 
@@ -182,16 +250,31 @@ def _explore_watched(
         )
 
 
-def _say(decision: Decision, counterexample: Path | None, html: Path | None) -> None:
-    """What was decided, and which files show it."""
+@contextmanager
+def _saving(checkpoint: Path | None) -> Iterator[None]:
+    """Names the checkpoint where it could not be written, as that of the last level or of an interrupt."""
+    try:
+        yield
+    except (ChildProcessError, output.NotPrinted):
+        raise
+    except OSError as error:
+        raise error if checkpoint is None else not_written(checkpoint, error) from error
+
+
+def _say(decision: Decision) -> None:
+    """What was decided."""
     output.tell(decision.statement())
     example = decision.counterexample
     if example is not None:
         for detail in example.details or example.found.details:
             output.tell(f"  {detail}")
-    if counterexample is not None:
-        output.say(Text(f"  again: {_again(decision, counterexample)}"))
-    if html is not None:
+
+
+def _say_kept(decision: Decision, kept: _Kept, html: Path | None) -> None:
+    """Which files show it."""
+    if decision.path is not None:
+        output.say(Text(f"  again: {_again(decision, kept.file)}"))
+    if html is not None and not kept.failed:
         shows = "not written, for there is no counterexample" if decision.path is None else "shows the counterexample"
         output.say(Text(f"{html}: {shows}"))
 
@@ -271,18 +354,26 @@ def _row(level: SearchLevel, before: SearchLevel | None) -> str:
 
 def _again(decision: Decision, file: Path | None) -> str:
     violated = decision.found is not None and not decision.question.bugs
-    return replay.again(str(file), None, "drop", "symbolic", "violation" if violated else None)
+    named = decision.scenario if file is None else str(file)
+    return replay.again(named, None, "drop", "symbolic", "violation" if violated else None)
 
 
-def _write(decision: Decision, path: Path | None, html: Path | None) -> Path:
+def _write(decision: Decision, path: Path | None, html: Path | None) -> _Kept:
     """The scenario of what was found, as a file and as a page."""
     assert decision.path is not None, "because something was found"
     question = decision.question
     what = "difference" if decision.counterexample is None else "counterexample"
-    name = "-".join([what, question.model, *question.bugs])
+    name = "-".join([what, re.sub(r"[^\w.]+", "-", question.protocol), question.model, *question.bugs])
     target = path or Path("generated_tests") / f"{name}.jsonl"
     scenario = scenario_of(question, decision.path, name)
-    scenario_files.write_scenarios(target, [scenario])
+    kept = _Kept(target)
+    try:
+        scenario_files.write_scenarios(target, [scenario])
+    except (InputError, NotWritten) as error:
+        kept = _Kept(None, str(error), failed=path is not None)
     if html is not None:
-        view.write_scenario_html(html, scenario, replay=_again(decision, target))
-    return target
+        try:
+            view.write_scenario_html(html, scenario, replay=_again(decision, kept.file))
+        except (InputError, NotWritten) as error:
+            kept = _Kept(kept.file, str(error), failed=True)
+    return kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -10,6 +12,7 @@ from typing_extensions import override
 
 from diembft import __version__
 from diembft.cli import output
+from diembft.cli.stopping import second_interrupt_ends
 from diembft.errors import InputError
 
 COMMANDS = {
@@ -65,6 +68,18 @@ def cli(context: click.Context) -> int | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (default: that of this process). Returns the exit status."""
+    output.prepare_streams()
+    with second_interrupt_ends():
+        try:
+            status = _carried_out(arguments)
+            output.finish()
+        except output.NotPrinted as error:
+            status = output.give_up(error)
+    return status
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    before = sys.stdout
     try:
         status = cli.main(args=arguments, prog_name="diembft", standalone_mode=False)
     except click.ClickException as error:
@@ -76,7 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         output.complain("interrupted")
         return output.INTERRUPTED
-    except ChildProcessError as error:
-        output.complain(str(error))
-        return output.FAILED
+    except output.NotPrinted:
+        raise
+    except SystemExit:  # by click, which puts something in the place of a stream that nobody reads
+        if sys.stdout is before:
+            raise
+        return output.CLOSED_PIPE
+    except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:  # a help text: files are named
+            raise output.not_printed(error) from error
+        named = f"{error.filename}: " if error.filename else ""
+        output.complain(f"{named}{error.strerror or error}")
+        return output.BROKEN
     return status if isinstance(status, int) else output.PASSED

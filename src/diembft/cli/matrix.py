@@ -7,6 +7,7 @@ from rich.text import Text
 
 from diembft.cli import options, output
 from diembft.cli.output import Column
+from diembft.cli.stopping import stoppable
 from diembft.faults.registry import BUGS
 from diembft.twins.campaigns.matrix import FULL, QUICK, MatrixRow, cells, matrix
 from diembft.twins.campaigns.workers import executors
@@ -32,20 +33,25 @@ def command(quick: bool, bugs: tuple[str, ...], jobs: int, as_json: bool) -> int
     """
     asked = [cell for cell in cells(quick=quick) if not bugs or set(bugs) & set(cell.bugs)]
     rows: list[MatrixRow] = []
-    with output.progress() as bar, executors(jobs) as (make_executor, _), make_executor() as executor:
+    with (
+        stoppable() as stop,
+        output.progress() as bar,
+        executors(jobs, on_loss=output.say_worker_died) as (make_executor, _),
+        make_executor() as executor,
+    ):
         shown = bar.add_task("cells", total=len(asked))
         for row in matrix(asked, QUICK if quick else FULL, executor):
             rows.append(row)
             bar.update(shown, advance=1)
     passed = all(row.as_expected for row in rows)
     if as_json:
-        output.say_json({"rows": rows, "passed": passed})
-    else:
-        _print(rows, passed)
-    return output.PASSED if passed else output.FAILED
+        output.say_json({"rows": rows, "passed": passed and not stop} | stop.as_json())
+    elif rows or not stop:
+        _print(rows, stop.verdict_word(passed))
+    return stop.status(output.PASSED if passed else output.FAILED, f"{len(rows)} of {len(asked)} cells were done")
 
 
-def _print(rows: list[MatrixRow], passed: bool) -> None:
+def _print(rows: list[MatrixRow], verdict: Text) -> None:
     output.table(
         [
             Column("bug"),
@@ -62,7 +68,7 @@ def _print(rows: list[MatrixRow], passed: bool) -> None:
         if row.note:
             output.say(f"{row.bug}, {row.where}: {row.note}")
     wrong = sum(not row.as_expected for row in rows)
-    output.say(Text.assemble(output.verdict_word(passed), f" {len(rows) - wrong} of {len(rows)} cells as expected"))
+    output.say(Text.assemble(verdict, f" {len(rows) - wrong} of {len(rows)} cells as expected"))
 
 
 def _cells(row: MatrixRow) -> list[str | Text]:

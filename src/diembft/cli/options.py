@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,12 +11,15 @@ import click
 from click.core import ParameterSource
 from typing_extensions import override
 
+from diembft.cli import completing
 from diembft.cli.parallel import default_jobs
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
 from diembft.judge.expected import EXPECT, Expect
 from diembft.protocols.by_name import BUILT_IN, DEFAULT_PROTOCOL, protocol_of
+from diembft.testcase.changes import read_block_size
+from diembft.testcase.latency import Span, read_span
 
 MAX_JOBS = 256
 MOST = 10**9
@@ -105,6 +107,7 @@ bugs_of_protocol = click.option(
     "bugs",
     multiple=True,
     metavar="NAME",
+    shell_complete=completing.bugs,
     help="Plant a bug in all replicas; may be repeated. NAME is one of those of the protocol: in diembft "
     f"{', '.join(BUGS)}.",
 )
@@ -119,10 +122,14 @@ protocol = click.option(
     default=DEFAULT_PROTOCOL,
     show_default=True,
     metavar="NAME",
+    shell_complete=completing.protocols,
     help=f"The protocol under test: {', '.join(BUILT_IN)}, or module:name for one of your own (docs/protocols.md).",
 )
 protocol_instead = click.option(
-    "--protocol", metavar="NAME", help="Another protocol than SCENARIO names, as for `diembft twins run`."
+    "--protocol",
+    metavar="NAME",
+    shell_complete=completing.protocols,
+    help="Another protocol than SCENARIO names, as for `diembft twins run`.",
 )
 sets = click.option(
     "--sets",
@@ -133,6 +140,28 @@ trace = click.option(
     "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Write the record of the run to FILE."
 )
 READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _read_latency(context: click.Context, parameter: click.Parameter, value: str | None) -> Span | None:
+    return None if value is None else read_span(value)
+
+
+def _read_block_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else read_block_size(value)
+
+
+latency = click.option(
+    "--latency",
+    callback=_read_latency,
+    metavar="SECONDS",
+    help="How long messages take, in place of what cases say: 0.05, or drawn evenly: 0.0002-0.001.",
+)
+block_size = click.option(
+    "--block-size",
+    callback=_read_block_size,
+    metavar="N",
+    help="How many requests a block holds at most, in place of what cases say.",
+)
 
 
 def as_given(crypto: Crypto, bugs: Sequence[str], expected: Expect | None = None) -> list[str]:
@@ -175,16 +204,3 @@ def is_given(option: str) -> bool:
 def crypto_of(runtime: Runtime, crypto: Crypto) -> Crypto:
     """The signatures that a command asks for: where it names none, those that are usual in the runtime."""
     return crypto if is_given("crypto") or runtime == "simulator" else "ed25519"
-
-
-def check_writable(path: Path | None, option: str) -> None:
-    """Complain before the work is done, rather than after it, if a file is wanted that cannot be written."""
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise click.BadParameter(f"{str(path)!r} is a directory.", param_hint=option)
-    if not folder.is_dir():
-        raise click.BadParameter(f"Directory {str(folder)!r} does not exist.", param_hint=option)
-    if not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"Directory {str(folder)!r} is not writable.", param_hint=option)

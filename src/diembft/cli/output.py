@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, NamedTuple
 
 import click
@@ -23,20 +24,88 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
-
-from diembft.errors import InputError
+from typing_extensions import override
 
 PASSED, FAILED, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses; README says what each means, and STATUSES in short."""
 
+CLOSED_PIPE = 141
+"""Exit status where nobody reads any more what is printed, as by `| head`: that of programs which SIGPIPE ends."""
+
 STATUSES = (
     "Exit status: 0 as expected, 1 not as expected, 2 bad input, 3 something of diembft or of the machine failed, "
-    "130 interrupted."
+    "130 interrupted, 141 closed pipe."
 )
 """Under the help of every command."""
 
 _WIDE = 120
 """Columns of a table that goes to a file or a pipe, which have no width of their own."""
+
+
+class NotPrinted(OSError):
+    """Standard output cannot be written. BrokenPipeError is its cause if nobody reads it any more."""
+
+
+class _Console(Console):
+    @override
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def prepare_streams() -> None:
+    """Print a mark for what a terminal cannot show, and nothing to a stream that is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the process lives
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Raises NotPrinted where printing fails."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise not_printed(error) from error
+
+
+def not_printed(error: OSError) -> NotPrinted:
+    """What to raise, from the error, when printing failed."""
+    return NotPrinted(f"standard output: cannot be written: {error.strerror}")
+
+
+def finish() -> None:
+    """Print what is still in memory. Raises NotPrinted."""
+    with _printing():
+        pass
+
+
+def give_up(error: NotPrinted) -> int:
+    """Print nothing more; complain, unless it is that nobody reads. Returns the exit status."""
+    _silence(sys.stdout)
+    if isinstance(error.__cause__, BrokenPipeError):
+        return CLOSED_PIPE
+    complain(str(error))
+    return BROKEN
+
+
+def _silence(stream: Any) -> None:
+    """What the stream still holds goes nowhere when the interpreter ends, where it could not even be said."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # ValueError: it has no file
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextmanager
+def then(write: Callable[[], object]) -> Iterator[None]:
+    """Writes files behind a block that prints: what cannot be written is told first, and is written although nobody may
+    read any more what is told, as by `| head`."""
+    try:
+        yield
+    finally:
+        write()
 
 
 def out() -> Console:
@@ -53,28 +122,40 @@ def _console(stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDE
     # Markup and emoji would be read into names that a user gave; highlighting would colour numbers at random.
-    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+    return _Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def say(line: str | Text) -> None:
     """One line on standard output, however long."""
-    out().print(line, soft_wrap=True)
+    with _printing():
+        out().print(line, soft_wrap=True)
 
 
 def tell(sentence: str) -> None:
     """A long sentence on standard output, which breaks between words on a terminal, and nowhere else."""
     console = out()
-    console.print(Text(sentence), soft_wrap=not console.is_terminal)
+    with _printing():
+        console.print(Text(sentence), soft_wrap=not console.is_terminal)
 
 
 def complain(problem: str) -> None:
     """One line on standard error."""
-    err().print(Text("diembft: ", "bold red") + Text(" ".join(problem.split())), soft_wrap=True)
+    try:
+        err().print(Text("diembft: ", "bold red") + Text(" ".join(problem.split())), soft_wrap=True)
+    except OSError:  # then it cannot be said, and the exit status has to do
+        _silence(sys.stderr)
+
+
+def say_worker_died() -> None:
+    """Said once, in the midst of the work."""
+    complain("a worker process died; its work is done again")
 
 
 def say_json(value: Any) -> None:
     """A value as JSON on standard output, with sorted keys, indented."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode()
+    with _printing():
+        sys.stdout.write(text + "\n")
 
 
 def help_without_command(context: click.Context) -> int | None:
@@ -117,7 +198,8 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> No
         drawn.add_column(column.heading, justify=justify, no_wrap=not column.prose, overflow="fold")
     for row in cells:
         drawn.add_row(*[row[index] for index in shown])
-    console.print(drawn, crop=False)
+    with _printing():
+        console.print(drawn, crop=False)
 
 
 def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
@@ -165,12 +247,3 @@ def busy(what: str) -> Iterator[Callable[[str], None]]:
     with progress() as bar:
         shown = bar.add_task(what, total=None)
         yield lambda more: bar.update(shown, description=f"{what}, {more}")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raises InputError where writing a file fails."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error

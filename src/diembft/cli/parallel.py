@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from diembft.twins.campaigns.workers import Processes
+from diembft.cli import output
+from diembft.twins.campaigns.workers import AHEAD, Lasting, Processes
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_AHEAD = 2
-"""How many items wait for each process: enough to keep it busy, few enough to stop soon."""
 
 
 def default_jobs() -> int:
@@ -23,30 +20,33 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def results_of(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Generator[tuple[T, R], None, None]:
+def results_of(
+    function: Callable[[T], R], items: Iterable[T], jobs: int, named: Callable[[T], str] = str
+) -> Generator[tuple[T, R], None, None]:
     """Each item with the function's result for it, in the order in which they are done.
 
     `function` is a module's function; items and results cross processes. Items are taken as they are needed, so that
     their source may end early. One job means this very process. When the caller stops, so does all work.
-    Raises ChildProcessError if a process dies, else what the function raises.
+    What a process did that dies is done again. Raises ChildProcessError, with the item `named`, if it kills every one,
+    and what the function raises.
     """
     if jobs == 1:
         for item in items:
             yield item, function(item)
         return
     source = iter(items)
-    pool = Processes(jobs)
     running: dict[Future[R], T] = {}
-    try:
+    with Lasting(lambda: Processes(jobs), jobs, output.say_worker_died) as executor:
         while True:
-            for item in islice(source, jobs * _AHEAD - len(running)):
-                running[pool.submit(function, item)] = item
+            for item in islice(source, jobs * AHEAD - len(running)):
+                running[executor.submit(function, item)] = item
             if not running:
-                break
+                return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in [future for future in running if future in done]:
-                yield running.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise ChildProcessError("a worker process died") from error
-    finally:
-        pool.shutdown(wait=not running, cancel_futures=True)
+                item = running.pop(future)
+                try:
+                    result = future.result()
+                except ChildProcessError as error:
+                    raise ChildProcessError(f"{error}: {named(item)}") from error
+                yield item, result

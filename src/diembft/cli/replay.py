@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import options, output, view
+from diembft.cli import completing, options, output, view
+from diembft.cli.stopping import Stop, stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.errors import InputError
-from diembft.files import STDIN
+from diembft.files import STDIN, replacing, writing
 from diembft.judge.expected import Expect
+from diembft.judge.verdict import Finding
 from diembft.protocols.interface import Crypto
 from diembft.shell import command_line
-from diembft.trace.files import write_trace
 from diembft.twins.campaigns.account import account
 from diembft.twins.campaigns.chunks import Manner, result_of
 from diembft.twins.campaigns.shrink import shrink as minimise
@@ -36,7 +38,7 @@ undelivered = click.option(
     help="What becomes of a message that a partition keeps back.",
 )
 _index = click.option("--index", type=options.whole(0), help="Which scenario of the file, counted from 0.")
-_scenario = click.argument("given", metavar="SCENARIO")
+_scenario = click.argument("given", metavar="SCENARIO", shell_complete=completing.files)
 
 
 def read_scenario(given: str, index: int | None, protocol: str | None = None) -> Scenario:
@@ -119,26 +121,22 @@ def replay(
     """
     options.check_protocol(protocol)
     scenario = read_scenario(given, index, protocol)
-    options.check_writable(trace, "--trace")
-    options.check_writable(html, "--html")
+    check_targets(Target("--trace", trace, Kind.TRACE), Target("--html", html, Kind.PAGE), inputs=[_file_of(given)])
     if protocol is not None or Path(given) == STDIN:
         given, index = format_scenario(scenario, one_line=True), None
     command = again(given, index, undelivered, crypto, expect)
     judgement, records = traced(scenario, delayed=undelivered == "delay", crypto=crypto, replay=command)
     result = result_of(index or 0, scenario, judgement, Manner(expect=expect))
-    if trace is not None:
-        write_trace(trace, records)
-    if html is not None:
-        view.write_html(html, records)
-    if as_json:
-        output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
-    else:
-        expected = "as expected" if result.as_expected else "not as expected"
-        violated = ", ".join([violation.oracle for violation in result.violations])
-        what = f"violates {violated}" if violated else "nothing is violated"
-        output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
-        for line in account(scenario, judgement, records, all_rounds=all_rounds):
-            output.say(line)
+    with output.then(lambda: view.write_record(records, trace, html)):
+        if as_json:
+            output.say_json({"scenario": format_scenario(scenario), "result": result, "findings": judgement.findings})
+        else:
+            expected = "as expected" if result.as_expected else "not as expected"
+            violated = ", ".join([violation.oracle for violation in result.violations])
+            what = f"violates {violated}" if violated else "nothing is violated"
+            output.say(Text.assemble(output.verdict_word(result.as_expected), f" {what}, {expected}"))
+            for line in account(scenario, judgement, records, all_rounds=all_rounds):
+                output.say(line)
     return output.PASSED if result.as_expected else output.FAILED
 
 
@@ -173,40 +171,70 @@ def shrink(
     """
     options.check_protocol(protocol)
     scenario = read_scenario(given, index, protocol)
-    options.check_writable(file, "--output")
-    with output.busy("shrinks") as told:
-
-        def watch(smaller: Scenario, executions: int) -> None:
-            told(f"{executions:,} scenarios executed, {len(smaller.rounds)} rounds are left")
-
-        shrunk = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto, watch=watch)
-    smallest = shrunk.scenario
-    if file is not None:
-        _write(file, smallest)
+    check_targets(Target("--output", file, Kind.SCENARIOS), inputs=[_file_of(given)])
+    shrunk, stop = _shrunk(scenario, oracle, undelivered, crypto)
+    smallest, finding = shrunk.scenario, shrunk.finding
     text = format_scenario(smallest)
-    if as_json:
-        output.say_json(
-            {
+    with output.then(lambda: _write(file, smallest)):
+        if as_json:
+            said = {
                 "scenario": text,
-                "finding": shrunk.finding,
+                "finding": finding,
                 "rounds": len(smallest.rounds),
                 "rounds_before": len(scenario.rounds),
                 "executions": shrunk.executions,
             }
-        )
-        return output.PASSED
-    output.say(text)
-    output.say(f"violates {shrunk.finding.oracle}: {shrunk.finding.detail}")
-    output.say(f"{shrunk.executions:,} scenarios executed; {len(scenario.rounds)} rounds became {len(smallest.rounds)}")
-    named = format_scenario(smallest, one_line=True) if file is None else str(file)
-    expect: Expect | None = None if smallest.bugs else "violation"
-    output.say(f"again: {again(named, None, undelivered, crypto, expect)}")
-    return output.PASSED
+            output.say_json(said | stop.as_json())
+        else:
+            output.say(text)
+            if finding is not None:
+                output.say(f"violates {finding.oracle}: {finding.detail}")
+            before, after = len(scenario.rounds), len(smallest.rounds)
+            output.say(f"{shrunk.executions:,} scenarios executed; {before} rounds became {after}")
+    if not as_json:
+        named = format_scenario(smallest, one_line=True) if file is None else str(file)
+        expect: Expect | None = None if smallest.bugs else "violation"
+        output.say(f"again: {again(named, None, undelivered, crypto, expect)}")
+    return stop.status(output.PASSED, "it may get smaller: give `diembft twins shrink` what there is")
 
 
-def _write(file: Path, scenario: Scenario) -> None:
+class _Shrunk(NamedTuple):
+    """What shrinking came to, as far as it went."""
+
+    scenario: Scenario
+    executions: int
+    finding: Finding | None
+    """None if it was stopped."""
+
+
+def _shrunk(scenario: Scenario, oracle: str | None, undelivered: Undelivered, crypto: Crypto) -> tuple[_Shrunk, Stop]:
+    """Shrink, with a bar that shows how far it is."""
+    shrunk = _Shrunk(scenario, 0, None)
+    with stoppable() as stop, output.busy("shrinks") as told:
+
+        def on_smaller(smaller: Scenario, executions: int) -> None:
+            nonlocal shrunk
+            shrunk = _Shrunk(smaller, executions, None)
+            told(f"{executions:,} scenarios executed, {len(smaller.rounds)} rounds are left")
+
+        done = minimise(scenario, oracle, delayed=undelivered == "delay", crypto=crypto, watch=on_smaller)
+        shrunk = _Shrunk(done.scenario, done.executions, done.finding)
+    return shrunk, stop
+
+
+def _file_of(given: str) -> Path | None:
+    """The file that SCENARIO names, if it does."""
+    try:
+        return Path(given) if Path(given).exists() else None
+    except OSError:  # a text, too long for a name
+        return None
+
+
+def _write(file: Path | None, scenario: Scenario) -> None:
+    if file is None:
+        return
     if file.suffix == ".txt":
-        with output.writing(file):
-            file.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
+        with writing(file), replacing(file) as partial:
+            partial.write_text(format_scenario(scenario) + "\n", encoding="utf-8")
     else:
         scenario_files.write_scenarios(file, [scenario])

@@ -8,20 +8,23 @@ import click
 from msgspec import structs
 from rich.text import Text
 
-from diembft.cli import case_runs, options, output, view
+from diembft.cli import case_runs, completing, options, output, view
 from diembft.cli.case_runs import CaseReport, CaseTask, Seed
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
 from diembft.cli.parallel import results_of
+from diembft.cli.stopping import stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
 from diembft.judge.expected import Expect
-from diembft.testcase.loader import load
+from diembft.testcase.latency import Span
+from diembft.testcase.loader import find, load
 
 MAX_RUNS = 1_000_000
 
 
 @click.command("run")
-@click.argument("name_or_file", metavar="NAME_OR_FILE")
+@click.argument("name_or_file", metavar="NAME_OR_FILE", shell_complete=completing.cases)
 @options.seed
 @click.option(
     "--failure-seed",
@@ -36,6 +39,8 @@ MAX_RUNS = 1_000_000
     metavar="N",
     help="Run N times, with N seeds that follow one another.",
 )
+@options.latency
+@options.block_size
 @options.runtime
 @options.bugs
 @options.expect
@@ -49,6 +54,8 @@ def command(
     seed: Seed | None,
     failure_seed: Seed | None,
     runs: int,
+    latency: Span | None,
+    block_size: int | None,
     runtime: Runtime,
     bugs: tuple[str, ...],
     expect: Expect | None,
@@ -65,27 +72,39 @@ def command(
     """
     if runs > 1 and (trace is not None or html is not None):
         raise click.UsageError("--trace and --html are about one run: leave out --runs, and name a seed.")
-    options.check_writable(trace, "--trace")
-    options.check_writable(html, "--html")
+    check_targets(Target("--trace", trace, Kind.TRACE), Target("--html", html, Kind.PAGE), inputs=[find(name_or_file)])
     crypto = options.crypto_of(runtime, crypto)
     failure_seed_or_same = seed if failure_seed is None else failure_seed
-    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, trace, html, runtime, expect)
-    tasks = [task] if runs == 1 else _for_seeds(task, runs, failure_seed)
+    task = CaseTask(name_or_file, seed, failure_seed_or_same, crypto, bugs, runtime, latency, block_size, expect)
+    if runs == 1:
+        return _run_one(task, trace, html, as_json)
+    tasks = _for_seeds(task, runs, failure_seed)
     done: list[CaseReport] = []
-    with output.progress() as bar:
+    with stoppable() as stop, output.progress() as bar:
         shown = bar.add_task(name_or_file, total=runs)
-        for _, run in results_of(case_runs.run, tasks, min(jobs, runs)):
+        for _, run in results_of(case_runs.run, tasks, min(jobs, runs), lambda task: f"seed {task.seed!r}"):
             done.append(run)
             bar.advance(shown)
     done.sort(key=lambda run: run.seed)
     passed = all(run.verdict.passed for run in done)
     if as_json:
-        output.say_json({"case": done[0].verdict.case, "passed": passed, "runs": done})
-    elif runs == 1:
-        _print_one(done[0], runtime)
-    else:
+        said = {"case": find(name_or_file).stem, "passed": passed and not stop, "runs": done}
+        output.say_json(said | stop.as_json())
+    elif done:
         _print_many(done, runtime)
-    return output.PASSED if passed else output.FAILED
+    return stop.status(output.PASSED if passed else output.FAILED, f"{len(done)} of {runs} runs were done")
+
+
+def _run_one(task: CaseTask, trace: Path | None, html: Path | None, as_json: bool) -> int:
+    """Run once; what came of it is said before it is written."""
+    report, records = case_runs.run_recorded(task, keep_trace=trace is not None or html is not None)
+    verdict = report.verdict
+    with output.then(lambda: view.write_record(records, trace, html)):
+        if as_json:
+            output.say_json({"case": verdict.case, "passed": verdict.passed, "runs": [report]})
+        else:
+            _print_one(report, task.runtime)
+    return output.PASSED if verdict.passed else output.FAILED
 
 
 def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[CaseTask]:
@@ -99,15 +118,17 @@ def _for_seeds(task: CaseTask, runs: int, failure_seed: Seed | None) -> list[Cas
 
 def _print_one(run: CaseReport, runtime: Runtime) -> None:
     verdict = run.verdict
-    remark = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
-    if verdict.passed and verdict.reasons and not remark:
-        remark = ", violated as expected"
-    elif not verdict.passed and not verdict.reasons and not remark:
-        remark = ": nothing is violated, and something should be"
-    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{remark}"))
+    expected = "" if verdict.expect_failure is None else f", expected to fail with {verdict.expect_failure}"
+    if verdict.passed and verdict.reasons and not expected:
+        expected = ", violated as expected"
+    elif not verdict.passed and not verdict.reasons and not expected:
+        expected = ": nothing is violated, and something should be"
+    output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{expected}"))
     output.table(case_runs.columns(runtime), [case_runs.figures(run)])
     for reason in verdict.reasons:
         output.say(f"{reason.kind}: {reason.text}")
+    for remark in run.remarks:
+        output.say(remark)
     if run.drawn_seeds or verdict.reasons or not verdict.passed:
         output.say(f"again: {run.replay}")
 
@@ -121,4 +142,7 @@ def _print_many(runs: list[CaseReport], runtime: Runtime) -> None:
     for run in failed:
         output.say(Text.assemble(output.verdict_word(False), f" {run.verdict.case}, seed {run.seed!r}"))
         case_runs.explain(run)
+    for remark in runs[0].remarks:
+        if all(remark in run.remarks for run in runs):
+            output.say(remark)
     output.say(f"{len(runs) - len(failed)} of {len(runs)} runs passed")

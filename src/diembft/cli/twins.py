@@ -15,6 +15,8 @@ from rich.text import Text
 from diembft.cli import check_key, explore, matrix, options, output, replay, view
 from diembft.cli.options import Runtime
 from diembft.cli.output import Column
+from diembft.cli.stopping import Stop, goes_on, stoppable
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
 from diembft.errors import InputError
 from diembft.files import STDIN
@@ -123,22 +125,23 @@ def generate(file: Path, **shape: Any) -> int:
 
     Scenario number K is the same wherever it is computed. The last round changes fastest.
     """
-    options.check_writable(file, "FILE")
     source = _ranged(**shape)
+    check_targets(Target("FILE", file, Kind.SCENARIOS))
     if not source.count:
         raise InputError(f"--from: no scenario to write{_why_none(source)}")
     output.say(f"{source.space.choices:,} choices a round, {source.space.count:,} scenarios")
-    with scenario_files.output(file) as out, output.progress() as bar:
-        shown = bar.add_task("scenarios", total=source.count)
+    with stoppable() as stop:
+        with scenario_files.output(file) as out, output.progress() as bar:
+            shown = bar.add_task("scenarios", total=source.count)
 
-        def written(data: bytes, /) -> None:
-            out.write(data)
-            bar.advance(shown, data.count(b"\n"))
+            def written(data: bytes, /) -> None:
+                out.write(data)
+                bar.advance(shown, data.count(b"\n"))
 
-        space, told = source.space, _Told(written)
-        space.write(told, source.start, source.count, seed=source.seed, canonical=source.canonical)
-    output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
-    return output.PASSED
+            space, told = source.space, _Told(written)
+            space.write(told, source.start, source.count, seed=source.seed, canonical=source.canonical)
+        output.say(f"{source.count:,} scenarios from number {source.start:,} in {file}")
+    return stop.status(output.PASSED, f"nothing was written to {file}")
 
 
 @group.command()
@@ -182,33 +185,60 @@ def run(
     in_part = bool(shape["first"]) or shape["count"] is not None
     as_in_file = None if bugs or protocol or in_part or file == STDIN else file
     """The file, if it can be read again and holds the scenarios as they are executed, by the same numbers."""
-    options.check_writable(html, "--html")
+    check_targets(Target("--results", results, Kind.RESULTS), Target("--html", html, Kind.PAGE), inputs=[file])
     crypto = options.crypto_of(runtime, crypto)
     manner = Manner(expect=expect, sample=file is None, delayed=undelivered == "delay", crypto=crypto)
     if runtime == "distalgo":
         _check_no_campaign(html, results, dask)
         return _run_distalgo(file, source, manner, bugs, as_json)
-    options.check_writable(results, "--results")
-    summary, seconds = _run_watched(source, manner, jobs, dask, results)
-    if html is not None:
-        said = _write_html(html, as_in_file, source, manner, summary)
-
-    def again_of(result: ScenarioResult) -> str:
-        return _again(result.index, _scenario_of(source, result), as_in_file, source, manner)
-
-    if as_json:
-        output.say_json(_as_json(summary, seconds))
-    else:
-        _print(summary, seconds, again_of, _why_none(source))
-        if html is not None:
-            output.say(f"{html}: {said}")
-    return output.PASSED if summary.passed else output.FAILED
+    summary, seconds, stop = _run_watched(source, manner, jobs, dask, results)
+    _tell(_Judged(source, manner, as_in_file, summary, seconds), stop, html, as_json)
+    done = f"{summary.scenarios:,} of {source.count:,} scenarios were judged; {goes_on('--results', results)}"
+    return stop.status(output.PASSED if summary.passed else output.FAILED, done)
 
 
-def _as_json(summary: CampaignSummary, seconds: float) -> dict[str, Any]:
-    judged = {name: summary.judged(name) for name in ORACLES}
-    told = {"judged": judged, "passed": summary.passed, "shortfall": summary.shortfall, "seconds": seconds}
-    return {**msgspec.structs.asdict(summary), **told}
+class _Judged(NamedTuple):
+    """What a campaign comes to."""
+
+    source: ScenarioSource
+    manner: Manner
+    file: Path | None
+    """The file, if it holds the scenarios as they were executed."""
+    summary: CampaignSummary
+    seconds: float
+
+
+def _tell(judged: _Judged, stop: Stop, html: Path | None, as_json: bool) -> None:
+    """Say what a campaign comes to, and write the page."""
+    source, manner, file, summary, seconds = judged
+
+    def again(result: ScenarioResult) -> str:
+        return _again(result.index, _scenario_of(source, result), file, source, manner)
+
+    said_of_page = ""
+
+    def write() -> None:
+        nonlocal said_of_page
+        if html is not None and not stop:
+            said_of_page = f"{html}: {_write_html(html, file, source, manner, summary)}"
+
+    with output.then(write):
+        if as_json:
+            output.say_json(_as_json(summary, seconds, stop))
+        elif summary.scenarios or not stop:
+            _print(judged, stop, again)
+    if said_of_page and not as_json:
+        output.say(said_of_page)
+
+
+def _as_json(summary: CampaignSummary, seconds: float, stop: Stop) -> dict[str, Any]:
+    told = {
+        "judged": {name: summary.judged(name) for name in ORACLES},
+        "passed": summary.passed and not stop,
+        "shortfall": "" if stop else summary.shortfall,
+        "seconds": seconds,
+    }
+    return {**msgspec.structs.asdict(summary), **told, **stop.as_json()}
 
 
 def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shape: dict[str, Any]) -> ScenarioSource:
@@ -225,19 +255,31 @@ def _source(file: Path | None, bugs: tuple[str, ...], protocol: str | None, shap
 
 def _run_watched(
     source: ScenarioSource, manner: Manner, jobs: int, dask: str | None, results: Path | None
-) -> tuple[CampaignSummary, float]:
+) -> tuple[CampaignSummary, float, Stop]:
     """What a campaign comes to, and the seconds that it took; a bar shows how far it is."""
-    with output.progress() as bar, executors(jobs, dask) as (make_executor, workers):
+    summary = CampaignSummary()
+    began = time.monotonic()
+    with (
+        stoppable() as stop,
+        output.progress() as bar,
+        executors(jobs, dask, output.say_worker_died) as (make_executor, workers),
+    ):
         shown = bar.add_task("scenarios", total=source.count)
 
         def watch(progress: CampaignProgress) -> None:
             bar.update(shown, completed=progress.done, description=described(progress))
 
         began = time.monotonic()
-        summary = run_campaign(
-            source, manner, make_executor=make_executor, workers=workers, results=results, watch=watch
+        run_campaign(
+            source,
+            manner,
+            make_executor=make_executor,
+            workers=workers,
+            results=results,
+            watch=watch,
+            summary=summary,
         )
-        return summary, time.monotonic() - began
+    return summary, time.monotonic() - began, stop
 
 
 def _check_no_space(names: Collection[str]) -> None:
@@ -325,7 +367,8 @@ def _why_none(source: ScenarioSource) -> str:
     return f": the space has {source.space.count:,}, numbered from 0, and --from is {source.start:,}"
 
 
-def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioResult], str], reason: str) -> None:
+def _print(judged: _Judged, stop: Stop, again: Callable[[ScenarioResult], str]) -> None:
+    summary, seconds = judged.summary, judged.seconds
     rows = [(name, f"{summary.oracles[name]:,}", f"{summary.judged(name):,}") for name in ORACLES]
     output.table([Column("oracle"), Column("violated", True), Column("judged", True)], rows)
     found = [summary.first_violated] if summary.wanted and summary.first_violated is not None else []
@@ -341,13 +384,13 @@ def _print(summary: CampaignSummary, seconds: float, again: Callable[[ScenarioRe
             f"{stuck:,} stuck: no replica leaves its round any more, mostly as no set of nodes holds a quorum, so "
             "that liveness could not be judged (of a space --quorum-filter leaves such scenarios out)"
         )
-    if summary.shortfall:
-        output.say(f"{summary.shortfall}{reason}")
+    if summary.shortfall and not stop:
+        output.say(f"{summary.shortfall}{_why_none(judged.source)}")
     endings = ", ".join([f"{count:,} {ending}" for ending, count in sorted(summary.endings.items())])
     output.say(
         Text(" ").join(
             [
-                output.verdict_word(summary.passed),
+                stop.verdict_word(summary.passed),
                 Text(
                     f"{summary.as_expected:,} of {summary.scenarios:,} scenarios as expected, "
                     f"{summary.violated:,} violated ({endings or 'none'}) in {seconds:.1f} s "

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
-from diembft.cli import options, output
+from diembft.cli import output
+from diembft.cli.targets import Kind, Target, check_targets
 from diembft.pages.page import write_page
 from diembft.pages.plots import FORMATS, write_plot
 from diembft.pages.prepare import TraceFile, prepare
 from diembft.pages.results import read_results
 from diembft.protocols.interface import Crypto
+from diembft.trace.files import write_trace
 from diembft.trace.records import Record
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import Scenario
@@ -27,6 +29,14 @@ html = click.option(
     help="Write a page that shows the run to FILE; it opens in any browser, without a network.",
 )
 """The option of the commands that run something; give the records and its value to `write_html`."""
+
+
+def write_record(records: Sequence[Record], trace: Path | None, html: Path | None) -> None:
+    """Write what the options `trace` and `html` ask for. Raises InputError, or NotWritten."""
+    if trace is not None:
+        write_trace(trace, records)
+    if html is not None:
+        write_html(html, records)
 
 
 def write_html(path: Path, records: Sequence[Record]) -> None:
@@ -71,7 +81,7 @@ def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
     The page is one file, to be opened in a browser, and needs no network. Of a trace that is too long for one page it
     shows the rounds around the first violation, or the first ones; --rounds asks for others.
     """
-    options.check_writable(page, "--output")
+    check_targets(Target("--output", page, Kind.PAGE), inputs=[trace])
     shown = prepare(TraceFile(trace), rounds)
     write_page(page, shown)
     part = shown.window
@@ -98,6 +108,6 @@ def plot(file: Path, picture: Path) -> int:
     Of a trace: commit latency over time, with the faults of the run. Of an exploration (twins explore --json): states
     in each level. Of a kill matrix (twins matrix --json): which oracle sees which planted bug, and after how much.
     """
-    options.check_writable(picture, "--output")
+    check_targets(Target("--output", picture, Kind.PICTURE), inputs=[file])
     write_plot(picture, read_results(file))
     return output.PASSED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
@@ -18,18 +19,22 @@ from diembft.distalgo.plan import Plan
 from diembft.distalgo.replica_node import ReplicaNode
 from diembft.errors import InputError
 from diembft.faults.registry import BUGS
-from diembft.host.cases import Account, CaseFigures
+from diembft.host.cases import Account, CaseFigures, settling_delta_s
 from diembft.judge import details
 from diembft.shell import command_line
-from diembft.testcase.case import TestCase
+from diembft.testcase import changes
+from diembft.testcase.case import DelayBy
+from diembft.testcase.changes import changed, read_block_size
+from diembft.testcase.failures import RuleCount, counted
+from diembft.testcase.latency import NOTHING, read_span
 from diembft.testcase.loader import case_files, default_folder, load, name_in
-from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
+from diembft.testcase.outcome import CaseVerdict, remarks
 from diembft.trace.files import write_trace
 from diembft.trace.records import Dropped, Ended, Record, Sent, State
 
 SETTLE_DELTAS: Final = 40
 """How many delay bounds a run goes on after its clients have ended, so that laggards and late faults show: twice the
-time after which resting replicas tell each other what they know."""
+time after which resting replicas tell each other what they know, if the bound is a short one."""
 
 SLACK_S: Final = 30.0
 """How much longer than its workloads a run may take, for making processes and for a machine that has other work."""
@@ -67,8 +72,10 @@ class CaseJob(NamedTuple):
 
     @property
     def settle_s(self) -> float:
-        """For how many seconds the run goes on then."""
-        return SETTLE_DELTAS * self.plan.config.delta_s
+        """For how many seconds the run goes on then: what failures hold back arrives in that time."""
+        case = self.plan.case
+        late_s = [rule.action.delay_s for rule in case.failures if isinstance(rule.action, DelayBy)]
+        return max([SETTLE_DELTAS * settling_delta_s(case, NOTHING), *late_s])
 
     @property
     def bound_s(self) -> float:
@@ -98,6 +105,8 @@ class CaseOutcome(Struct, frozen=True):
     verdict: CaseVerdict
     figures: CaseFigures
     """`virtual_s` is real time here."""
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule of the case struck, in their order."""
     real_s: float
     """All in all, from the first process to the last."""
 
@@ -111,6 +120,8 @@ def read_arguments(arguments: Sequence[str], payload_limit: int) -> Asked:
     parser.add_argument("names", nargs="*", metavar="NAME", help="test cases or files (default: all of configs/)")
     parser.add_argument("--seed", type=_number, help="in place of the case's seed")
     parser.add_argument("--failure-seed", type=_number, help="in place of its failures' seed")
+    parser.add_argument("--latency", type=read_span, metavar="SECONDS", help="of all messages, as 0.05 or 0.02-0.05")
+    parser.add_argument("--block-size", type=read_block_size, metavar="N", help="requests in a block, at most")
     parser.add_argument("--bug", action="append", default=[], choices=list(BUGS), help="plant a bug in all replicas")
     parser.add_argument("--crypto", choices=["ed25519", "symbolic"], default="ed25519", help="signatures")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the folders of runs are made")
@@ -121,10 +132,15 @@ def read_arguments(arguments: Sequence[str], payload_limit: int) -> Asked:
     if asked.folder is not None and len(names) != 1:
         raise InputError("run.da: --folder: goes with one test case")
     crypto: Crypto = asked.crypto
-    plans = [
-        Plan(_with_seeds(load(name), asked.seed, asked.failure_seed), payload_limit, crypto, tuple(asked.bug), name)
-        for name in names
-    ]
+    change = partial(
+        changed,
+        seed=asked.seed,
+        failure_seed=asked.failure_seed,
+        latency=asked.latency,
+        block_size=asked.block_size,
+    )
+    words = changes.words(asked.latency, asked.block_size)
+    plans = [Plan(change(load(name)), payload_limit, crypto, tuple(asked.bug), name, words) for name in names]
     return Asked(tuple(plans), asked.runs, asked.folder)
 
 
@@ -133,12 +149,6 @@ def _number(text: str) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
-
-
-def _with_seeds(case: TestCase, seed: int | float | None, failure_seed: int | float | None) -> TestCase:
-    if seed is not None:
-        case = structs.replace(case, seed=seed, failure_seed=seed)
-    return case if failure_seed is None else structs.replace(case, failure_seed=failure_seed)
 
 
 def new_job(asked: Asked, plan: Plan, require_fit: RequireFit) -> CaseJob:
@@ -150,10 +160,11 @@ def new_job(asked: Asked, plan: Plan, require_fit: RequireFit) -> CaseJob:
 # --- what came of it
 
 
-def conclude(job: CaseJob, completed: Mapping[str, int]) -> CaseOutcome:
+def conclude(job: CaseJob, completed: Mapping[str, int], struck: Sequence[Sequence[int]]) -> CaseOutcome:
     """Merge what the processes recorded, judge it, and write trace and verdict.
 
-    `completed` says how many requests of each client were executed in time.
+    `completed` says how many requests of each client were executed in time, `struck` for each replica how often each
+    failure rule struck there.
     """
     plan = job.plan
     account = Account(plan.header(replay(plan)), keep=True)
@@ -165,16 +176,12 @@ def conclude(job: CaseJob, completed: Mapping[str, int]) -> CaseOutcome:
         counts.add(record)
     for part in parts:
         part.unlink()
-    verdict = judge(
-        plan.case,
-        [account.outcome(client, completed[client.client]) for client in plan.client_plans],
-        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
-        account.byzantine,
-    )
+    verdict = account.verdict(plan.case, plan.client_plans, [completed[client.client] for client in plan.client_plans])
     figures = counts.figures(account.longest)
     reasons = tuple([f"{reason.kind}: {reason.text}" for reason in verdict.reasons])
     account.watch.finish(Ended(counts.last_s, verdict.passed, reasons, structs.asdict(figures)))
-    result = CaseOutcome(verdict, figures, monotonic() - job.wires.began_s)
+    rules = counted(plan.case.failures, map(sum, zip(*struck, strict=True)))
+    result = CaseOutcome(verdict, figures, rules, monotonic() - job.wires.began_s)
     write_trace(job.folder / TRACE, account.watch.records)
     write_json(job.folder / VERDICT, result)
     return result
@@ -221,7 +228,7 @@ def replay(plan: Plan) -> str:
         words += ["--seed", repr(case.seed), "--failure-seed", repr(case.failure_seed)]
     for bug in plan.bugs:
         words += ["--bug", bug]
-    return command_line(words)
+    return command_line([*words, *plan.changes])
 
 
 def told(job: CaseJob, result: CaseOutcome) -> str:
@@ -236,4 +243,5 @@ def told(job: CaseJob, result: CaseOutcome) -> str:
     ]
     if job.plan.case.drawn_seeds:
         lines.append(f"  seeds that were drawn: {replay(job.plan)}")
+    lines += [f"  {line}" for line in remarks(job.plan.case, result.rules)]
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from diembft.distalgo.twins_scenarios import SLACK_S, VERDICTS, ScenarioOutcome,
 from diembft.errors import InputError
 from diembft.host.cases import CaseFigures
 from diembft.testcase.case import TestCase
+from diembft.testcase.failures import RuleCount
 from diembft.testcase.outcome import CaseVerdict
 from diembft.trace.files import read_trace
 from diembft.trace.records import Record
@@ -45,6 +46,7 @@ class CaseRun(NamedTuple):
     trace: tuple[Record, ...]
     """The records of the run; empty unless asked for."""
     folder: Path
+    rules: tuple[RuleCount, ...]
 
 
 def run_case(
@@ -53,10 +55,12 @@ def run_case(
     *,
     crypto: Crypto = "ed25519",
     bugs: Sequence[str] = (),
+    changes: Sequence[str] = (),
     keep_trace: bool = False,
     runs: Path = RUNS,
 ) -> CaseRun:
-    """Run a test case on DistAlgo, with the seeds of `case`, which is what `name_or_file` means.
+    """Run a test case on DistAlgo, with the seeds of `case`, which is what `name_or_file` means with these `changes`
+    (`diembft.testcase.changes.words`).
 
     Raises InputError for what is wrong with the wishes, or when pyDistAlgo is missing; ChildProcessError when the run
     came to no verdict.
@@ -64,13 +68,14 @@ def run_case(
     plan = Plan(case, MESSAGE_BUFFER_SIZE - HEADER_BYTES - ENVELOPE_BYTES, crypto, tuple(bugs))
     folder = new_folder(runs, case.name).absolute()
     words = [name_or_file, f"--seed={case.seed!r}", f"--failure-seed={case.failure_seed!r}", "--crypto", crypto]
+    words += changes
     for bug in bugs:
         words += ["--bug", bug]
     bound_s = CaseJob(plan, folder, Wires(plan.endpoints, 0.0, lambda data, _: data)).bound_s + START_S
     verdict = _launch("run", [*words, "--folder", str(folder)], bound_s, folder / VERDICT)
     result = msgspec.json.decode(verdict, type=CaseOutcome)
     trace = tuple(read_trace(folder / TRACE)) if keep_trace else ()
-    return CaseRun(result.verdict, result.figures, result.real_s, trace, folder)
+    return CaseRun(result.verdict, result.figures, result.real_s, trace, folder, result.rules)
 
 
 def run_scenarios(

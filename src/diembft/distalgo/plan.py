@@ -29,6 +29,9 @@ from diembft.trace.records import Header
 MAX_HOSTS: Final = 16
 """At most so many processes run clients; with more clients than that, a process runs several."""
 
+LIMIT_S: Final = 600.0
+"""How long a workload without a timeout may take, in seconds."""
+
 
 class Plan(Struct, frozen=True, dict=True):
     """What is run. Endpoints are numbered: the replicas, then the hosts of clients.
@@ -44,6 +47,8 @@ class Plan(Struct, frozen=True, dict=True):
     """Planted in all replicas."""
     asked_for: str = ""
     """The name or file by which the case was asked for, to ask for it again."""
+    changes: tuple[str, ...] = ()
+    """The options that change the case, but for its seeds."""
 
     def __post_init__(self) -> None:
         # What can be wrong with the user's wishes is found out before any process is made.
@@ -52,7 +57,7 @@ class Plan(Struct, frozen=True, dict=True):
     @cached_property
     def client_plans(self) -> list[ClientPlan]:
         """Of all clients."""
-        return client_plans(self.case.workloads)
+        return client_plans(self.case.workloads, LIMIT_S)
 
     @cached_property
     def config(self) -> Config:

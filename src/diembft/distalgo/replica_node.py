@@ -8,6 +8,7 @@ does that, since the request belongs to the round that its replica is in.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import TypeAlias
@@ -45,6 +46,7 @@ from diembft.messages.digests import Digests
 from diembft.messages.types import Message, Reply, Request, kind_of, round_of
 from diembft.testcase.case import Attribute
 from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
+from diembft.testcase.latency import NOTHING, Links
 from diembft.testcase.types import MsgType
 from diembft.trace import diembft as neutral
 from diembft.trace import records
@@ -64,7 +66,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         self.replica = plan.replica(index)
         self._plan = plan
         self._peers = tuple([peer for peer in range(config.n) if peer != index])
-        self._bound_s = case.delay_bound_s
+        self._links = Links(case.latencies, NOTHING)
         self._rules = FailureRules(case.failures)
         self._rng = Random(f"{case.failure_seed!r}/{index}")
         self._genesis_id = genesis(Digests(config.chain_id, config.epoch)).block.id
@@ -75,6 +77,11 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         self._state: recording.Snapshot | None = None
         self._settings: Settings = []
         """What failures set in this replica, once the step under way is done."""
+
+    @property
+    def struck(self) -> list[int]:
+        """How often each failure rule struck what this replica sent, and requests on their way to it."""
+        return self._rules.struck
 
     def start(self) -> None:
         """The first event."""
@@ -103,7 +110,7 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         if delay_s is None:
             self.records.append(records.Dropped(self.now_s, number, self.name, LOSS))
         else:
-            self._later(delay_s, partial(self._step, Requests((request,)), number))
+            self._after(delay_s, partial(self._step, Requests((request,)), number))
 
     def _step(self, event: Event, number: int | None = None) -> None:
         """Hand in an event, `number` being that of the message that it is, and carry out what follows."""
@@ -202,13 +209,20 @@ class ReplicaNode(Endpoint[Timer], Outlet):
         if delay_s is None:
             self.records.append(records.Dropped(self.now_s, number, name, LOSS))
         else:
-            self._later(delay_s, partial(self._post, to, number, data))
+            self._after(delay_s, partial(self._post, to, number, data))
+
+    def _after(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do something when a message has taken its time; at once if only the real network is to take any."""
+        if delay_s:
+            self._later(delay_s, action)
+        else:
+            action()
 
     # --- failures
 
     def _fate(self, src: int, dest: int, kind: str, round_: int) -> float | None:
-        """How long a message takes, in seconds, or None if it is lost. As a sender, note what is to be set here."""
-        delay_s = self._bound_s * self._rng.random()
+        """How long a message is held back, in seconds; None: it is lost. As a sender, note what is to be set here."""
+        delay_s = self._links.draw_s(src, dest, self._rng) if src != dest else 0.0
         fate = self._rules.fate(src, dest, kind, round_, partial(self._leader, src), self._rng)
         if fate is UNTOUCHED:
             return delay_s

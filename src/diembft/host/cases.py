@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -15,13 +16,20 @@ from diembft.host.keys import Keychain
 from diembft.host.watch import Watch
 from diembft.messages.digests import Digests
 from diembft.testcase.case import TestCase
-from diembft.testcase.outcome import CaseVerdict, ClientOutcome
+from diembft.testcase.failures import RuleCount
+from diembft.testcase.latency import Span
+from diembft.testcase.outcome import CaseReason, CaseVerdict, ClientOutcome, judge
 from diembft.testcase.types import WorkloadType
 from diembft.testcase.workload import ClientPlan
 from diembft.trace.records import Committed, Header, Record, SetAttribute
 
 FIRST_WAIT_DELTAS = 10
 """After how many delay bounds a client sends a request again for the first time: an undisturbed commit takes less."""
+
+
+SETTLING_DELTA_S = 0.05
+"""For as many delay bounds a run goes on after its clients have ended. One that is longer than this, and than messages
+take, would be waited for in vain: see `settling_delta_s`."""
 
 
 class CaseFigures(Struct, frozen=True, kw_only=True):
@@ -46,6 +54,8 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     case: TestCase
     verdict: CaseVerdict
     figures: CaseFigures
+    rules: tuple[RuleCount, ...]
+    """How often each failure rule of the case struck, in their order."""
     real_s: float
     trace: tuple[Record, ...]
     """The records of the run; empty unless asked for."""
@@ -56,11 +66,20 @@ def case_config(case: TestCase, plans: list[ClientPlan]) -> Config:
     default = Config(n=case.num_replicas)
     return Config(
         n=case.num_replicas,
+        max_block_requests=case.block_size or default.max_block_requests,
         delta_s=case.delay_bound_s,
         max_timer_s=max(default.max_timer_s, 5 * case.delay_bound_s),
         max_waiting_requests=max(default.max_waiting_requests, sum([plan.count for plan in plans])),
         max_waiting_per_client=max([default.max_waiting_per_client, *[plan.count for plan in plans]]),
     )
+
+
+def settling_delta_s(case: TestCase, local: Span) -> float:
+    """What counts as a delay bound where only messages under way are waited for, and no timers, in seconds.
+
+    A generous bound says little about how long messages take in a network that takes no more than `local` by itself.
+    """
+    return min(case.delay_bound_s, max(SETTLING_DELTA_S, case.latencies.longest_s(local)))
 
 
 def case_client(case: TestCase, plan: ClientPlan, keys: Keychain) -> ClientSpec:
@@ -124,8 +143,17 @@ class Account:
         elif type(record) is SetAttribute:
             self._byzantine[record.node] = None
 
-    def outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
-        """How a client fared that completed so many requests in time."""
+    def verdict(self, case: TestCase, plans: Sequence[ClientPlan], completed: Sequence[int]) -> CaseVerdict:
+        """The verdict on the run, whose clients completed so many requests in time."""
+        return judge(
+            case,
+            [self._outcome(plan, done) for plan, done in zip(plans, completed, strict=True)],
+            [CaseReason(violated.property, violated.detail) for violated in self.watch.violations],
+            self.byzantine,
+            commits=self.longest,
+        )
+
+    def _outcome(self, plan: ClientPlan, completed: int) -> ClientOutcome:
         executions = self._executions[self._furthest()]
         times = tuple([executions.get((plan.client, number), 0) for number in range(plan.count)])
         return ClientOutcome(plan, completed, times)

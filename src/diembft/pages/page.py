@@ -15,8 +15,7 @@ from string import Template
 
 import msgspec
 
-from diembft.errors import InputError
-from diembft.files import replacing
+from diembft.files import replacing, writing
 from diembft.pages.data import PageData
 
 SCRIPTS = (
@@ -53,12 +52,10 @@ def render(page: PageData) -> str:
 
 
 def write_page(path: Path, page: PageData) -> None:
-    """Write the page; the file appears only when it is whole. Raises InputError if it cannot be written."""
-    try:
-        with replacing(path) as partial:
-            partial.write_text(render(page), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    """Write the page; the file appears only when it is whole. Raises InputError if it cannot be written, and NotWritten
+    if the disk is full."""
+    with writing(path), replacing(path) as partial:
+        partial.write_text(render(page), encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from diembft.errors import InputError
-from diembft.files import replacing
+from diembft.files import replacing, writing
 from diembft.pages.results import Exploration, Kill, KillMatrix, Plottable, RunLatency
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ _MOMENT_MARKS = {
 def write_plot(path: Path, results: Plottable) -> None:
     """Draw results into a file; its suffix says the format.
 
-    Raises InputError for another suffix, without matplotlib, and if the file cannot be written.
+    Raises InputError for another suffix, without matplotlib, and if the file cannot be written; NotWritten if the disk
+    is full.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: a plot is written as one of {', '.join(FORMATS)}")
@@ -73,11 +74,8 @@ def write_plot(path: Path, results: Plottable) -> None:
             case _:
                 assert_never(results)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        try:
-            with replacing(path) as partial:
-                figure.savefig(partial, dpi=150, metadata=metadata)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        with writing(path), replacing(path) as partial:
+            figure.savefig(partial, dpi=150, metadata=metadata)
 
 
 def draw_latency(figure: Figure, run: RunLatency) -> None:

@@ -143,14 +143,15 @@ def run_drawn(
     crypto: Crypto = "symbolic",
     keep_trace: bool = False,
     replay: str = "",
+    title: str = "",
 ) -> FuzzResult:
-    """Make a run that was drawn; see `run_index`."""
+    """Make a run that was drawn; see `run_index`. `title` is what the trace calls it, if not by its number."""
     config = drawn.config
     names = [f"client{number}" for number in range(len(drawn.clients))]
     keys = make_keys(crypto, config.n, [*names, STRAY], drawn.seed)
     nodes = _nodes(drawn, keys, bugs)
     clients = [_client(drawn, number, keys) for number in range(len(drawn.clients))]
-    seed, title = f"{drawn.seed}, scenario {drawn.index}", f"scenario {drawn.index} of seed {drawn.seed}"
+    seed, title = f"{drawn.seed}, scenario {drawn.index}", title or f"scenario {drawn.index} of seed {drawn.seed}"
     head = header(config, nodes, keys, seed=seed, replay=replay, title=title, bugs=bugs.names)
     watch = Watch(head, keep=keep_trace, judge=True, stop_at_violation=True)
     counter = _Counter(drawn, nodes, watch.observe)

@@ -15,7 +15,7 @@ from diembft.crypto.interface import Crypto
 from diembft.errors import require_type
 from diembft.faults.planting import NO_BUGS, Planting
 from diembft.host.assembly import NodeSpec, header, replica_node
-from diembft.host.cases import Account, CaseFigures, CaseResult, case_client, case_config
+from diembft.host.cases import Account, CaseFigures, CaseResult, case_client, case_config, settling_delta_s
 from diembft.host.keys import Keychain, make_keys
 from diembft.host.recording import LOSS
 from diembft.ledger.key_value import KeyValueStore
@@ -25,14 +25,18 @@ from diembft.simulation.network import Arrivals, Carried, Network
 from diembft.simulation.schedule import Stabilise
 from diembft.simulation.simulator import Simulator
 from diembft.testcase.case import FailureRule, Rounds, SetsAttribute, TestCase
-from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules
-from diembft.testcase.outcome import CaseReason, CaseVerdict, judge
+from diembft.testcase.failures import CLIENT, UNTOUCHED, FailureRules, counted
+from diembft.testcase.latency import LOCAL, Links
+from diembft.testcase.outcome import CaseVerdict
 from diembft.testcase.types import MsgType
 from diembft.testcase.workload import ClientPlan, client_plans
 from diembft.trace.records import Ended
 
 SETTLE_DELTAS = 50
 """How many delay bounds a run goes on after its clients have ended, so that laggards and late faults show."""
+
+LIMIT_S = 3600.0
+"""How long a workload without a timeout may take, in seconds of virtual time."""
 
 _REQUEST, _REPLY = MsgType.Request.value, MsgType.Reply.value
 
@@ -57,7 +61,7 @@ def run_case(
     """
     _check(case, bugs, keep_trace, replay)
     began_s = perf_counter()
-    plans = client_plans(case.workloads)
+    plans = client_plans(case.workloads, LIMIT_S)
     config = case_config(case, plans)
     keys = make_keys(crypto, config.n, [plan.client for plan in plans], 0)
     nodes = _nodes(case, plans, config, keys, bugs)
@@ -69,20 +73,16 @@ def run_case(
     simulator = Simulator(config, nodes, network, clients=clients, observe=account.observe)
     network.attach(simulator)
     simulator.run_until_clients_end()
-    simulator.run(simulator.now_s + SETTLE_DELTAS * config.delta_s)
+    simulator.run(simulator.now_s + _settle_s(case))
     account.watch.judge_end(simulator.now_s)
-    verdict = judge(
-        case,
-        [account.outcome(plan, spec.client.executed) for plan, spec in zip(plans, clients, strict=True)],
-        [CaseReason(violated.property, violated.detail) for violated in account.watch.violations],
-        account.byzantine,
-    )
+    verdict = account.verdict(case, plans, [spec.client.executed for spec in clients])
     figures = _figures(simulator, commits=account.longest)
     account.watch.finish(_ended(verdict, figures))
     return CaseResult(
         case=case,
         verdict=verdict,
         figures=figures,
+        rules=counted(case.failures, network.struck),
         real_s=perf_counter() - began_s,
         trace=tuple(account.watch.records),
     )
@@ -93,6 +93,11 @@ def _check(case: TestCase, bugs: Planting, keep_trace: bool, replay: str) -> Non
     require_type(bugs, Planting, "run_case: bugs", "diembft.faults.registry.plant makes one")
     require_type(keep_trace, bool, "run_case: keep_trace")
     require_type(replay, str, "run_case: replay")
+
+
+def _settle_s(case: TestCase) -> float:
+    """How long a run goes on after its clients have ended, in seconds: failures leave laggards, who wait for timers."""
+    return SETTLE_DELTAS * (case.delay_bound_s if case.failures else settling_delta_s(case, LOCAL))
 
 
 def _nodes(
@@ -129,10 +134,11 @@ def _ended(verdict: CaseVerdict, figures: CaseFigures) -> Ended:
 
 
 class CaseNetwork(Network):
-    """The network of a test case: for each message a uniform delay up to the bound, then the failure rules.
+    """The network of a test case: the latency of each message, then the failure rules.
 
     Both are drawn from the seed of the failures. Once every replica has left the rounds in which failures can strike,
-    and what was delayed has arrived, the network is synchronous, and liveness is judged.
+    and what was delayed has arrived, the network is synchronous, and liveness is judged; but not if its own latency is
+    beyond the bound.
     """
 
     constant_delay_s: float | None = None
@@ -140,10 +146,18 @@ class CaseNetwork(Network):
     def __init__(self, case: TestCase) -> None:
         self._rng = Random(case.failure_seed)
         self._bound_s = case.delay_bound_s
+        local = LOCAL.at_most(case.delay_bound_s)
+        self._links = Links(case.latencies, local)
         self._rules = FailureRules(case.failures)
-        self._last_round = last_failing_round(case.failures)
+        in_time = case.latencies.longest_s(local) <= case.delay_bound_s
+        self._last_round = last_failing_round(case.failures) if in_time else inf
         self._last_arrival_s = 0.0
         self._simulator: Simulator | None = None
+
+    @property
+    def struck(self) -> list[int]:
+        """How often each failure rule struck so far."""
+        return self._rules.struck
 
     def attach(self, simulator: Simulator) -> None:
         """The simulator that asks, which knows who leads and in which round replicas are."""
@@ -153,7 +167,7 @@ class CaseNetwork(Network):
 
     @override
     def arrivals(self, src: int, dest: int, message: Carried) -> Arrivals:
-        delay_s = self._bound_s * self._rng.random()
+        delay_s = self._links.draw_s(src, dest, self._rng)
         if self._rules.active:
             kind, round_ = self._kind_and_round(src, dest, message)
             fate = self._rules.fate(src, dest, kind, round_, partial(self._leader, src), self._rng)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from diembft.consensus.config import max_faulty
+from diembft.testcase.latency import LOCAL_NETWORK, Latencies
 from diembft.testcase.types import MsgType, WorkloadType
 
 
@@ -25,8 +26,11 @@ class Special(StrEnum):
 RuleEndpoint: TypeAlias = int | Special
 """The sender or receiver that a failure matches: the index of a replica, or a `Special`."""
 
-Attribute: TypeAlias = Literal["highest_vote_round", "highest_qc_round", "current_round", "leader"]
-"""What a SetAttr can set in a replica. The value of `leader` is the index of a replica, the others are rounds."""
+Attribute: TypeAlias = Literal[
+    "highest_vote_round", "highest_qc_round", "current_round", "leader", "duplicate_transactions"
+]
+"""What a SetAttr can set in a replica: `leader` to the index of a replica, `duplicate_transactions` to 1 or 0, the
+others to a round."""
 
 
 Rounds: TypeAlias = range | frozenset[int]
@@ -64,6 +68,8 @@ class FailureRule(Struct, frozen=True):
     """None: every round."""
     prob: float
     action: Action
+    written: str = ""
+    """The failure as the file has it, for reports."""
 
 
 class WorkloadSpec(Struct, frozen=True):
@@ -72,7 +78,8 @@ class WorkloadSpec(Struct, frozen=True):
     type: WorkloadType
     count: int
     num_clients: int
-    timeout_s: float
+    timeout_s: float | None
+    """None: as long as it needs, up to a limit of the driver's."""
     delays_s: tuple[float, ...]
     """For `timed`: one pause after each request but the last (`count` - 1 of them). Empty otherwise."""
 
@@ -90,10 +97,14 @@ class TestCase(Struct, frozen=True, kw_only=True):
     """How many replicas the case's author means to be faulty. What is tolerated follows from `num_replicas`."""
     workloads: tuple[WorkloadSpec, ...]
     delay_bound_s: float
-    """Every message takes a delay drawn uniformly from 0 to this bound; timers are derived from it."""
+    """How long a message may take; timers are derived from it, and nothing else."""
     seed: int | float
     failures: tuple[FailureRule, ...]
     failure_seed: int | float
+    latencies: Latencies = LOCAL_NETWORK
+    """How long messages take."""
+    block_size: int | None = None
+    """How many requests a block holds at most; None: as many as usual."""
     drawn_seeds: tuple[str, ...] = ()
     """Which of the seeds (`seed`, `failure_seed`) the file left out, so that they were drawn: report them."""
     expect_failure: str | None = None

@@ -1,5 +1,6 @@
 """The fate of a message under the failure rules of a test case: the same rules for every driver.
 
+How often each rule struck is counted, so that one that never did can be said.
 A driver asks once for each message and destination. Most messages match nothing, so what can be known beforehand
 is: the rules are sorted by message kind, the rounds in which a kind can be touched are bounded, and the rules that
 fit a link are looked up once.
@@ -7,7 +8,7 @@ fit a link are looked up once.
 
 import random
 from collections.abc import Callable, Iterable
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -52,6 +53,20 @@ UNTOUCHED = Fate(lost=False, delay_s=0.0, sets=())
 """The fate of a message that no rule struck. Always this very object, so that `is` will do."""
 
 
+class RuleCount(Struct, frozen=True):
+    """How often a rule struck in a run."""
+
+    rule: str
+    """The failure as the file has it."""
+    struck: int
+    """How many messages it matched and did something to: to each receiver that a message has, it can do so once."""
+
+
+def counted(rules: Iterable[FailureRule], struck: Iterable[int]) -> tuple[RuleCount, ...]:
+    """The rules of a case with how often each of them struck."""
+    return tuple([RuleCount(rule.written, times) for rule, times in zip(rules, struck, strict=True)])
+
+
 class FailureRules:
     """The failure rules of one test case, ready to be asked.
 
@@ -60,17 +75,22 @@ class FailureRules:
     give the same fates.
     """
 
-    __slots__ = ("_by_kind", "active")
+    __slots__ = ("_by_kind", "active", "struck")
 
     active: bool
     """Whether any message can be touched at all. If not, a driver need not ask."""
+    struck: list[int]
+    """Of each rule, in their order: how many messages it struck so far."""
 
     def __init__(self, rules: Iterable[FailureRule]) -> None:
-        possible = [rule for rule in rules if rule.prob > 0]
+        numbered = list(enumerate(rules))
+        self.struck = [0] * len(numbered)
         self._by_kind = {}
         for kind in KINDS:
-            applicable = tuple(rule for rule in possible if _covers(rule.msg_type, kind))
-            bounds = [_round_bounds(rule.rounds) for rule in applicable]
+            applicable = tuple(
+                (number, rule) for number, rule in numbered if rule.prob > 0 and _covers(rule.msg_type, kind)
+            )
+            bounds = [_round_bounds(rule.rounds) for _, rule in applicable]
             if bounds:
                 first, last = min(low for low, _ in bounds), max(high for _, high in bounds)
                 self._by_kind[kind] = _KindRules(first, last, applicable)
@@ -86,9 +106,9 @@ class FailureRules:
         rules = self._by_kind.get(kind)
         if rules is None or not rules.first <= round_ <= rules.last:
             return UNTOUCHED
-        lost, delay_s, struck = False, 0.0, False
+        lost, delay_s, touched = False, 0.0, False
         sets: tuple[tuple[Attribute, int], ...] = ()
-        for rule in rules.of_link(src, dest):
+        for number, rule in rules.of_link(src, dest):
             if rule.rounds is not None and round_ not in rule.rounds:
                 continue
             if rule.src is Special.LEADER and leader_of(round_) != src:
@@ -97,7 +117,8 @@ class FailureRules:
                 continue
             if rule.prob < 1 and rng.random() >= rule.prob:
                 continue
-            struck = True
+            touched = True
+            self.struck[number] += 1
             match rule.action:
                 case Lose():
                     lost = True
@@ -107,7 +128,11 @@ class FailureRules:
                     sets = (*sets, (attribute, value))
                 case _ as unreachable:
                     assert_never(unreachable)
-        return Fate(lost, delay_s, sets) if struck else UNTOUCHED
+        return Fate(lost, delay_s, sets) if touched else UNTOUCHED
+
+
+_Numbered: TypeAlias = tuple[tuple[int, FailureRule], ...]
+"""Rules, each with its place among all those of the case."""
 
 
 class _KindRules:
@@ -115,17 +140,19 @@ class _KindRules:
 
     __slots__ = ("_links", "first", "last", "rules")
 
-    def __init__(self, first: int, last: int, rules: tuple[FailureRule, ...]) -> None:
+    def __init__(self, first: int, last: int, rules: _Numbered) -> None:
         self.first = first
         self.last = last
         self.rules = rules
-        self._links: dict[tuple[int, int], tuple[FailureRule, ...]] = {}
+        self._links: dict[tuple[int, int], _Numbered] = {}
 
-    def of_link(self, src: int, dest: int) -> tuple[FailureRule, ...]:
+    def of_link(self, src: int, dest: int) -> _Numbered:
         """The rules that can strike a message from `src` to `dest`, looked for once for each pair."""
         rules = self._links.get((src, dest))
         if rules is None:
-            rules = self._links[src, dest] = tuple(rule for rule in self.rules if _fits(rule, src, dest))
+            rules = self._links[src, dest] = tuple(
+                (number, rule) for number, rule in self.rules if _fits(rule, src, dest)
+            )
         return rules
 
 

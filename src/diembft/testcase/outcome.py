@@ -1,9 +1,9 @@
 """Did the system hold? The verdict on one run of a test case, from what its driver observed.
 
 A run passes if every workload completed in time, all invariants held among the correct replicas, and every client's
-request was executed exactly once. More than f Byzantine replicas are outside the fault model, where the protocol
-promises nothing: that is said, and fails. A case that expects a kind of failure passes if it shows exactly that
-kind, whatever else fails with it.
+request was executed exactly once. A run in which nothing was executed at all fails. More than f Byzantine replicas are
+outside the fault model, where the protocol promises nothing: that is said, and fails. A case that expects a kind of
+failure passes if it shows exactly that kind, whatever else fails with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,15 @@ from msgspec import Struct
 
 from diembft.consensus.config import max_faulty
 from diembft.testcase.case import TestCase
+from diembft.testcase.failures import RuleCount
 from diembft.testcase.workload import ClientPlan
 
 WORKLOAD_TIMEOUT = "workload_timeout"
 """A workload did not complete in time."""
 EXACTLY_ONCE = "exactly_once"
 """A client's request was never executed, or more than once."""
+NOTHING_EXECUTED = "nothing_executed"
+"""No client sent anything and no block was committed: there is nothing that could be judged."""
 OUTSIDE_FAULT_MODEL = "outside_fault_model"
 """More than f replicas were made Byzantine."""
 
@@ -68,11 +71,14 @@ def judge(
     clients: Sequence[ClientOutcome],
     violations: Iterable[CaseReason] = (),
     byzantine: Iterable[int] = (),
+    *,
+    commits: int,
 ) -> CaseVerdict:
     """The verdict on a run of `case`.
 
     `clients` are the outcomes of all its clients; `violations` the invariants that were violated among the correct
-    replicas, each under its name; `byzantine` the replicas on which a SetAttr fired, which are not correct.
+    replicas, each under its name; `byzantine` the replicas on which a SetAttr fired, which are not correct; `commits`
+    the length of the longest committed chain of a correct replica.
     """
     faulty = tuple(sorted(set(byzantine)))
     reasons = (
@@ -80,12 +86,20 @@ def judge(
         *violations,
         *_timeouts(clients),
         *_not_exactly_once(clients),
+        *_nothing_executed(clients, commits),
     )
     if case.expect_failure is None:
         passed = not reasons
     else:
         passed = any(reason.kind == case.expect_failure for reason in reasons)
     return CaseVerdict(case.name, passed, reasons, case.expect_failure, faulty)
+
+
+def remarks(case: TestCase, rules: Iterable[RuleCount]) -> list[str]:
+    """What a run did not exercise, one line for each: a reader might take its verdict for more than it is."""
+    none = ["no workloads: no client sent a request"]
+    idle = not any(workload.count and workload.num_clients for workload in case.workloads)
+    return [*(none if idle else ()), *[f"never struck: {rule.rule}" for rule in rules if rule.struck == 0]]
 
 
 def _outside_fault_model(num_replicas: int, byzantine: Sequence[int]) -> Iterable[CaseReason]:
@@ -124,6 +138,11 @@ def _not_exactly_once(clients: Sequence[ClientOutcome]) -> Iterable[CaseReason]:
                 f"{client.plan.client}'s request {number} was executed {times} times"
                 f"{_and_more(len(wrong) - 1, 'request')}",
             )
+
+
+def _nothing_executed(clients: Sequence[ClientOutcome], commits: int) -> Iterable[CaseReason]:
+    if commits == 0 and not any(client.plan.count for client in clients):
+        yield CaseReason(NOTHING_EXECUTED, "no workload and no block: nothing was executed, and so nothing was judged")
 
 
 def _and_more(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ user wrote, and `validate` judges it.
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from diembft.testcase.wording import shown
 
@@ -22,6 +22,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T", bound=NamedTuple)
+
+Latency: TypeAlias = float | tuple[float, float]
+"""Seconds, constant or drawn evenly from (low, high)."""
 
 
 def _call_error(
@@ -103,8 +106,8 @@ class Workload(NamedTuple):
     type: WorkloadType
     count: int  # type: ignore[assignment]  # the seed's name, which hides tuple.count
     num_clients: int
-    timeout: float = 1
-    """Seconds after which the whole workload has failed."""
+    timeout: float | None = None
+    """Seconds after which the whole workload has failed. Left out: 1; for `retransmit` as long as it needs."""
     delays: Sequence[float] = []  # the seed's default; validation copies it and nothing changes it
     """Seconds, for `timed` only."""
 
@@ -117,8 +120,14 @@ class Config(NamedTuple):
     num_faulty: int
     workloads: Sequence[Workload]
     transmission_delay_bound: float
-    """Seconds: every message takes a delay drawn uniformly from 0 to this bound."""
+    """Seconds: how long a message may take. Timers are derived from it, and nothing else."""
     seed: float | None = None
+    # Our extensions:
+    latency: Latency | Mapping[str | int | tuple[str | int, str | int], Latency] | None = None
+    """Seconds that messages take: constant or (low, high), for all links; or by replica, by (sender, receiver), and
+    `'_'` for the rest. Left out: what they take in a local network."""
+    block_size: int | None = None
+    """How many requests a block holds at most; left out: 1,000."""
 
 
 @_clear_errors
@@ -135,7 +144,7 @@ class Failure(NamedTuple):
     fail_type: FailType | None = None
     """Left out: `attr` given means SetAttr, only `val` means Delay, neither means MsgLoss."""
     val: float | str | None = None
-    """Seconds for Delay; for SetAttr a number, a numeric string or a replica."""
+    """Seconds for Delay; for SetAttr a number, a numeric string, a replica, or True or False."""
     attr: str | None = None
 
 

@@ -3,13 +3,10 @@
 All that is wrong raises InputError with one line: where it was read, which field, what it must be, what it is.
 """
 
-import math
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable
 from enum import StrEnum
-from typing import NoReturn, TypeGuard, TypeVar, assert_never
-
-from msgspec import Struct
+from typing import TypeVar, assert_never
 
 from diembft.errors import InputError
 from diembft.testcase.case import (
@@ -25,6 +22,8 @@ from diembft.testcase.case import (
     TestCase,
     WorkloadSpec,
 )
+from diembft.testcase.fields import Field, is_integer, is_number, replica_of, replicas_in_words
+from diembft.testcase.latency import latencies
 from diembft.testcase.types import (
     Config,
     FailType,
@@ -34,7 +33,7 @@ from diembft.testcase.types import (
     Workload,
     WorkloadType,
 )
-from diembft.testcase.wording import one_line, shown
+from diembft.testcase.wording import call, one_line, shown
 
 MAX_REPLICAS = 1 << 16
 """A replica's index is a 16-bit number in messages."""
@@ -44,8 +43,11 @@ MAX_SET_ROUND = 1 << 61
 """Rounds are below 2**62 in messages; half of that leaves room to go on from a round that was set."""
 MAX_ASKED_ROUND = 100_000
 """How far a container is explored that can be asked for a round but not listed. No test case gets there."""
+MAX_BLOCK_SIZE = 5000
+"""More requests than this in one block do not fit into a message with all that they may carry."""
+DEFAULT_TIMEOUT_S = 1.0
+"""The timeout of a workload that names none, but for `retransmit`."""
 
-_REPLICA_NAME = re.compile(r"replica(0|[1-9][0-9]*)")
 _FAILURE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _WILDCARDS = (Special.ANY.value, MsgType.Wildcard.value)
 _ATTRIBUTES: dict[str, Attribute] = {
@@ -54,6 +56,7 @@ _ATTRIBUTES: dict[str, Attribute] = {
     "current_round": "current_round",
     "round": "current_round",
     "leader": "leader",
+    "duplicate_transactions": "duplicate_transactions",
 }
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -74,7 +77,7 @@ def normalise(
     `source` names in errors where they come from; `draw_seed` is called once for each seed that is left out.
     Raises InputError.
     """
-    top = _At(source, "")
+    top = Field(source, "")
     if not isinstance(config, Config):
         top.within("config").fail("a Config", config)
     if not isinstance(failure_config, FailureConfig):
@@ -93,6 +96,8 @@ def normalise(
             for place, workload in at.within("workloads").items(config.workloads, "a list of Workload")
         ),
         delay_bound_s=at.within("transmission_delay_bound").positive(config.transmission_delay_bound),
+        latencies=latencies(at.within("latency"), config.latency, n),
+        block_size=_block_size(at.within("block_size"), config.block_size),
         seed=_seed(at.within("seed"), config.seed, draw_seed),
         failures=tuple(
             _failure(place, failure, n)
@@ -104,67 +109,20 @@ def normalise(
     )
 
 
-class _At(Struct, frozen=True):
-    """A field that is being read: where it stands, for errors, and the checks that any field may need."""
-
-    source: str
-    field: str
-
-    def within(self, name: str) -> "_At":
-        """The field `name` of this one."""
-        return _At(self.source, f"{self.field}.{name}" if self.field else name)
-
-    def fail(self, wanted: str, value: object) -> NoReturn:
-        raise InputError(f"{self.source}: {self.field}: must be {wanted}, not {shown(value)}")
-
-    def integer(self, value: object, *, low: int, high: int) -> int:
-        if not _is_integer(value) or not low <= value <= high:
-            self.fail(f"a whole number from {low} to {high}", value)
-        return value
-
-    def not_negative(self, value: object) -> float:
-        if not _is_number(value) or value < 0:
-            self.fail("a number, not negative", value)
-        return float(value)
-
-    def positive(self, value: object) -> float:
-        if not _is_number(value) or value <= 0:
-            self.fail("a number above 0", value)
-        return float(value)
-
-    def items(self, value: object, wanted: str) -> Iterable[tuple["_At", object]]:
-        """The items of a list or tuple, each with the place where it stands."""
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes) or _is_named_tuple(value):
-            self.fail(wanted, value)
-        return [(_At(self.source, f"{self.field}[{index}]"), item) for index, item in enumerate(value)]
+def _block_size(at: Field, value: object) -> int | None:
+    """How many requests a block holds at most; None: as many as usual."""
+    return None if value is None else at.integer(value, low=1, high=MAX_BLOCK_SIZE)
 
 
-def _is_integer(value: object) -> TypeGuard[int]:
-    """Whether this is a whole number; a truth value is none, though Python counts it as one."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether this is a finite number that a float can hold."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return _is_integer(value) and abs(value) < 1 << 1023
-
-
-def _is_named_tuple(value: object) -> bool:
-    """Whether this is one Workload or Failure where a list of them is wanted."""
-    return hasattr(value, "_fields")
-
-
-def _seed(at: _At, value: object, draw_seed: Callable[[], int]) -> int | float:
+def _seed(at: Field, value: object, draw_seed: Callable[[], int]) -> int | float:
     if value is None:
         return draw_seed()
-    if not _is_number(value):
+    if not is_number(value):
         at.fail("a number or None", value)
     return value
 
 
-def _expectation(at: _At, value: object) -> str | None:
+def _expectation(at: Field, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _FAILURE_NAME.fullmatch(value):
@@ -172,7 +130,7 @@ def _expectation(at: _At, value: object) -> str | None:
     return value
 
 
-def _workload(at: _At, workload: object) -> WorkloadSpec:
+def _workload(at: Field, workload: object) -> WorkloadSpec:
     if not isinstance(workload, Workload):
         at.fail("a Workload", workload)
     type_ = _member(at.within("type"), WorkloadType, workload.type)
@@ -188,12 +146,18 @@ def _workload(at: _At, workload: object) -> WorkloadSpec:
         type=type_,
         count=count,
         num_clients=at.within("num_clients").integer(workload.num_clients, low=0, high=MAX_REQUESTS),
-        timeout_s=at.within("timeout").positive(workload.timeout),
+        timeout_s=_timeout(at.within("timeout"), workload.timeout, type_),
         delays_s=delays[:pauses] if type_ is WorkloadType.timed else (),
     )
 
 
-def _member(at: _At, enum: type[_E], value: object) -> _E:
+def _timeout(at: Field, value: object, type_: WorkloadType) -> float | None:
+    if value is not None:
+        return at.positive(value)
+    return None if type_ is WorkloadType.retransmit else DEFAULT_TIMEOUT_S
+
+
+def _member(at: Field, enum: type[_E], value: object) -> _E:
     """The member of a string enumeration that is meant, given itself or as its value."""
     for member in enum:
         if isinstance(value, str) and value == member.value:
@@ -202,7 +166,7 @@ def _member(at: _At, enum: type[_E], value: object) -> _E:
     return at.fail(f"one of {names}", value)
 
 
-def _failure(at: _At, failure: object, n: int) -> FailureRule:
+def _failure(at: Field, failure: object, n: int) -> FailureRule:
     if not isinstance(failure, Failure):
         at.fail("a Failure", failure)
     return FailureRule(
@@ -212,45 +176,33 @@ def _failure(at: _At, failure: object, n: int) -> FailureRule:
         rounds=_rounds(at.within("round"), failure.round),
         prob=_probability(at.within("prob"), failure.prob),
         action=_action(at, failure, n),
+        written=call(failure),
     )
 
 
-def _endpoint(at: _At, value: object, n: int) -> RuleEndpoint:
+def _endpoint(at: Field, value: object, n: int) -> RuleEndpoint:
     if isinstance(value, str):
         if value == Special.LEADER:
             return Special.LEADER
         if value in _WILDCARDS:
             return Special.ANY
-    replica = _replica(value, n)
+    replica = replica_of(value, n)
     if replica is None:
-        at.fail(f"{_replicas(n)}, 'leader' or '_'", value)
+        at.fail(f"{replicas_in_words(n)}, 'leader' or '_'", value)
     return replica
 
 
-def _replica(value: object, n: int) -> int | None:
-    """The index of a replica that is named `'replica2'` or given as 2; None if there is no such replica."""
-    if isinstance(value, str):
-        match = _REPLICA_NAME.fullmatch(value)
-        # Longer digits than any valid index are not converted: Python refuses some thousands of them.
-        value = int(match[1]) if match and len(match[1]) < 10 else None
-    return value if _is_integer(value) and 0 <= value < n else None
-
-
-def _replicas(n: int) -> str:
-    return "'replica0' (or 0)" if n == 1 else f"one of 'replica0' to 'replica{n - 1}' (or 0 to {n - 1})"
-
-
-def _message_type(at: _At, value: object) -> MsgType:
+def _message_type(at: Field, value: object) -> MsgType:
     if value == Special.ANY.value:
         return MsgType.Wildcard
     return _member(at, MsgType, value)
 
 
-def _rounds(at: _At, value: object) -> Rounds | None:
+def _rounds(at: Field, value: object) -> Rounds | None:
     """The rounds of a failure: None for all, a range as it is (it may be huge), else a set of round numbers."""
     if isinstance(value, str) and value in _WILDCARDS:
         return None
-    if _is_integer(value) and value >= 0:
+    if is_integer(value) and value >= 0:
         return frozenset((value,))
     if isinstance(value, range):
         if value and min(value[0], value[-1]) < 0:
@@ -261,11 +213,11 @@ def _rounds(at: _At, value: object) -> Rounds | None:
     return at.fail("a container of rounds, a round, or '_'", value)
 
 
-def _rounds_in(at: _At, container: Container[object]) -> Iterable[int]:
+def _rounds_in(at: Field, container: Container[object]) -> Iterable[int]:
     """The rounds in a container; one that cannot be listed is asked for each round up to MAX_ASKED_ROUND."""
     if isinstance(container, Collection):
         for round_ in container:
-            if not _is_integer(round_) or round_ < 0:
+            if not is_integer(round_) or round_ < 0:
                 at.fail("rounds (whole numbers, not negative)", round_)
             yield round_
         return
@@ -278,13 +230,13 @@ def _rounds_in(at: _At, container: Container[object]) -> Iterable[int]:
         ) from error
 
 
-def _probability(at: _At, value: object) -> float:
-    if not _is_number(value) or not 0 <= value <= 1:
+def _probability(at: Field, value: object) -> float:
+    if not is_number(value) or not 0 <= value <= 1:
         at.fail("a probability from 0 to 1", value)
     return float(value)
 
 
-def _action(at: _At, failure: Failure, n: int) -> Action:
+def _action(at: Field, failure: Failure, n: int) -> Action:
     match _fail_type(at, failure):
         case FailType.MsgLoss:
             return Lose()
@@ -299,7 +251,7 @@ def _action(at: _At, failure: Failure, n: int) -> Action:
             assert_never(unreachable)
 
 
-def _fail_type(at: _At, failure: Failure) -> FailType:
+def _fail_type(at: Field, failure: Failure) -> FailType:
     if failure.fail_type is not None:
         return _member(at.within("fail_type"), FailType, failure.fail_type)
     if failure.attr is not None:
@@ -307,21 +259,33 @@ def _fail_type(at: _At, failure: Failure) -> FailType:
     return FailType.MsgLoss if failure.val is None else FailType.Delay
 
 
-def _set_attribute(at: _At, failure: Failure, n: int) -> SetsAttribute:
+def _set_attribute(at: Field, failure: Failure, n: int) -> SetsAttribute:
     attribute = _ATTRIBUTES.get(failure.attr) if isinstance(failure.attr, str) else None
     if attribute is None:
         at.within("attr").fail(f"one of {', '.join(map(repr, _ATTRIBUTES))}", failure.attr)
+    if attribute == "duplicate_transactions":
+        return SetsAttribute(attribute, _switch(at.within("val"), failure.val))
     number = _number_in(failure.val)
     whole = int(number) if number is not None and number == int(number) else None
     if attribute == "leader":
-        leader = _replica(failure.val if whole is None else whole, n)
+        leader = replica_of(failure.val if whole is None else whole, n)
         if leader is None:
-            at.within("val").fail(_replicas(n), failure.val)
+            at.within("val").fail(replicas_in_words(n), failure.val)
         return SetsAttribute(attribute, leader)
     if whole is None or not -MAX_SET_ROUND < whole < MAX_SET_ROUND:
         at.within("val").fail("a round (a whole number below 2**61)", failure.val)
     # No round is below that of genesis, so a negative one forgets as much as 0 does.
     return SetsAttribute(attribute, max(whole, 0))
+
+
+def _switch(at: Field, value: object) -> int:
+    """1 for on, as nothing is, and 0 for off."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        value = value.lower() == "true"
+    switch = value if value is None or isinstance(value, bool) else _number_in(value)
+    if switch not in (None, 0, 1):
+        at.fail("True or False", value)
+    return 1 if switch is None else int(switch)
 
 
 def _number_in(value: object) -> int | float | None:
@@ -333,4 +297,4 @@ def _number_in(value: object) -> int | float | None:
             except ValueError:
                 continue
             break
-    return value if _is_number(value) else None
+    return value if is_number(value) else None

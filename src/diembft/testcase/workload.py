@@ -25,8 +25,8 @@ class ClientPlan(Struct, frozen=True):
     """For `timed`: the pause after each request but the last. Empty otherwise."""
 
 
-def client_plans(workloads: Iterable[WorkloadSpec]) -> list[ClientPlan]:
-    """One plan for each client of each workload, in order."""
+def client_plans(workloads: Iterable[WorkloadSpec], limit_s: float) -> list[ClientPlan]:
+    """One plan for each client of each workload, in order. `limit_s`: how long one without a timeout may take."""
     clients = ((index, workload) for index, workload in enumerate(workloads) for _ in range(workload.num_clients))
     return [
         ClientPlan(
@@ -34,7 +34,7 @@ def client_plans(workloads: Iterable[WorkloadSpec]) -> list[ClientPlan]:
             workload=index,
             type=workload.type,
             count=workload.count,
-            timeout_s=workload.timeout_s + sum(workload.delays_s),
+            timeout_s=(limit_s if workload.timeout_s is None else workload.timeout_s) + sum(workload.delays_s),
             delays_s=workload.delays_s,
         )
         for number, (index, workload) in enumerate(clients)

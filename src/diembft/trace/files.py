@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError, require_type
-from diembft.files import reading, without_mark
+from diembft.files import reading, replacing, without_mark, writing
 from diembft.trace.header import ALWAYS_WRITTEN
 from diembft.trace.records import FORMAT, VERSION, Header, Record
 
@@ -32,21 +32,13 @@ def write_trace(path: str | Path, records: Iterable[Record]) -> None:
     """Write a trace; the same records give the same bytes.
 
     The file appears only when it is whole; what was there before is replaced. Raises InputError if it cannot be
-    written.
+    written, and NotWritten if the disk is full.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        try:
-            with partial.open("wb") as out:
-                for record in records:
-                    out.write(_encoder.encode(record))
-                    out.write(b"\n")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    with writing(path), replacing(path) as partial, partial.open("wb") as out:
+        for record in records:
+            out.write(_encoder.encode(record))
+            out.write(b"\n")
 
 
 def read_trace(path: str | Path) -> Iterator[Record]:

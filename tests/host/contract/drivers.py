@@ -37,6 +37,7 @@ from diembft.simulation.network import Arrivals, Carried, Conditions, Constant, 
 from diembft.simulation.schedule import Crash, Restart
 from diembft.simulation.simulator import Simulator
 from diembft.testcase.failures import CLIENT
+from diembft.testcase.latency import NOTHING, Latencies, Links, Span
 from diembft.twins.runs.group import Group
 from diembft.twins.runs.routes import whole
 from diembft.twins.runs.timed import TimedRun
@@ -162,7 +163,7 @@ class DistAlgoRig(Rig):
     def start(self, node: int) -> None:
         wires = Wires(self._plan.endpoints, self.clock.now_s - self.clock(), partial(self._leaves, node), self.clock)
         made = ReplicaNode(self._plan, node, wires)
-        made._bound_s = self.delay_s
+        made._links = Links(Latencies(Span(0.0, self.delay_s)), NOTHING)
         if self._storages[node] is None:
             self._storages[node] = made._storage
         made._storage = self._storages[node]

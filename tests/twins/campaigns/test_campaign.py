@@ -17,7 +17,7 @@ from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk, result_
 from diembft.twins.campaigns.results_file import read_results
 from diembft.twins.campaigns.sources import ScenarioList, ScenarioRange, ScenarioSource, neighbourly
 from diembft.twins.campaigns.summary import CampaignSummary
-from diembft.twins.campaigns.workers import Inline
+from diembft.twins.campaigns.workers import Inline, Lasting
 from diembft.twins.runs.judging import run
 from diembft.twins.scenarios.scenario import Scenario
 from diembft.twins.scenarios.space import Space
@@ -286,9 +286,11 @@ def test_chunks_of_workers_that_die_are_handed_out_again(ends: list[int], takes:
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
     expected = campaigned(RANGE, whole, chunk=4)
     left = iter(ends)
-    summary = run_campaign(
-        RANGE, PLAIN, make_executor=lambda: Breaks(next(left), takes=takes), workers=2, results=broken, chunk=4
-    )
+
+    def lasting() -> Executor:
+        return Lasting(lambda: Breaks(next(left), takes=takes), 2)
+
+    summary = run_campaign(RANGE, PLAIN, make_executor=lasting, workers=2, results=broken, chunk=4)
     assert msgspec.structs.asdict(summary) == msgspec.structs.asdict(expected)
     assert read_results(broken) == read_results(whole)
     marks = [line for line in broken.read_bytes().splitlines() if b'"kind":"done"' in line]
@@ -296,8 +298,8 @@ def test_chunks_of_workers_that_die_are_handed_out_again(ends: list[int], takes:
 
 
 def test_chunks_that_kill_every_worker_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ChildProcessError, match=r"workers died 4 times over chunks \[0, 1"):
-        run_campaign(RANGE, PLAIN, make_executor=lambda: Breaks(0), workers=1, chunk=5)
+    with pytest.raises(ChildProcessError, match=r"died 4 times over the same work: scenarios 0 to 4"):
+        run_campaign(RANGE, PLAIN, make_executor=lambda: Lasting(lambda: Breaks(0), 1), workers=1, chunk=5)
 
 
 def test_progress_tells_the_rate_and_what_remains() -> None:

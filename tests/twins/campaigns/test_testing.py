@@ -66,4 +66,4 @@ def test_a_drawn_violation_is_shown_shrunk() -> None:
     message = str(failure.value)
     assert "honest_vote_once: " in message
     assert "  1: a leads a,b,c,d,a'\n" in message
-    assert "again: diembft twins replay 'scenario: replicas=a,b,c,d" in message
+    assert 'again: diembft twins replay "scenario: replicas=a,b,c,d' in message

@@ -17,7 +17,7 @@ from diembft.twins.campaigns.campaign import CampaignProgress, run_campaign
 from diembft.twins.campaigns.chunks import Manner
 from diembft.twins.campaigns.results_file import read_results
 from diembft.twins.campaigns.sources import ScenarioRange
-from diembft.twins.campaigns.workers import Inline, Processes, executors, is_breakdown
+from diembft.twins.campaigns.workers import Inline, Lasting, Processes, executors, is_breakdown
 from diembft.twins.scenarios.space import Space
 
 RANGE = ScenarioRange(Space(replicas=4, faulty=1, sets=2, rounds=4, quorum=True), 5000, 240, seed=1)
@@ -65,6 +65,39 @@ def test_processes_end_at_once_if_nobody_waits() -> None:
     executor.submit(os.getpid).result()
     executor.shutdown(wait=False)
     assert {process.pid for process in multiprocessing.active_children()} <= before
+
+
+def deadly(number: int) -> int:
+    """Kills its worker where the number is 3."""
+    if number == 3:
+        os._exit(1)
+    return number
+
+
+def test_what_kills_every_worker_fails_alone() -> None:
+    before = {process.pid for process in multiprocessing.active_children()}
+    losses: list[None] = []
+    with Lasting(lambda: Processes(2), 2, lambda: losses.append(None)) as executor:
+        futures = [executor.submit(deadly, number) for number in range(8)]
+        assert [future.result() for number, future in enumerate(futures) if number != 3] == [0, 1, 2, 4, 5, 6, 7]
+        with pytest.raises(ChildProcessError, match="worker processes died 4 times over the same work"):
+            futures[3].result()
+    assert len(losses) == 1
+    assert {process.pid for process in multiprocessing.active_children()} <= before
+
+
+def test_work_that_nobody_wants_any_more_keeps_no_other_from_being_done() -> None:
+    """A pool of CPython 3.11 whose worker dies hangs if a future that it holds was cancelled."""
+    with Lasting(lambda: Processes(2), 2) as executor:
+        futures = [executor.submit(deadly, number) for number in range(3, 12)]
+        for future in futures[1:6]:
+            assert future.cancel()
+        assert [future.result() for future in futures[6:]] == [9, 10, 11]
+
+
+def test_an_error_of_the_work_is_its_result() -> None:
+    with pytest.raises(ZeroDivisionError), Lasting(lambda: Processes(2), 2) as executor:
+        executor.submit(divmod, 1, 0).result()
 
 
 def test_one_job_is_this_very_process() -> None:

@@ -2,17 +2,17 @@
 
 A campaign cuts its scenarios into chunks and hands them to any `concurrent.futures` executor: processes of this
 machine, or those of a Dask cluster. A chunk's results are written in one piece, behind them the mark that it is
-done; so an interrupted campaign goes on where the marks end, and a worker that dies costs the time of its chunk,
-which is handed out again: no scenario is lost and none counts twice.
+done; so an interrupted campaign goes on where the marks end, and a worker that dies costs the time of its chunk
+(`workers.Lasting`): no scenario is lost and none counts twice.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,7 +24,6 @@ from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk
 from diembft.twins.campaigns.results_file import CampaignHeader, ResultsBook
 from diembft.twins.campaigns.sources import ScenarioRange, ScenarioSource
 from diembft.twins.campaigns.summary import CampaignSummary
-from diembft.twins.campaigns.workers import is_breakdown
 
 CHUNK = 200
 """How many scenarios a worker takes at once, unless said otherwise."""
@@ -34,9 +33,6 @@ NEIGHBOURS = 500
 
 AHEAD = 3
 """How many chunks wait for each worker."""
-
-ATTEMPTS = 3
-"""How often all workers may break down in a row, before their chunks are to blame."""
 
 
 class CampaignProgress(Struct, frozen=True):
@@ -65,16 +61,18 @@ def run_campaign(
     results: Path | None = None,
     chunk: int | None = None,
     watch: OnProgress | None = None,
+    summary: CampaignSummary | None = None,
 ) -> CampaignSummary:
     """Execute and judge all scenarios of a source; go on with what `results` holds, if it is of this campaign.
 
-    `make_executor` is called again if its workers break down. Raises InputError if the file is of another campaign, and
-    ChildProcessError if a chunk kills every worker that takes it.
+    What is counted goes into `summary`, if one is given: there it is when this is interrupted. Raises InputError if the
+    file is of another campaign, NotWritten if it cannot be written, and ChildProcessError if a chunk kills every worker
+    that takes it.
     """
     size = chunk or (
         NEIGHBOURS if manner.share and isinstance(source, ScenarioRange) and source.seed is None else CHUNK
     )
-    book = ResultsBook(results, _head(source, manner, size))
+    book = ResultsBook(results, _head(source, manner, size), CampaignSummary() if summary is None else summary)
     size = book.chunk
     done_before = book.summary.scenarios
     began = time.monotonic()
@@ -84,14 +82,15 @@ def run_campaign(
         def chunk_of(number: int) -> Chunk:
             return Chunk(source.part(number * size, size), number * size, manner)
 
-        for number, lines in _completed(waiting, chunk_of, make_executor, workers * AHEAD):
-            book.add(number, lines)
-            if watch is not None:
-                watch(_progress(book.summary, source.count, done_before, time.monotonic() - began))
+        with make_executor() as executor:
+            for number, lines in _completed(waiting, chunk_of, executor, workers * AHEAD):
+                book.add(number, lines)
+                if watch is not None:
+                    watch(_progress(book.summary, source.count, done_before, time.monotonic() - began))
     finally:
+        book.summary.shorten()
+        book.summary.wanted = manner.sample and expects_violation(manner.expect, source.bugs)
         book.close()
-    book.summary.shorten()
-    book.summary.wanted = manner.sample and expects_violation(manner.expect, source.bugs)
     return book.summary
 
 
@@ -115,40 +114,22 @@ def _progress(summary: CampaignSummary, total: int, before: int, seconds: float)
 
 
 def _completed(
-    numbers: Iterator[int], chunk_of: Callable[[int], Chunk], make_executor: MakeExecutor, at_once: int
+    numbers: Iterator[int], chunk_of: Callable[[int], Chunk], executor: Executor, at_once: int
 ) -> Iterator[tuple[int, bytes]]:
-    """The lines of each chunk as it is done; chunks of workers that died are handed out again."""
-    lost: deque[int] = deque()
-    breakdowns = 0
+    """The lines of each chunk as it is done."""
+    running: dict[Future[bytes], int] = {}
     while True:
-        executor = make_executor()
-        running: dict[Future[bytes], int] = {}
-        taken: int | None = None
-        whole = False
-        try:
-            while True:
-                while len(running) < at_once:
-                    taken = lost.popleft() if lost else next(numbers, None)
-                    if taken is None:
-                        break
-                    running[executor.submit(execute_chunk, chunk_of(taken))] = taken
-                    taken = None
-                if not running:
-                    whole = True
-                    return
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in [future for future in running if future in finished]:
-                    lines = future.result()
-                    breakdowns = 0
-                    yield running.pop(future), lines
-        except Exception as error:
-            if not is_breakdown(error):
-                raise
-            breakdowns += 1
-            lost.extendleft(sorted([*running.values(), *([] if taken is None else [taken])], reverse=True))
-            if breakdowns > ATTEMPTS:
-                raise ChildProcessError(f"workers died {breakdowns} times over chunks {list(lost)}") from error
-        finally:
-            for future in running:
-                future.cancel()
-            executor.shutdown(wait=whole)
+        for number in islice(numbers, at_once - len(running)):
+            running[executor.submit(execute_chunk, chunk_of(number))] = number
+        if not running:
+            return
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in [future for future in running if future in finished]:
+            number = running.pop(future)
+            try:
+                lines = future.result()
+            except ChildProcessError as error:
+                chunk = chunk_of(number)
+                last = chunk.first + chunk.source.count - 1
+                raise ChildProcessError(f"{error}: scenarios {chunk.first} to {last}") from error
+            yield number, lines

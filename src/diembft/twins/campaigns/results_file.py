@@ -5,6 +5,7 @@ A chunk's results are written in one piece with their mark, so that a campaign g
 
 from __future__ import annotations
 
+from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError
+from diembft.files import writing
 from diembft.twins.campaigns.summary import CampaignSummary, ScenarioResult
 
 FORMAT = "diembft-twins-results"
@@ -48,23 +50,35 @@ def result_line(result: ScenarioResult) -> bytes:
 class ResultsBook:
     """The file of results: what is in it already, and what is added."""
 
-    def __init__(self, path: Path | None, head: CampaignHeader) -> None:
+    def __init__(self, path: Path | None, head: CampaignHeader, summary: CampaignSummary) -> None:
         self.done: set[int] = set()
-        self.summary = CampaignSummary()
+        self.summary = summary
         self.chunk = head.chunk
         """Scenarios in a chunk: as the file has them, if there is one."""
-        self._file = None
+        self._path = path
+        self._file: FileIO | None = None
         if path is None:
             return
-        try:
-            end = self._read(path, head) if path.exists() and path.stat().st_size else 0
-            self._file = path.open("r+b" if path.exists() else "wb", buffering=0)
-            self._file.truncate(end)
-            self._file.seek(end)
-            if not end:
-                self._file.write(_encoder.encode(head) + b"\n")
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
+        with writing(path):
+            if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe, which keeps nothing
+                self._file = FileIO(path, "w")
+                end = 0
+            else:
+                end = self._read(path, head) if path.exists() and path.stat().st_size else 0
+                self._file = FileIO(path, "r+" if path.exists() else "w")
+                self._file.truncate(end)
+                self._file.seek(end)
+        if not end:
+            self._write(_encoder.encode(head) + b"\n")
+
+    def _write(self, lines: bytes) -> None:
+        """All of it, or none that counts: what is cut off is taken away when the campaign goes on."""
+        if self._file is None or self._path is None:
+            return
+        with writing(self._path):
+            left = memoryview(lines)
+            while left:  # a full disk takes a part, and says so only when it is given the rest
+                left = left[self._file.write(left) :]
 
     def _read(self, path: Path, head: CampaignHeader) -> int:
         """Take in the chunks that are done; returns where the last one ends."""
@@ -97,20 +111,20 @@ class ResultsBook:
         return end
 
     def add(self, number: int, lines: bytes) -> None:
-        """Count a chunk, and write it in one piece."""
+        """Write a chunk in one piece, and count it. Raises NotWritten."""
         assert number not in self.done, "because a chunk is handed out again only if it was lost"
+        self._write(lines + _encoder.encode(ChunkDone(number)) + b"\n")
         self.done.add(number)
         for line in lines.splitlines():
             entry = _decoder.decode(line)
             assert isinstance(entry, ScenarioResult), "because workers give results"
             self.summary.add(entry)
-        if self._file is not None:
-            self._file.write(lines + _encoder.encode(ChunkDone(number)) + b"\n")
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None and self._path is not None:
+            with writing(self._path):
+                self._file.close()
 
 
 def read_results(path: Path) -> list[ScenarioResult]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from diembft.errors import InputError, in_one_line, require_callable, require_type
 from diembft.judge.verdict import Finding
 from diembft.protocols.interface import Crypto
+from diembft.reducing import Reduction, reduced, runs
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.scenarios.scenario import NO_EXTRAS, Drop, MessageType, NodeSets, Round, Scenario, replica_of
 
@@ -67,8 +68,7 @@ def shrink(
         raise InputError(f"{scenario.name or 'scenario'}: does not violate {held}")
     shrinking.oracle = violated[0] if oracle is None else oracle
     shrinking.accept(scenario, judgement)
-    while any(shrinking.try_all(candidates) for candidates in _REDUCTIONS):
-        pass
+    reduced(scenario, _REDUCTIONS, shrinking.try_one)
     return Shrunk(shrinking.scenario, shrinking.finding, shrinking.judgement, shrinking.executions)
 
 
@@ -96,22 +96,14 @@ class _Shrinking:
                 return True
         return False
 
-    def try_all(self, candidates: Callable[[Scenario], Iterator[Scenario]]) -> bool:
-        """Try what one kind of reduction gives, again from each scenario that is taken; whether any was."""
-        shrank = False
-        progress = True
-        while progress:
-            progress = False
-            for candidate in candidates(self.scenario):
-                self.executions += 1
-                try:
-                    judgement = run(candidate, delayed=self._delayed, crypto=self._crypto)
-                except InputError:
-                    continue  # its network model does not have it
-                if self.accept(candidate, judgement):
-                    shrank = progress = True
-                    break
-        return shrank
+    def try_one(self, candidate: Scenario) -> bool:
+        """Execute a scenario, and take it if it shows the violation."""
+        self.executions += 1
+        try:
+            judgement = run(candidate, delayed=self._delayed, crypto=self._crypto)
+        except InputError:
+            return False  # its network model does not have it
+        return self.accept(candidate, judgement)
 
 
 # --- reductions: smaller scenarios, the most promising first
@@ -120,15 +112,11 @@ class _Shrinking:
 def _without_rounds(scenario: Scenario) -> Iterator[Scenario]:
     """Runs of rounds left out, long ones first."""
     rounds = scenario.rounds
-    length = len(rounds) - 1
-    while length >= 1:
-        for start in range(len(rounds) - length, -1, -1):
-            end = start + length
-            before = min(end, scenario.gst) - min(start, scenario.gst)
-            yield from _changed(
-                scenario, rounds=_restarts_repaired(rounds[:start] + rounds[end:]), gst=scenario.gst - before
-            )
-        length //= 2
+    for start, end in runs(len(rounds), len(rounds) - 1):
+        before = min(end, scenario.gst) - min(start, scenario.gst)
+        yield from _changed(
+            scenario, rounds=_restarts_repaired(rounds[:start] + rounds[end:]), gst=scenario.gst - before
+        )
 
 
 def _restarts_repaired(rounds: tuple[Round, ...]) -> tuple[Round, ...]:
@@ -242,7 +230,7 @@ def _with_fewer_sets(scenario: Scenario) -> Iterator[Scenario]:
                     yield from _round_changed(scenario, index, partition=(sets[first] + sets[second], *others))
 
 
-_REDUCTIONS: tuple[Callable[[Scenario], Iterator[Scenario]], ...] = (
+_REDUCTIONS: tuple[Reduction[Scenario], ...] = (
     _without_rounds,
     _without_bugs,
     _without_nodes,

@@ -27,7 +27,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from diembft.errors import InputError
-from diembft.files import STDIN, reading, replacing, without_mark
+from diembft.files import STDIN, reading, replacing, without_mark, writing
 from diembft.testcase.wording import one_line, shown
 from diembft.twins.scenarios import python_files
 from diembft.twins.scenarios.scenario import (
@@ -277,7 +277,7 @@ def _field_names(path: str) -> str:
 def output(path: Path) -> Iterator[Output]:
     """A file to write bytes to, compressed if its name ends in ``.zst``; it appears only when it is complete."""
     zstandard = _zstandard(path) if path.suffix == ".zst" else None
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:
             if zstandard is None:
@@ -285,8 +285,6 @@ def output(path: Path) -> Iterator[Output]:
             else:
                 with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as compressed:
                     yield compressed
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
 
 
 def write_scenarios(path: Path, scenarios: Sequence[Scenario]) -> None:
