@@ -232,6 +232,7 @@ class View(NamedTuple):
     sent: tuple[str, ...]
     wanted: tuple[int, ...]
     blocks: tuple[int, ...]
+    """ALL_BLOCKS, or 0 (or IN_DOUBT) and the ranks of those that it holds."""
 
 
 class NodeEntry(NamedTuple):
@@ -277,19 +278,42 @@ def summary(
     return found
 
 
-NO_BLOCKS: frozenset[bytes] = frozenset()
+ALL_BLOCKS: tuple[int, ...] = ()
+"""In the place of ranks: which blocks a node holds does not matter, and then it is as if it held all."""
+
+IN_DOUBT = -1
+"""Before the ranks: some node lacks a block that it knows to be certified itself."""
 
 
-def _has_blocks(facts: NodeFacts, registry: BlockRegistry, pointers: Set[bytes]) -> bool:
-    """Whether a node has all these blocks but for what it has committed past.
+def _has_own_blocks(facts: NodeFacts, registry: BlockRegistry, alive: Set[bytes]) -> bool:
+    """Whether a node has all blocks that it knows to be certified, or committed, and that still matter."""
+    own = alive & {facts.high_qc, registry.parent[facts.high_commit]}
+    return not facts.wanted and _holds(facts, registry, own)
 
-    They are those that any node knows to be certified, or committed, and not only those that this one knows: who
-    gets a proposal and has its parent votes at once, and does not propose in that round itself; who has to fetch the
-    parent enters the round, and may lead it, before it can vote.
+
+def _holds(facts: NodeFacts, registry: BlockRegistry, blocks: Set[bytes]) -> bool:
+    """Whether a node has these blocks, but for what it has committed past."""
+    return all(block_id in facts.blocks or registry.round[block_id] <= facts.root_round for block_id in blocks)
+
+
+def _holdings(
+    cast: Cast, registry: BlockRegistry, views: Sequence[NodeFacts], alive: Set[bytes], pointers: Set[bytes]
+) -> tuple[bool, list[Set[bytes] | None]]:
+    """Whether some node lacks a block that it knows to be certified itself; and which blocks each node holds, None
+    where that does not matter.
+
+    Who lacks a block that another one knows of gets it at once from whoever tells of it. That is too late for one
+    node alone: a copy of a leader that comes into the round by the other copy's proposal votes for it if it has the
+    parent, and otherwise proposes first, so that it votes for its own.
     """
-    return not facts.wanted and all(
-        block_id in facts.blocks or registry.round[block_id] <= facts.root_round for block_id in pointers
-    )
+    if not all(_has_own_blocks(facts, registry, alive) for facts in views):
+        return True, [alive & facts.blocks for facts in views]
+    faulty, n, nodes = len(cast.faulty), cast.n, len(cast.names)
+    told = alive & pointers
+    return False, [
+        None if faulty <= index < n or index >= nodes or _holds(facts, registry, told) else alive & facts.blocks
+        for index, facts in enumerate(views)
+    ]
 
 
 def _root_round(facts: NodeFacts) -> int:
@@ -343,11 +367,10 @@ def _summary(
             named.add(block_id)
             if parent[block_id] in alive:
                 named.add(parent[block_id])
-    holdings: list[Set[bytes]] = [alive & facts.blocks for facts in views]
-    if all(_has_blocks(facts, registry, alive & pointers) for facts in views):
-        holdings = [NO_BLOCKS for _ in views]  # who else holds a block is dead if all that point at it do
+    in_doubt, holdings = _holdings(cast, registry, views, alive, pointers)
     for blocks in holdings:
-        named.update(blocks - {parent[block_id] for block_id in blocks})
+        if blocks is not None:
+            named.update(blocks - {parent[block_id] for block_id in blocks})
     ordered = sorted(named, key=lambda block_id: (rounds[block_id], block_id))
     rank = {block_id: place for place, block_id in enumerate(ordered, 1)}
     rank_of_round = {rounds[block_id]: place for place, block_id in enumerate(ordered, 1)}
@@ -377,7 +400,13 @@ def _summary(
             return 2 * place
         return 2 * len([block_id for block_id in ordered if rounds[block_id] < qc_round]) + 1 if qc_round > base else 0
 
-    def view(facts: NodeFacts, stage: int, blocks: Set[bytes], *, leads: bool) -> View:
+    def ranks_of(blocks: Set[bytes] | None) -> tuple[int, ...]:
+        if blocks is None:
+            return ALL_BLOCKS
+        held = sorted([rank[block_id] for block_id in blocks if block_id in rank])
+        return (IN_DOUBT if in_doubt else 0, *held)
+
+    def view(facts: NodeFacts, stage: int, blocks: Set[bytes] | None, *, leads: bool) -> View:
         tells = step.tells or rules.crashes or (leads and not facts.voted)
         return View(
             stage,
@@ -392,7 +421,7 @@ def _summary(
             rank.get(facts.proposal_commit, 0) if facts.proposal_qc else OLD,
             facts.sent if stage else (),
             tuple([rank[block_id] for block_id in facts.wanted if block_id in rank]),
-            tuple(sorted([rank[block_id] for block_id in blocks if block_id in rank])),
+            ranks_of(blocks),
         )
 
     entries: list[NodeEntry] = []

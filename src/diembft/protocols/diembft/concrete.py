@@ -14,7 +14,7 @@ from diembft.consensus.replica import Replica
 from diembft.crypto.symbolic import replica_signer
 from diembft.messages.digests import Digests
 from diembft.messages.types import QC, TC, Block, LedgerCommitInfo, ProposalMsg, VoteInfo
-from diembft.protocols.diembft.canonical import BEHIND, IN_ROUND, OLD, Descent, Rules, View
+from diembft.protocols.diembft.canonical import ALL_BLOCKS, BEHIND, IN_DOUBT, IN_ROUND, OLD, Descent, Rules, View
 from diembft.protocols.diembft.system import CHAIN_ID, DiemBftSystem
 from diembft.protocols.interface import NOBODY
 from diembft.protocols.states import ALL, NOTHING_SIGNED, Kept, NodeState, Rebuilt, Signed, Summary, VoteSigned
@@ -79,11 +79,11 @@ def rebuild(system: DiemBftSystem, rules: Rules, summary: Summary, leader: int) 
     system.leaders.clear()
     system.leaders[round_] = leader
     nodes = []
-    # Where the summary does not say who holds which blocks, all hold all (`canonical`).
-    everywhere = () if any(entry.view.blocks for entry in summary.entries) else tuple(range(1, len(blocks.named)))
+    everywhere = tuple(range(1, len(blocks.named)))
     for node, entry in enumerate(summary.entries):
         behind = round_ - (2 if summary.last else 1)
-        state = _node(system, blocks, node, entry.view, round_, behind=behind, holds=entry.view.blocks or everywhere)
+        holds = everywhere if entry.view.blocks == ALL_BLOCKS else entry.view.blocks
+        state = _node(system, blocks, node, entry.view, round_, behind=behind, holds=holds)
         if state is None:
             return None
         nodes.append(state)
@@ -125,7 +125,7 @@ def _node(
     tree.height = len(committed)
     tree.committed = {one.block.id: one.block for one in committed}
     tree.nodes = {root.block.id: root}
-    if view.wanted or view.incomplete or view.sent:
+    if IN_DOUBT in view.blocks or view.wanted or view.incomplete or view.sent:
         return None
     for rank in (view.high_qc, max(view.proposal_qc, 0), *holds):
         path = blocks.path(blocks.named[rank])
