@@ -54,6 +54,17 @@ def test_a_run_that_passes_or_violates_something_has_no_such_story() -> None:
     assert prepare(failed(reasons=("it broke off",))).stories[0].property == "the run"
 
 
+def test_of_a_long_run_that_failed_the_last_rounds_are_shown() -> None:
+    trace = failed(fault_free(rounds=30))
+    page = prepare(trace, max_bytes=20_000)
+    assert page.window.last_round == page.window.all_rounds == 31
+    assert page.window.first_round > 10
+    assert [one.round for one in page.stories[0].rounds] == [26, 27, 28, 29, 30, 31]
+    part = prepare(trace, (2, 5)).stories[0]
+    assert not [one for one in part.observations if one.rule == "progress"]
+    assert [one.round for one in part.rounds] == [2, 3, 4, 5]
+
+
 def test_blocks_are_named_as_in_the_pictures() -> None:
     trace = small_quorum()
     one, other = (commit.block.id for commit in trace if isinstance(commit, Committed) and commit.node in ("b", "c"))

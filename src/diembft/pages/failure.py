@@ -38,10 +38,14 @@ def tell_failure(page: PageData, reason: str) -> Story:
         fork=NONE,
         both=[],
         equivocations=[],
-        observations=[*_progress(page), *observe(page, end)],
-        rounds=rounds_told(page, max(1, last - LAST_ROUNDS + 1), last),
+        observations=[*(_progress(page) if _shows_end(page) else []), *observe(page, end)],
+        rounds=rounds_told(page, max(1, page.window.first_round, last - LAST_ROUNDS + 1), last),
         violation=False,
     )
+
+
+def _shows_end(page: PageData) -> bool:
+    return page.window.last_round == page.window.all_rounds and page.window.cut_s is None
 
 
 def _progress(page: PageData) -> list[Observation]:
