@@ -125,6 +125,7 @@ COMMANDS = (
         silent=True,
     ),
     Command("check", "run.jsonl", "Trial.violated"),
+    Command("check-protocol", "hotstuff", "report"),
     Command(
         "twins generate",
         "--count 200",

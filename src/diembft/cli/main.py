@@ -23,6 +23,7 @@ COMMANDS = {
     "view": "view.view",
     "plot": "view.plot",
     "check": "check.command",
+    "check-protocol": "check_protocol.command",
     "twins": "twins.group",
 }
 """Every command or group of commands, and where it is: each has a module of its own."""
@@ -86,7 +87,8 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         output.complain(error.format_message())
         return output.BAD_INPUT
     except InputError as error:
-        output.complain(str(error))
+        for line in getattr(error, "lines", (str(error),)):  # of a protocol that breaks its contract
+            output.complain(line)
         return output.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         output.complain("interrupted")
@@ -103,4 +105,17 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         named = f"{error.filename}: " if error.filename else ""
         output.complain(f"{named}{error.strerror or error}")
         return output.BROKEN
+    except Exception as error:
+        what = _blamed(error)
+        if what is None:
+            raise
+        output.complain(what)
+        return output.BAD_INPUT
     return status if isinstance(status, int) else output.PASSED
+
+
+def _blamed(error: Exception) -> str | None:
+    """One line on an exception that came from a user's own protocol; None if it is one of ours."""
+    from diembft.twins.runs.contract import blamed_of_all  # commands without Twins do without
+
+    return blamed_of_all(error)

@@ -174,12 +174,15 @@ def as_given(crypto: Crypto, bugs: Sequence[str], expected: Expect | None = None
 
 
 def check_protocol(protocol: str | None) -> None:
-    """Complain about a protocol that there is not, if one is given."""
+    """Complain about a protocol that there is not, if one is given, and about one that does not keep the contract."""
     if protocol is not None:
+        from diembft.twins.runs import contract  # most commands have no protocol, and no use for the tester
+
         try:
-            protocol_of(protocol)
+            contract.found(protocol)
         except InputError as error:
             raise InputError(f"--{error}") from None
+        contract.require(protocol)
 
 
 def check_bugs(protocol: str, bugs: Sequence[str]) -> None:

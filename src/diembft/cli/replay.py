@@ -21,6 +21,7 @@ from diembft.shell import command_line
 from diembft.twins.campaigns.account import account
 from diembft.twins.campaigns.chunks import Manner, result_of
 from diembft.twins.campaigns.shrink import shrink as minimise
+from diembft.twins.runs import contract
 from diembft.twins.runs.nodes import system_of
 from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.tracing import traced
@@ -52,6 +53,7 @@ def read_scenario(given: str, index: int | None, protocol: str | None = None) ->
         if index is not None:
             raise InputError("--index: is for files, and SCENARIO is a text")
         scenario = parse_scenario(given)
+        contract.require(protocol or scenario.protocol)
         return scenario if protocol is None else structs.replace(scenario, protocol=protocol)
     scenarios = read_executable(path, protocol=protocol)
     if index is None and len(scenarios) > 1:
@@ -77,9 +79,12 @@ def read_executable(path: Path, *, bugs: tuple[str, ...] = (), protocol: str | N
     }
     for scenario in systems.values():
         try:
+            contract.found(scenario.protocol)
             system_of(scenario)
         except InputError as error:
             raise InputError(f"{path}: {scenario.name}: {error}") from None
+    for scenario in systems.values():
+        contract.require(scenario.protocol)
     return scenarios
 
 

@@ -12,9 +12,13 @@ from diembft.trace.values import Block, Certificate, RequestName, Vote
 SHOWN_REQUESTS = 8
 """How many requests of a block or message are shown."""
 
+GENESIS_ROUND = 0
+"""What stands below, such as the parent of genesis where a protocol tells one, is genesis too."""
+
 
 class Catalogue:
-    """Gives every block and certificate an index, by content. Genesis, of round 0, is one block, whatever its id."""
+    """Gives every block and certificate an index, by content. Genesis, of round 0, is one block, whatever its id, and
+    has one certificate."""
 
     def __init__(self, nodes: int) -> None:
         self._nodes = nodes
@@ -49,7 +53,7 @@ class Catalogue:
         if index is None:
             index = self._add(block.id, block.round)
         entry = self.blocks[index]
-        if entry.author == NONE:
+        if entry.author == NONE and index != self._genesis:
             entry.author = block.author
             entry.round = block.round
             entry.certificate = self.certificate(block.certificate)
@@ -65,6 +69,8 @@ class Catalogue:
             return NONE
         block = self.named(certificate.block, certificate.round, certificate.parent)
         key = (block, certificate.phase, tuple(sorted(set(certificate.signers))))
+        if block == self._genesis:
+            key = (block, "", ())
         index = self._certificate_index.get(key)
         if index is None:
             index = self._certificate_index[key] = len(self.certificates)
@@ -106,14 +112,17 @@ class Catalogue:
                 block.name = f"B{block.round}.{used[block.round]}"
 
     def _add(self, block_id: bytes, round_: int) -> int:
-        if round_ == 0 and self._genesis != NONE:
+        if round_ <= GENESIS_ROUND and self._genesis != NONE:
             self._block_index[block_id] = self._genesis
+            genesis = self.blocks[self._genesis]
+            genesis.id = genesis.id or block_id.hex()  # what knows no id of genesis leaves it out
             return self._genesis
         index = len(self.blocks)
         nothing = [NONE] * self._nodes
         self.blocks.append(data.PageBlock(block_id.hex(), "", round_, NONE, NONE, NONE, list(nothing), list(nothing)))
         self._block_index[block_id] = index
-        if round_ == 0:
+        if round_ <= GENESIS_ROUND:
+            self.blocks[index].round = GENESIS_ROUND
             self._genesis = index
         return index
 

@@ -285,7 +285,7 @@ class Observation(Struct, omit_defaults=True):
 
 
 class Story(Struct):
-    """A violation: which property, shown by what, and how it came about."""
+    """A violation: which property, shown by what, and how it came about; or a failure without one, and how it ended."""
 
     step: int
     """At which it was noted: for oracles that judge a finished run, at its end."""
@@ -308,6 +308,8 @@ class Story(Struct):
     equivocations: list[PageEquivocation]
     observations: list[Observation]
     rounds: list[StoryRound]
+    violation: bool = True
+    """Whether a property is violated; otherwise `property` is what failed, and all is told of the run's end."""
 
 
 class Window(Struct):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from diembft.pages import data
 from diembft.pages.data import NONE, PageVote
+from diembft.pages.failure import tell_failure
 from diembft.pages.layout import lay_out
 from diembft.pages.steps import Reader, clients_of
-from diembft.pages.story import tell
+from diembft.pages.story import blocks_named, tell
 from diembft.pages.survey import MAX_BYTES, Survey, choose_window, span, survey
 from diembft.trace.files import read_trace
 from diembft.trace.records import Header, Record
@@ -48,6 +49,9 @@ def prepare(
             if (vote := message.vote) is not None
         ]
         page.stories.append(tell(page, step, violated, certificates, votes))
+    page.reasons = [blocks_named(page, reason) for reason in page.reasons]
+    if page.passed is False and not page.stories:
+        page.stories += [tell_failure(page, reason) for reason in page.reasons[:MAX_STORIES]]
     if page.stories:  # the blocks that conflict stand in the first rows
         sides = page.stories[0].sides
         lay_out(page.blocks, {block: len(sides) - index for index, side in enumerate(sides) for block in side.chain})
@@ -130,7 +134,8 @@ def _bands(found: Survey, window: data.Window, reader: Reader) -> list[data.Band
     states = [*enumerate(reader.start_states), *((step.node, step.state) for step in reader.steps)]
     for node, state in states:
         if state is not None and found.header.nodes[node].name not in found.byzantine:
-            leaders.setdefault(state.round, set()).add(state.leader)
+            known = {state.leader} - {NONE}  # under a network model a round may begin before its leader is decided
+            leaders.setdefault(state.round, set()).update(known)
     entered = [round_ for round_ in sorted(found.entries) if window.first_round <= round_ <= window.last_round]
     _, end = span(found, window)
     ends = [found.entries[round_] for round_ in entered[1:]] + [min(end, found.until)]

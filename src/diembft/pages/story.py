@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from diembft.pages.data import (
@@ -20,6 +21,8 @@ from diembft.pages.data import (
 from diembft.pages.layout import ancestors, parent_of
 from diembft.pages.observations import observe
 from diembft.trace.records import Violated
+
+_ID = re.compile(r"\b[0-9a-f]{8,64}\b")
 
 SHOWN_ROUNDS = 40
 """How many rounds, the last ones, a story tells of."""
@@ -71,7 +74,7 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
         moment=min(step, _moment(page, step, sides, concerned, certificates, votes, violated, observations)),
         property=violated.property,
         meaning=MEANINGS.get(violated.property, ""),
-        detail=violated.detail,
+        detail=blocks_named(page, violated.detail),
         nodes=concerned,
         round=NONE if violated.round is None else violated.round,
         certificates=certificates,
@@ -83,6 +86,16 @@ def tell(page: PageData, step: int, violated: Violated, certificates: list[int],
         observations=observations,
         rounds=rounds,
     )
+
+
+def blocks_named(page: PageData, text: str) -> str:
+    """A text of an oracle with the blocks as the pictures name them: oracles know beginnings of their ids alone."""
+
+    def name(found: re.Match[str]) -> str:
+        names = {block.name for block in page.blocks if block.id.startswith(found[0])}
+        return names.pop() if len(names) == 1 else found[0]
+
+    return _ID.sub(name, text)
 
 
 def _conflict(
@@ -269,8 +282,12 @@ def _rounds(
     first = page.blocks[fork].round + 1 if fork != NONE else min(of_interest)
     if not sides:  # the rounds around it tell why
         first, of_interest = first - 1, [*of_interest, min(max(of_interest) + 2, page.window.last_round)]
+    return rounds_told(page, first, max(of_interest))
+
+
+def rounds_told(page: PageData, first: int, last: int) -> list[StoryRound]:
+    """Rounds from the first to the last one, and no more than a story can hold."""
     bands = {band.round: band for band in page.bands}
-    last = max(of_interest)
     return [
         StoryRound(
             round_,

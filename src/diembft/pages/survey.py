@@ -49,7 +49,7 @@ class Survey(Struct):
     byzantine: set[str]
     """Nodes whose state was set to something else: what they do afterwards begins no round."""
     violated: int | None
-    """The last of the rounds that show the first violation."""
+    """The last of the rounds that show the first violation; of a run that failed without one, the last of all."""
     ended: Ended | None
     until: float
 
@@ -106,11 +106,13 @@ def survey(trace: Iterable[Record]) -> Survey:
             marks.setdefault(current, []).append(record.at)
     if header is None:
         raise InputError("the trace is empty")
+    if violated is None and ended is not None and not ended.passed:  # why it failed shows in its last rounds
+        violated = current
     return Survey(header, entries, sizes, marks, byzantine, violated, ended, until)
 
 
 def choose_window(found: Survey, rounds: tuple[int, int] | None = None, max_bytes: int = MAX_BYTES) -> data.Window:
-    """Which rounds to show: those asked for, or as many as fit around the first violation, or else from the beginning.
+    """Which rounds to show: those asked for, or as many as fit up to what failed first, or else from the beginning.
 
     Rounds asked for that do not fit are cut at their end. Of a round that is too large for a page its beginning is
     shown. Raises InputError if none of those asked for was entered.

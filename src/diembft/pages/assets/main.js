@@ -13,7 +13,7 @@ function setTop() {
   byId("title").textContent = run.title;
   byId("title").title = run.title;
   const verdict = byId("verdict");
-  if (run.stories.length) {
+  if (run.stories.some((one) => one.violation)) {
     const properties = [...new Set(run.stories.map((one) => one.property))];
     verdict.textContent = `✖ ${properties.slice(0, 2).join(", ")}${properties.length > 2 ? ` and ${properties.length - 2} more` : ""} violated`;
     verdict.title = properties.join(", ");
@@ -57,12 +57,7 @@ function setTools() {
   first.value = filter.first = firstRound();
   last.value = filter.last = run.window.last_round;
   for (const input of [first, last]) input.style.width = `${Math.max(6, last.value.length + 4)}ch`;
-  const change = () => {
-    filter.first = first.value === "" ? 0 : Number(first.value);
-    filter.last = last.value === "" ? Infinity : Number(last.value);
-    showRounds(filter.first, filter.last);
-    requestDraw();
-  };
+  const change = () => showOnly(first.value === "" ? 0 : Number(first.value), last.value === "" ? Infinity : Number(last.value));
   first.addEventListener("change", change);
   last.addEventListener("change", change);
   nameSides();
@@ -75,6 +70,14 @@ function setTools() {
   byId("zoom-fit").addEventListener("click", showAll);
   byId("scale").addEventListener("click", toggleScale);
   nameScale();
+}
+
+// Show messages of rounds first to last alone, and these rounds.
+function showOnly(first, last) {
+  filter.first = first;
+  filter.last = last;
+  showRounds(first, last);
+  requestDraw();
 }
 
 // Which colour stands for which side of the conflict.
@@ -175,7 +178,10 @@ function obeyAddress() {
   const rounds = /^(\d+)-(\d+)$/.exec(wanted.get("rounds") ?? "");
   if (wanted.has("theme")) setTheme(wanted.get("theme") === "dark");
   if (/^\d+$/.test(wanted.get("step") ?? "")) goTo(Number(wanted.get("step")) - 1, true);
-  if (rounds) showRounds(Number(rounds[1]), Number(rounds[2]));
+  if (rounds) {
+    [byId("first-round").value, byId("last-round").value] = rounds.slice(1);
+    showOnly(Number(rounds[1]), Number(rounds[2]));
+  }
 }
 
 function begin() {

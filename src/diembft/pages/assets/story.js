@@ -1,4 +1,5 @@
-// The story of a violation: what is violated, which blocks conflict, who signed both, and how it came about.
+// The story of a violation: what is violated, which blocks conflict, who signed both, and how it came about. Or of a run
+// that failed without one: what failed, and where it came to a halt.
 
 let shownStory = run.stories[0] ?? null;
 setStory(shownStory);
@@ -7,15 +8,15 @@ const SIDE_SIGNS = ["①", "②", "③", "④"];
 function story() {
   const it = shownStory;
   const which = run.stories.length > 1
-    ? el("select", { "aria-label": "Violation", onchange: (event) => showStory(Number(event.target.value)) },
+    ? el("select", { "aria-label": it.violation ? "Violation" : "Failure", onchange: (event) => showStory(Number(event.target.value)) },
       run.stories.map((one, index) => el("option", { value: index, selected: one === it }, `${index + 1}. ${one.property}${one.round === NONE ? "" : `, round ${one.round}`}`)))
     : null;
   return [
     which,
-    el("p", { class: "lead bad", id: "story-property" }, `✖ ${it.property} is violated`),
+    el("p", { class: "lead bad", id: "story-property" }, `✖ ${it.property} ${it.violation ? "is violated" : "failed"}`),
     it.meaning ? el("p", { class: "soft" }, it.meaning) : null,
     el("p", { id: "story-detail" }, it.detail),
-    el("p", {}, stepLink(it.moment, "Go to the moment it came about"), it.moment === it.step ? "" : [" (", stepLink(it.step, "noted later"), ")"], it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
+    el("p", {}, stepLink(it.moment, it.violation ? "Go to the moment it came about" : "Go to the end"), it.moment === it.step ? "" : [" (", stepLink(it.step, "noted later"), ")"], it.nodes.length ? `; it concerns ${names(it.nodes)}` : "", "."),
     it.sides.length ? conflict(it) : namedCertificates(it),
     it.votes.length ? [el("h3", {}, "Votes that show it"), el("ul", { id: "story-votes" }, it.votes.map((vote) => el("li", {}, `${replicaName(vote.replica)} in round ${vote.round}${inPhase(vote.phase)} for `, blockLink(vote.block))))] : null,
     observations(it),
@@ -75,7 +76,7 @@ function namedCertificates(it) {
 
 function observations(it) {
   if (!it.observations.length) return null;
-  return [el("h3", {}, "What the rules do not allow, and was seen"), it.observations.map((observation) => el("div", { class: "note", "data-rule": observation.rule }, observation.text, " ",
+  return [el("h3", {}, it.violation ? "What the rules do not allow, and was seen" : "What was seen"), it.observations.map((observation) => el("div", { class: "note", "data-rule": observation.rule }, observation.text, " ",
     observation.step === undefined || observation.step === NONE ? "" : link("show", () => goTo(observation.step, true))))];
 }
 
@@ -93,7 +94,7 @@ function heardText({ heard, message }) {
 
 function rounds(it) {
   if (!it.rounds.length) return null;
-  return [el("h3", {}, "The rounds that made it possible"), el("table", { id: "story-rounds" },
+  return [el("h3", {}, it.violation ? "The rounds that made it possible" : "The last rounds"), el("table", { id: "story-rounds" },
     el("thead", {}, el("tr", {}, ["round", "leader", "sets", "certified", "gave up"].map((head) => el("th", {}, head)))),
     el("tbody", {}, it.rounds.map((one) => [el("tr", { "data-round": one.round },
       el("td", {}, link(String(one.round), () => showRounds(one.round - 1, one.round + 1))),

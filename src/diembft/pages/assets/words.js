@@ -7,8 +7,9 @@ const KIND_NAMES = {
 const FATE_NAMES = { delivered: "accepted", rejected: "rejected", ignored: "no effect", lost: "lost", "in flight": "still under way" };
 
 const nodeName = (node) => (node === NONE ? "the network" : run.nodes[node].name);
-const replicaName = (replica) => run.replicas[replica] || `replica ${replica}`;
-const replicaShort = (replica) => run.shorts[replica] || String(replica);
+// Who leads may not be decided yet.
+const replicaName = (replica) => (replica === NONE ? "not known yet" : run.replicas[replica] || `replica ${replica}`);
+const replicaShort = (replica) => (replica === NONE ? "?" : run.shorts[replica] || String(replica));
 const names = (nodes) => nodes.map(nodeName).join(", ");
 const seconds = (at) => `${at.toFixed(at < 10 ? 3 : 2)} s`;
 const blockName = (block) => (block === NONE ? "an unknown block" : run.blocks[block].name);

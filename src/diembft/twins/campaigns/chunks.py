@@ -11,15 +11,20 @@ from threading import local
 
 from msgspec import Struct
 
+from diembft.errors import InputError
 from diembft.judge.expected import Expect, expects_violation
 from diembft.judge.verdict import Verdict
+from diembft.protocols.by_name import BUILT_IN
 from diembft.protocols.interface import Crypto
+from diembft.shell import command_line
 from diembft.twins.campaigns.results_file import result_line
 from diembft.twins.campaigns.sources import ScenarioList, ScenarioSource, neighbourly
 from diembft.twins.campaigns.summary import ScenarioResult, Violation
+from diembft.twins.runs.blame import blamed
 from diembft.twins.runs.judging import Judgement, run
 from diembft.twins.runs.prefixes import PrefixRuns
 from diembft.twins.scenarios.scenario import Scenario
+from diembft.twins.scenarios.text import format_scenario
 
 
 class Manner(Struct, frozen=True):
@@ -77,11 +82,20 @@ def _is_shareable(chunk: Chunk) -> bool:
 
 
 def _judge(scenario: Scenario, manner: Manner, prefix_runs: PrefixRuns | None) -> Judgement:
-    if prefix_runs is not None:
-        return prefix_runs.run(scenario)
-    delayed = manner.delayed and scenario.model == "timed"
-    crypto = manner.crypto if scenario.model == "timed" else "symbolic"
-    return run(scenario, delayed=delayed, crypto=crypto)
+    try:
+        if prefix_runs is not None:
+            return prefix_runs.run(scenario)
+        delayed = manner.delayed and scenario.model == "timed"
+        crypto = manner.crypto if scenario.model == "timed" else "symbolic"
+        return run(scenario, delayed=delayed, crypto=crypto)
+    except Exception as error:
+        if scenario.protocol in BUILT_IN:
+            raise
+        what = blamed(error, (scenario.protocol,))
+        if what is None:
+            raise
+        again = command_line(["diembft", "twins", "replay", format_scenario(scenario, one_line=True)])
+        raise InputError(f"{what}; in scenario {scenario.name}, again: {again}") from None
 
 
 def result_of(index: int, scenario: Scenario, judgement: Judgement, manner: Manner) -> ScenarioResult:

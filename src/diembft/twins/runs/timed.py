@@ -109,6 +109,8 @@ class TimedRun(TimedNodes):
             return self._end(Ending.FAILED, self.now)
 
     def _go_on(self) -> RunRecord:
+        if self.unmade is not None:
+            raise self.unmade
         if self.pending is not None:
             (node, effects), self.pending = self.pending, None
             replica = self.replicas[node]

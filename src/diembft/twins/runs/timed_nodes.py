@@ -31,6 +31,7 @@ from diembft.twins.runs.record import (
     RunRecord,
 )
 from diembft.twins.runs.routes import Routes
+from diembft.twins.runs.steps import StepFailed, guarded
 
 NEVER = 1 << 62
 
@@ -102,7 +103,9 @@ class TimedNodes(Outlet):
         self.in_front: Outlet | None = None
         """Through what effects come here, if through anything (`diembft.host.outlet`)."""
         self.now = 0
-        self.replicas: list[Replica | None] = [system.node(node) for node in nodes]
+        self.unmade: StepFailed | None = None
+        """Why a node could not be made, if one could not."""
+        self.replicas: list[Replica | None] = [self._made(node) for node in nodes]
         self.rounds = [0] * len(nodes)
         """Which round each node is in."""
         self.record = RunRecord([], [], [], [], Ending.COMPLETE, 0)
@@ -145,6 +148,14 @@ class TimedNodes(Outlet):
         """How often a node's timeout of a round was kept from a node by an exception."""
         self._waiting: list[list[tuple[int, Event, int]]] = [[] for _ in range(nodes)]
         """(round, event, number): what waits until a node leaves the round."""
+
+    def _made(self, node: int) -> Replica | None:
+        try:
+            return guarded("its making", self.system.node, node)
+        except StepFailed as failure:
+            failure.node = node
+            self.unmade = self.unmade or failure
+            return None
 
     def reached(self, routes: Routes, round_: int, kind: int, node: int, receivers: int) -> int:
         """Whom of the receivers a message reaches, as its round has it."""
