@@ -57,6 +57,13 @@ def edited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("recorded")
 class TestARecordedCore:
+    def test_is_one_in_the_models_that_it_was_checked_in_alone(self) -> None:
+        question = msgspec.structs.replace(FEW, model="lazy")
+        decision = explore(question, limits=Limits(rounds=1), walk_seconds=0)
+        assert decision.core.record is None
+        assert "Nothing is proved for any length" in decision.statement()
+        assert "(it was checked in barrier, not in lazy)" in decision.statement()
+
     def test_holds_for_any_length_at_a_fixed_point(self) -> None:
         decision = explore(FEW)
         assert decision.holds_for_any_length

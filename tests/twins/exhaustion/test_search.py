@@ -55,7 +55,7 @@ def followed(result: Searched) -> int:
 def test_barrier_has_a_fixed_point_without_violation() -> None:
     result = search(BARRIER)
     assert result.ending is SearchEnding.FIXED_POINT
-    assert (len(result.conjecture), followed(result)) == (232, 8)
+    assert (len(result.conjecture), followed(result)) == (227, 8)
 
 
 def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> None:
@@ -63,7 +63,7 @@ def test_barrier_with_three_sets_and_no_quorum_filter_has_a_fixed_point() -> Non
     assert (result.ending, result.choices, len(result.conjecture), followed(result)) == (
         SearchEnding.FIXED_POINT,
         164,
-        484,
+        433,
         10,
     )
 

@@ -74,7 +74,7 @@ def explore(
     _check(question, limits, walk_seconds, seed, executor, jobs)
     _check_callbacks(on_level=on_level, on_progress=on_progress, on_walks=on_walks)
     file = _file(checkpoint)
-    core = core_of(question.protocol, question.bugs)
+    core = _in_model(core_of(question.protocol, question.bugs), question.model)
     attest = None if core.record is None else digest_here
     told = {"on_level": on_level, "on_progress": on_progress}
     searched = search(question, limits=limits, executor=executor, attest=attest, checkpoint=file, **told)  # type: ignore[arg-type]  # by name
@@ -129,6 +129,13 @@ def _file(checkpoint: str | Path | None) -> Path | None:
     name = str(checkpoint)
     require(name not in ("", ".") and "\0" not in name, "explore: checkpoint", name, "is no name of a file")
     return Path(checkpoint)
+
+
+def _in_model(core: Core, model: str) -> Core:
+    """The core, if it was checked in this network model: the key may be right in one and wrong in another."""
+    if core.record is None or model in (models := [checked.model for checked in core.record.questions]):
+        return core
+    return core._replace(record=None, because=f"it was checked in {' and '.join(models)}, not in {model}")
 
 
 def _attested(core: Core, others: frozenset[str]) -> Core:
