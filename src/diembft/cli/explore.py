@@ -18,7 +18,7 @@ from diembft.cli.stopping import Stop, goes_on, stoppable
 from diembft.cli.targets import Kind, Target, check_targets
 from diembft.errors import InputError
 from diembft.files import NotWritten, not_written
-from diembft.judge.expected import Expect, expects_violation
+from diembft.judge.expected import NOT_VIOLATED, Expect, expects_violation
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.deciding import STEPS_OF_A_CHECKED_CORE, WALK_SECONDS, explore
@@ -143,6 +143,8 @@ def _tell(decision: Decision, violation: bool, counterexample: Path | None, html
     with output.then(write):
         if not as_json:
             _say(decision)
+            if violation and decision.outcome is Outcome.HOLDS:
+                output.say(NOT_VIOLATED)
     if as_json:
         output.say_json(_as_json(decision, kept.file))
     else:

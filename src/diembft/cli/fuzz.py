@@ -20,7 +20,7 @@ from diembft.cli.stopping import Stop, stoppable
 from diembft.cli.targets import Kind, Target
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.judge.expected import Expect, expects_violation
+from diembft.judge.expected import NOT_VIOLATED, Expect, expects_violation, none_violated
 from diembft.shell import command_line
 from diembft.simulation.drawing import DrawnRun, draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_drawn
@@ -221,6 +221,14 @@ class _Done(NamedTuple):
         return bool(self.report.failures) == expects_violation(self.expect, self.task.bugs)
 
     @property
+    def shortfall(self) -> str:
+        """What was to be found and was not; "" if nothing."""
+        count = self.report.scenarios
+        if self.passed or self.report.failures or self.stop or not count:
+            return ""
+        return NOT_VIOLATED if self.single else none_violated(count)
+
+    @property
     def failed(self) -> FuzzTask | None:
         """The first scenario that failed."""
         failures = self.report.failures
@@ -228,7 +236,8 @@ class _Done(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self.report) | {"passed": self.passed and not self.stop} | self.stop.as_json()
+        told = {"passed": self.passed and not self.stop, "shortfall": self.shortfall}
+        return asdict(self.report) | told | self.stop.as_json()
 
 
 def _run_one(task: FuzzTask, expect: Expect | None, *, keep_trace: bool) -> _Done:
@@ -355,6 +364,8 @@ def _print(done: _Done, asked: fuzz_shrink.Asked) -> None:
         for violation in failure.violations:
             output.say(f"  {violation}")
         output.say(f"  again: {failure.replay}")
+    if done.shortfall:
+        output.say(done.shortfall)
     rate = f"{report.scenarios / report.real_s:.0f} a second, {report.events:,} events"
     output.say(
         Text.assemble(
