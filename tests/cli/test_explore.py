@@ -94,6 +94,8 @@ def test_a_wrong_key_fails_its_checks(capsys: pytest.CaptureFixture[str]) -> Non
         (["explore", "--faulty", "0", "--leaders", "twins"], "leaders: twins"),
         (["explore", "--bug", "no_such"], "no_such"),
         (["check-key", "--faulty", "7"], "faulty: 7"),
+        (["explore", "--replicas", "13", "--faulty", "13", "--sets", "26"], "choices of a round: "),
+        (["check-key", "--replicas", "13", "--faulty", "3", "--model", "two-phase"], "choices of a round: "),
         (["check-key", "--brute-rounds", "0", "--walks", "0", "--pairs", "0"], "nothing would be checked"),
     ],
 )

@@ -29,6 +29,10 @@ from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits
 from diembft.twins.exhaustion.walking import Walked
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios import scenario_files
+from diembft.twins.scenarios.shape import Shape
+
+MOST_CHOICES = 1_000_000
+"""Of a round: listing so many takes some ten seconds, and following one state through them days."""
 
 
 @click.command("explore")
@@ -112,6 +116,7 @@ def command(
     options.check_bugs(protocol, bugs)
     sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
+    check_size(question)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     seen = _Seen([], told=not as_json)
     with stoppable() as stop:
@@ -119,6 +124,22 @@ def command(
     if stop:
         return _tell_stopped(question, seen, stop, checkpoint, as_json)
     return _tell(decision, expects_violation(expect, bugs), counterexample, html, as_json)
+
+
+def check_size(question: Question) -> None:
+    """Raises InputError if a round has more choices than can be listed, as is done before anything else."""
+    shape = Shape(
+        replicas=question.replicas,
+        faulty=question.faulty,
+        sets=question.sets,
+        rounds=1,
+        leaders="twins" if question.twins_lead else "all",
+        quorum=question.quorum_filter,
+        model=question.model,  # type: ignore[arg-type]  # a Question has checked that it is a model
+        crashes=question.crashes,
+    )
+    if shape.choices > MOST_CHOICES:
+        raise InputError(f"choices of a round: {shape.choices:,}, more than the {MOST_CHOICES:,} that can be followed")
 
 
 def _tell_stopped(question: Question, seen: _Seen, stop: Stop, checkpoint: Path | None, as_json: bool) -> int:

@@ -46,6 +46,8 @@ class FuzzTask(Struct, frozen=True):
     """The command that runs it, if not that of the seed."""
     called: str = ""
     """Its name, if not its number."""
+    expect: Expect | None = None
+    """What the command line says is to happen."""
 
     @property
     def name(self) -> str:
@@ -64,7 +66,7 @@ class FuzzTask(Struct, frozen=True):
         if self.again:
             return self.again
         words = ["diembft", "fuzz", "--seed", str(self.seed), "--index", str(self.index)]
-        return command_line([*words, *options.as_given(self.crypto, self.bugs)])
+        return command_line([*words, *options.as_given(self.crypto, self.bugs, self.expect)])
 
 
 class FuzzFailure(Struct, frozen=True):
@@ -142,9 +144,9 @@ def command(
     else:
         total = DEFAULT_COUNT if count is None and time_s is None else count
         indices = count_from() if total is None else range(total)
-        tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
+        tasks = (FuzzTask(seed, number, bugs, crypto, expect=expect) for number in indices)
         report, stop = _search(seed, tasks, total, time_s, keep_going, jobs)
-        done = _Done(report, FuzzTask(seed, 0, bugs, crypto), expect, stop)
+        done = _Done(report, FuzzTask(seed, 0, bugs, crypto, expect=expect), expect, stop)
     if asked.shrinks and not done.stop:
         _tell_and_shrink(done, asked, files, as_json)
     else:
@@ -242,6 +244,8 @@ class _Done(NamedTuple):
 
 def _run_one(task: FuzzTask, expect: Expect | None, *, keep_trace: bool) -> _Done:
     """Run one scenario."""
+    again = " ".join([task.again, *options.as_given(options.DEFAULT_CRYPTO, (), expect)]) if task.again else ""
+    task = replace(task, again=again, expect=expect)
     began_s = perf_counter()
     result = run(replace(task, keep_trace=keep_trace))
     report = _nothing_yet(task.seed)
