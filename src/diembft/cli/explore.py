@@ -116,7 +116,6 @@ def command(
     options.check_bugs(protocol, bugs)
     sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, leaders == "twins", quorum_filter, bugs, crashes, protocol)
-    check_size(question)
     limits = Limits(rounds, max_states, time_s, None if memory is None else memory << 20)
     seen = _Seen([], told=not as_json)
     with stoppable() as stop:
@@ -232,7 +231,8 @@ def _explore_watched(
     dask: str | None,
     seen: _Seen,
 ) -> Decision:
-    """Decide, with a bar that shows how far a level is."""
+    """Decide, with a bar that shows how far a level is. Raises InputError for a question that is too large."""
+    check_size(question)
     if seen.told:
         output.say(_headings())
     with (
