@@ -66,6 +66,13 @@ def test_a_violation_without_planted_bugs_fails(tmp_path: Path, capsys: pytest.C
     assert "A scenario of" in outcome.out
 
 
+def test_that_no_violation_was_found_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--protocol", "hotstuff", "--quorum-filter", "--rounds", "1", "--walk-seconds", "0", "-j", "1"]
+    outcome = diembft(capsys, "twins", "explore", *options, "--expect", "violation")
+    assert outcome.status == 1
+    assert outcome.out.endswith("\nnothing is violated, and something should be\n")
+
+
 def test_the_key_passes_its_checks(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--quorum-filter", "--choices", "10", "--walks", "5", "--pairs", "4", "--rounds", "3"]
     outcome = diembft(capsys, "twins", "check-key", *options)
@@ -87,6 +94,9 @@ def test_a_wrong_key_fails_its_checks(capsys: pytest.CaptureFixture[str]) -> Non
         (["explore", "--faulty", "0", "--leaders", "twins"], "leaders: twins"),
         (["explore", "--bug", "no_such"], "no_such"),
         (["check-key", "--faulty", "7"], "faulty: 7"),
+        (["explore", "--replicas", "13", "--faulty", "13", "--sets", "26"], "choices of a round: "),
+        (["check-key", "--replicas", "13", "--faulty", "3", "--model", "two-phase"], "choices of a round: "),
+        (["check-key", "--brute-rounds", "0", "--walks", "0", "--pairs", "0"], "nothing would be checked"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:

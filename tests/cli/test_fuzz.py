@@ -66,6 +66,32 @@ def test_a_failure_ends_the_search_and_the_command_that_is_told_repeats_it(capsy
     assert f"  again: {failure['replay']}\n" in again.out
 
 
+@pytest.mark.parametrize(
+    ("scenarios", "said"),
+    [
+        (["--index", "3"], "nothing is violated, and something should be"),
+        (["--count", "2"], "none of 2 scenarios is violated, and one at least should be"),
+    ],
+)
+def test_that_nothing_was_found_is_said(capsys: Capture, scenarios: list[str], said: str) -> None:
+    options = ["fuzz", *scenarios, "--expect", "violation", "--jobs", "1"]
+    outcome = diembft(capsys, *options)
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[-2] == said
+    assert diembft(capsys, *options, "--json").json["shortfall"] == said
+
+
+def test_the_command_that_is_told_expects_the_same(capsys: Capture, tmp_path: Path) -> None:
+    file = str(tmp_path / "small.json")
+    failing = ["--index", "14", "--bug", "unsigned_certificates"]
+    assert diembft(capsys, "fuzz", *failing, "--output", file).status == 0
+    for scenario in (failing, ["--replay", file]):
+        outcome = diembft(capsys, "fuzz", *scenario, "--expect", "none", "--json")
+        (failure,) = outcome.json["failures"]
+        again = diembft(capsys, *shlex.split(failure["replay"])[1:])
+        assert outcome.status == again.status == 1
+
+
 def test_it_goes_on_after_a_failure_if_asked_to(capsys: Capture) -> None:
     report = diembft(capsys, "fuzz", "--count", "6", *BROKEN, "--keep-going", "--jobs", "2", "--json").json
     assert report["scenarios"] == 6

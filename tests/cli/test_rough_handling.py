@@ -397,6 +397,13 @@ def test_two_outputs_are_two_files(command: Command, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
 @pytest.mark.usefixtures("folder")
+def test_no_file_is_called_as_standard_input(command: Command, written: Writes, capsys: Capture) -> None:
+    assert "-: is what commands read: name a file" in diembft(capsys, *command.writing(written, "-")).complaint
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
+@pytest.mark.usefixtures("folder")
 def test_files_are_tried_before_the_work(command: Command, written: Writes, capsys: Capture) -> None:
     """Also for root, to whom permissions say nothing."""
     name = f"/proc/{written.file}"

@@ -249,6 +249,7 @@ def test_xml_has_no_characters_that_xml_has_not(capsys: Capture, tmp_path: Path)
         (["cases", "--junitxml", "nowhere/file"], "nowhere"),
         (["cases", "--junitxml", "empty"], "directory"),
         (["--failed", "file"], "file"),
+        (["cases", "--failed", "/dev/null"], "--failed: /dev/null: is no folder"),
     ],
 )
 def test_bad_input_is_one_line(

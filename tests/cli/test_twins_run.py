@@ -203,6 +203,7 @@ def test_a_wrong_file_is_one_line_that_names_the_field(
         (["--replicas", "1", "--faulty", "0", "--sets", "1", "--count", "1"], "a single validator"),
         ([str(SHIPPED[0]), "--seed", "1"], "--seed: describes a space"),
         (["--results", "/no/such/folder/x.jsonl"], "/no/such/folder"),
+        (["--replicas", "26", "--faulty", "8", "--rounds", "1000"], "--rounds: the space has a number of scenarios of"),
         (["--dask", "tcp://127.0.0.1:1", "--count", "1"], "--dask: no scheduler at 'tcp://127.0.0.1:1'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_a_plot_of_a_trace(capsys: Capture, trace: Path) -> None:
     picture = trace.with_suffix(".svg")
     assert diembft(capsys, "plot", str(trace), "-o", str(picture)) == (0, "", "")
     assert "latency (ms)" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("command", "suffix"), [("view", ".html"), ("plot", ".svg")])
+def test_what_comes_from_standard_input(
+    capsys: Capture, trace: Path, monkeypatch: pytest.MonkeyPatch, command: str, suffix: str
+) -> None:
+    made = []
+    for number, name in enumerate([str(trace), "-"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf" + trace.read_bytes())))
+        file = trace.with_name(f"{number}{suffix}")
+        assert diembft(capsys, command, name, "-o", str(file)) == (0, "", "")
+        made.append(file.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_a_plot_of_levels(capsys: Capture, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_an_exploration_with_a_counterexample(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_kill_matrix_as_its_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["twins", "matrix", "--quick", "--bug", "vote_leader_current_round", "-j", "1", "--json"])
+    main(["twins", "matrix", "--quick", "--row", "vote_leader_current_round", "-j", "1", "--json"])
     printed = capsys.readouterr().out
     results = read_results(written(tmp_path, printed))
     assert isinstance(results, KillMatrix)

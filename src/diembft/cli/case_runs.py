@@ -13,7 +13,7 @@ from diembft.cli.output import Column
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
 from diembft.host.cases import CaseFigures, CaseResult
-from diembft.judge.expected import Expect, expects_violation
+from diembft.judge.expected import NOT_VIOLATED, Expect, expects_violation
 from diembft.shell import command_line
 from diembft.simulation.run_case import run_case
 from diembft.testcase.case import TestCase
@@ -160,6 +160,8 @@ def explain(run: CaseReport) -> None:
     """Print why a run failed, and the command that runs it again."""
     for reason in run.verdict.reasons:
         output.say(f"  {reason.kind}: {reason.text}")
+    if not run.verdict.reasons and run.verdict.expect_failure is None:
+        output.say(f"  {NOT_VIOLATED}")
     if run.verdict.expect_failure is not None:
         output.say(f"  expected to fail with {run.verdict.expect_failure}")
     output.say(f"  again: {run.replay}")

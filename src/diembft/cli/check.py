@@ -20,7 +20,7 @@ from diembft.trace.records import Committed, Ended, Header, Record, State, Viola
 @click.argument("trace", type=click.Path(path_type=Path))
 @options.as_json
 def command(trace: Path, as_json: bool) -> int:
-    """Check the invariants over TRACE, the record of a run.
+    """Check the invariants over TRACE, the record of a run (`-`: standard input).
 
     Any runtime may have written it. The verdict is on the invariants alone; beside it is told what the run's own
     verdict was (a test case may fail for other reasons).

@@ -8,6 +8,7 @@ import click
 from rich.text import Text
 
 from diembft.cli import options, output
+from diembft.cli.explore import check_size
 from diembft.cli.stopping import stoppable
 from diembft.errors import InputError
 from diembft.protocols.by_name import DEFAULT_PROTOCOL
@@ -83,8 +84,11 @@ def command(
     options.check_bugs(protocol, bugs)
     if wrong_key is not None and protocol != DEFAULT_PROTOCOL:
         raise InputError(f"--wrong-key: is about the key of {DEFAULT_PROTOCOL}")
+    if not (brute_rounds or walks_ or pairs_):
+        raise InputError("--brute-rounds, --walks, --pairs: all are 0, and nothing would be checked")
     sets = options.sets_of(sets, replicas, faulty)
     question = Question(model, replicas, faulty, sets, False, quorum_filter, bugs, crashes, protocol)
+    check_size(question)
     setting = Setting(question, exact if wrong_key is None else WRONG_KEYS[wrong_key], choices, seed)
     reports: list[CheckReport] = []
     with stoppable() as stop, output.busy("checks the key") as told:

@@ -18,7 +18,7 @@ from diembft.cli.stopping import Stop, goes_on, stoppable
 from diembft.cli.targets import Kind, Target, check_targets
 from diembft.errors import InputError
 from diembft.files import NotWritten, not_written
-from diembft.judge.expected import Expect, expects_violation
+from diembft.judge.expected import NOT_VIOLATED, Expect, expects_violation
 from diembft.twins.campaigns.workers import LOCAL_CLUSTER, executors
 from diembft.twins.exhaustion.checkpoint import SearchLevel
 from diembft.twins.exhaustion.deciding import STEPS_OF_A_CHECKED_CORE, WALK_SECONDS, explore
@@ -29,6 +29,10 @@ from diembft.twins.exhaustion.search import BYTES_A_STATE, LevelProgress, Limits
 from diembft.twins.exhaustion.walking import Walked
 from diembft.twins.runs.models import MODELS
 from diembft.twins.scenarios import scenario_files
+from diembft.twins.scenarios.shape import Shape
+
+MOST_CHOICES = 1_000_000
+"""Of a round: listing so many takes some ten seconds, and following one state through them days."""
 
 
 @click.command("explore")
@@ -121,6 +125,22 @@ def command(
     return _tell(decision, expects_violation(expect, bugs), counterexample, html, as_json)
 
 
+def check_size(question: Question) -> None:
+    """Raises InputError if a round has more choices than can be listed, as is done before anything else."""
+    shape = Shape(
+        replicas=question.replicas,
+        faulty=question.faulty,
+        sets=question.sets,
+        rounds=1,
+        leaders="twins" if question.twins_lead else "all",
+        quorum=question.quorum_filter,
+        model=question.model,  # type: ignore[arg-type]  # a Question has checked that it is a model
+        crashes=question.crashes,
+    )
+    if shape.choices > MOST_CHOICES:
+        raise InputError(f"choices of a round: {shape.choices:,}, more than the {MOST_CHOICES:,} that can be followed")
+
+
 def _tell_stopped(question: Question, seen: _Seen, stop: Stop, checkpoint: Path | None, as_json: bool) -> int:
     """Say how far it was."""
     if as_json:
@@ -143,6 +163,8 @@ def _tell(decision: Decision, violation: bool, counterexample: Path | None, html
     with output.then(write):
         if not as_json:
             _say(decision)
+            if violation and decision.outcome is Outcome.HOLDS:
+                output.say(NOT_VIOLATED)
     if as_json:
         output.say_json(_as_json(decision, kept.file))
     else:
@@ -209,7 +231,8 @@ def _explore_watched(
     dask: str | None,
     seen: _Seen,
 ) -> Decision:
-    """Decide, with a bar that shows how far a level is."""
+    """Decide, with a bar that shows how far a level is. Raises InputError for a question that is too large."""
+    check_size(question)
     if seen.told:
         output.say(_headings())
     with (

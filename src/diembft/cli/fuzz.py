@@ -20,7 +20,7 @@ from diembft.cli.stopping import Stop, stoppable
 from diembft.cli.targets import Kind, Target
 from diembft.crypto.interface import Crypto
 from diembft.faults.registry import plant
-from diembft.judge.expected import Expect, expects_violation
+from diembft.judge.expected import NOT_VIOLATED, Expect, expects_violation, none_violated
 from diembft.shell import command_line
 from diembft.simulation.drawing import DrawnRun, draw_run
 from diembft.simulation.fuzz import FuzzResult, Reached, run_drawn
@@ -46,6 +46,8 @@ class FuzzTask(Struct, frozen=True):
     """The command that runs it, if not that of the seed."""
     called: str = ""
     """Its name, if not its number."""
+    expect: Expect | None = None
+    """What the command line says is to happen."""
 
     @property
     def name(self) -> str:
@@ -64,7 +66,7 @@ class FuzzTask(Struct, frozen=True):
         if self.again:
             return self.again
         words = ["diembft", "fuzz", "--seed", str(self.seed), "--index", str(self.index)]
-        return command_line([*words, *options.as_given(self.crypto, self.bugs)])
+        return command_line([*words, *options.as_given(self.crypto, self.bugs, self.expect)])
 
 
 class FuzzFailure(Struct, frozen=True):
@@ -142,9 +144,9 @@ def command(
     else:
         total = DEFAULT_COUNT if count is None and time_s is None else count
         indices = count_from() if total is None else range(total)
-        tasks = (FuzzTask(seed, number, bugs, crypto) for number in indices)
+        tasks = (FuzzTask(seed, number, bugs, crypto, expect=expect) for number in indices)
         report, stop = _search(seed, tasks, total, time_s, keep_going, jobs)
-        done = _Done(report, FuzzTask(seed, 0, bugs, crypto), expect, stop)
+        done = _Done(report, FuzzTask(seed, 0, bugs, crypto, expect=expect), expect, stop)
     if asked.shrinks and not done.stop:
         _tell_and_shrink(done, asked, files, as_json)
     else:
@@ -221,6 +223,14 @@ class _Done(NamedTuple):
         return bool(self.report.failures) == expects_violation(self.expect, self.task.bugs)
 
     @property
+    def shortfall(self) -> str:
+        """What was to be found and was not; "" if nothing."""
+        count = self.report.scenarios
+        if self.passed or self.report.failures or self.stop or not count:
+            return ""
+        return NOT_VIOLATED if self.single else none_violated(count)
+
+    @property
     def failed(self) -> FuzzTask | None:
         """The first scenario that failed."""
         failures = self.report.failures
@@ -228,11 +238,14 @@ class _Done(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self.report) | {"passed": self.passed and not self.stop} | self.stop.as_json()
+        told = {"passed": self.passed and not self.stop, "shortfall": self.shortfall}
+        return asdict(self.report) | told | self.stop.as_json()
 
 
 def _run_one(task: FuzzTask, expect: Expect | None, *, keep_trace: bool) -> _Done:
     """Run one scenario."""
+    again = " ".join([task.again, *options.as_given(options.DEFAULT_CRYPTO, (), expect)]) if task.again else ""
+    task = replace(task, again=again, expect=expect)
     began_s = perf_counter()
     result = run(replace(task, keep_trace=keep_trace))
     report = _nothing_yet(task.seed)
@@ -355,6 +368,8 @@ def _print(done: _Done, asked: fuzz_shrink.Asked) -> None:
         for violation in failure.violations:
             output.say(f"  {violation}")
         output.say(f"  again: {failure.replay}")
+    if done.shortfall:
+        output.say(done.shortfall)
     rate = f"{report.scenarios / report.real_s:.0f} a second, {report.events:,} events"
     output.say(
         Text.assemble(

@@ -16,7 +16,7 @@ from diembft.cli.parallel import results_of
 from diembft.cli.stopping import stoppable
 from diembft.cli.targets import Kind, Target, check_targets
 from diembft.crypto.interface import Crypto
-from diembft.judge.expected import Expect
+from diembft.judge.expected import NOT_VIOLATED, Expect
 from diembft.testcase.latency import Span
 from diembft.testcase.loader import find, load
 
@@ -122,7 +122,7 @@ def _print_one(run: CaseReport, runtime: Runtime) -> None:
     if verdict.passed and verdict.reasons and not expected:
         expected = ", violated as expected"
     elif not verdict.passed and not verdict.reasons and not expected:
-        expected = ": nothing is violated, and something should be"
+        expected = f": {NOT_VIOLATED}"
     output.say(Text.assemble(output.verdict_word(verdict.passed), f" {verdict.case}{expected}"))
     output.table(case_runs.columns(runtime), [case_runs.figures(run)])
     for reason in verdict.reasons:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import click
 
 from diembft.errors import InputError
-from diembft.files import not_written
+from diembft.files import STDIN, not_written
 
 _HEAD_BYTES = 4096
 """How much of a file tells what it is."""
@@ -55,6 +55,11 @@ def check_targets(*targets: Target, inputs: Sequence[Path | None] = ()) -> None:
     for option, path, kind in targets:
         if kind is Kind.CHECKPOINT and path is not None and _takes_anything(path):
             raise InputError(f"{option}: {path}: keeps nothing that a search could go on with: name a file")
+    for option, path, kind in targets:
+        if path == STDIN:
+            raise InputError(f"{option}: -: is what commands read: name a file, or /dev/stdout")
+        if kind is Kind.FOLDER and path is not None and _takes_anything(path):
+            raise InputError(f"{option}: {path}: is no folder")
     for option, path, kind in wanted:
         _check_place(option, path, kind)
         if any(given is not None and _same(path, given) for given in inputs):

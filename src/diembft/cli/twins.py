@@ -30,7 +30,7 @@ from diembft.twins.runs.oracles import ORACLES
 from diembft.twins.runs.record import Ending
 from diembft.twins.scenarios import scenario_files
 from diembft.twins.scenarios.scenario import DEFAULT_PROTOCOL, MODELS, Scenario
-from diembft.twins.scenarios.space import Space
+from diembft.twins.scenarios.space import MOST_DIGITS, Space
 from diembft.twins.scenarios.text import format_scenario
 
 DEFAULT_COUNT = 1000
@@ -107,6 +107,8 @@ def _ranged(*, first: int, count: int | None, seed: int | None, canonical: bool,
     options.check_bugs(shape["protocol"], shape["bugs"])
     shape["sets"] = options.sets_of(shape["sets"], shape["replicas"], shape["faulty"])
     space = Space(**shape)
+    if space.count >= 10**MOST_DIGITS:
+        raise InputError(f"--rounds: the space has a number of scenarios of more than {MOST_DIGITS:,} digits")
     left = max(0, space.count - first)
     return ScenarioRange(space, first, min(left, DEFAULT_COUNT if count is None else count), seed, canonical)
 

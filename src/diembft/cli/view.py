@@ -10,17 +10,19 @@ import click
 
 from diembft.cli import output
 from diembft.cli.targets import Kind, Target, check_targets
+from diembft.files import STDIN
 from diembft.pages.page import write_page
 from diembft.pages.plots import FORMATS, write_plot
 from diembft.pages.prepare import TraceFile, prepare
 from diembft.pages.results import read_results
 from diembft.protocols.interface import Crypto
-from diembft.trace.files import write_trace
+from diembft.trace.files import read_trace, write_trace
 from diembft.trace.records import Record
 from diembft.twins.runs.tracing import traced
 from diembft.twins.scenarios.scenario import Scenario
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+"""`-` is standard input."""
 
 html = click.option(
     "--html",
@@ -76,13 +78,13 @@ def read_rounds(context: click.Context, parameter: click.Parameter, value: str |
 )
 @click.option("--rounds", callback=read_rounds, metavar="FIRST-LAST", help="Show these rounds of a long trace.")
 def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
-    """Make a page that shows the run of a TRACE.
+    """Make a page that shows the run of a TRACE (`-`: standard input).
 
     The page is one file, to be opened in a browser, and needs no network. Of a trace that is too long for one page it
     shows the rounds around the first violation, or the first ones; --rounds asks for others.
     """
     check_targets(Target("--output", page, Kind.PAGE), inputs=[trace])
-    shown = prepare(TraceFile(trace), rounds)
+    shown = prepare(list(read_trace(trace)) if trace == STDIN else TraceFile(trace), rounds)
     write_page(page, shown)
     part = shown.window
     if not part.whole:
@@ -103,7 +105,7 @@ def view(trace: Path, page: Path, rounds: tuple[int, int] | None) -> int:
     help=f"The picture to write; its suffix says how: {', '.join(FORMATS)}.",
 )
 def plot(file: Path, picture: Path) -> int:
-    """Draw a chart of the results in FILE.
+    """Draw a chart of the results in FILE (`-`: standard input).
 
     Of a trace: commit latency over time, with the faults of the run. Of an exploration (twins explore --json): states
     in each level. Of a kill matrix (twins matrix --json): which oracle sees which planted bug, and after how much.

@@ -14,6 +14,14 @@ Expect: TypeAlias = Literal["violation", "none"]
 
 EXPECT: Final[tuple[Expect, ...]] = ("violation", "none")
 
+NOT_VIOLATED: Final = "nothing is violated, and something should be"
+"""Why what was expected to be violated fails."""
+
+
+def none_violated(count: int) -> str:
+    """The same of a sample or a search."""
+    return f"none of {count:,} scenarios is violated, and one at least should be"
+
 
 def expects_violation(expect: Expect | None, bugs: Collection[str]) -> bool:
     """Whether a violation is expected where these bugs are planted; None: nothing was said."""

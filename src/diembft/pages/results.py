@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -11,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from diembft.errors import InputError
-from diembft.trace.files import read_trace
+from diembft.files import reading, without_mark
+from diembft.trace.files import records_of
 from diembft.trace.records import (
     Accepted,
     Committed,
@@ -131,11 +133,11 @@ Plottable: TypeAlias = RunLatency | Exploration | KillMatrix
 def read_results(path: Path) -> Plottable:
     """What a file holds, told by its content. Raises InputError, naming file and field."""
     try:
-        with path.open("rb") as file:
-            beginning = file.read(200)
-            if b'"type":"header"' in beginning.replace(b" ", b""):
-                return run_latency(list(read_trace(path)))
-            value = msgspec.json.decode(beginning + file.read())
+        with reading(path) as file:
+            text = without_mark(file.read())
+        if b'"type":"header"' in text[:200].replace(b" ", b""):
+            return run_latency(list(records_of(io.BytesIO(text), path)))
+        value = msgspec.json.decode(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -56,15 +56,20 @@ def read_trace(path: str | Path) -> Iterator[Record]:
 
 
 def _read(path: Path) -> Iterator[Record]:
-    number = 0
     try:
         with reading(path) as lines:
-            for number, line in enumerate(lines, 1):
-                yield _decoded(path, number, without_mark(line) if number == 1 else line)
+            yield from records_of(lines, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:
         raise InputError(f"{str(path)!r}: cannot be read: no file has a name with a null character") from None
+
+
+def records_of(lines: Iterable[bytes], path: Path) -> Iterator[Record]:
+    """The records of a trace whose lines were read from `path`. Raises InputError, naming file and line."""
+    number = 0
+    for number, line in enumerate(lines, 1):
+        yield _decoded(path, number, without_mark(line) if number == 1 else line)
     if number == 0:
         raise InputError(f"{path}: the trace is empty")
 

@@ -7,6 +7,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
+from diembft.judge.expected import none_violated
 from diembft.twins.runs.oracles import ORACLES
 
 SHOWN_UNEXPECTED = 100
@@ -89,7 +90,7 @@ class CampaignSummary(Struct):
         if not any(map(self.judged, ORACLES)):
             return "no oracle could tell anything"
         if self.wanted and not self.violated:
-            return f"none of {self.scenarios:,} scenarios is violated, and one at least should be"
+            return none_violated(self.scenarios)
         return ""
 
     @property

@@ -24,6 +24,9 @@ from diembft.twins.scenarios.shuffle import Shuffle
 Digits: TypeAlias = tuple[int, ...]
 """The choices of a scenario's rounds, without the suffix."""
 
+MOST_DIGITS = 4000
+"""Of the number of scenarios: Python writes, and reads, not many more."""
+
 
 class Space(Shape, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
     """All scenarios of a shape; spaces of equal shapes are equal."""
