@@ -86,7 +86,7 @@ class TestARecordedCore:
         monkeypatch.setattr(deciding, "digest_here", lambda protocol: "ff" * 16)
         decision = explore(FEW)
         assert not decision.holds_for_any_length
-        assert "not a checked one (a worker runs other code than this process)" in decision.statement()
+        assert "not a checked one (a worker, or the search before a checkpoint, ran other code)" in decision.statement()
 
 
 @pytest.mark.usefixtures("edited")
