@@ -117,7 +117,10 @@ STATE: dict[type[Any], dict[str, list[Change]]] = {
         "last_sent": [put("last_sent", craft.timeout(50, 2, tc=craft.tc(49))), put("last_sent", None)],
         "_unsaved": [lambda replica, craft: replica._unsaved.append(BLOCK)],
     },
-    Tampered: {"leader_override": [put("leader_override", (1, 2))]},
+    Tampered: {
+        "leader_override": [put("leader_override", (1, 2))],
+        "duplicate_transactions": [put("duplicate_transactions", True)],
+    },
     Safety: {
         "highest_vote_round": [count("highest_vote_round")],
         "highest_qc_round": [count("highest_qc_round")],
