@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,7 +103,6 @@ def test_each_shell_has_a_script_that_asks(folder: Path, shell: str) -> None:
     assert "COMP_WORDS" in script
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes_by_its_script(folder: Path) -> None:
     """The script in a real bash, as after a press of the key at the end of `diembft run lo`."""
     (folder / "script").write_text(asked(folder, "bash_source", "", ""))
