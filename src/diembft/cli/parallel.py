@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
 from typing import TypeVar
 
 from diembft.cli import output
-from diembft.twins.campaigns.workers import AHEAD, Lasting, Processes
+from diembft.twins.campaigns.workers import AHEAD, Lasting, Processes, completed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,19 +32,5 @@ def results_of(
         for item in items:
             yield item, function(item)
         return
-    source = iter(items)
-    running: dict[Future[R], T] = {}
     with Lasting(lambda: Processes(jobs), jobs, output.say_worker_died) as executor:
-        while True:
-            for item in islice(source, jobs * AHEAD - len(running)):
-                running[executor.submit(function, item)] = item
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in [future for future in running if future in done]:
-                item = running.pop(future)
-                try:
-                    result = future.result()
-                except ChildProcessError as error:
-                    raise ChildProcessError(f"{error}: {named(item)}") from error
-                yield item, result
+        yield from completed(executor, function, items, jobs * AHEAD, named)

@@ -9,10 +9,9 @@ done; so an interrupted campaign goes on where the marks end, and a worker that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable
+from concurrent.futures import Executor
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +23,7 @@ from diembft.twins.campaigns.chunks import Chunk, Manner, execute_chunk
 from diembft.twins.campaigns.results_file import CampaignHeader, ResultsBook
 from diembft.twins.campaigns.sources import ScenarioRange, ScenarioSource
 from diembft.twins.campaigns.summary import CampaignSummary
+from diembft.twins.campaigns.workers import completed
 
 CHUNK = 200
 """How many scenarios a worker takes at once, unless said otherwise."""
@@ -83,8 +83,9 @@ def run_campaign(
             return Chunk(source.part(number * size, size), number * size, manner)
 
         with make_executor() as executor:
-            for number, lines in _completed(waiting, chunk_of, executor, workers * AHEAD):
-                book.add(number, lines)
+            chunks = map(chunk_of, waiting)
+            for done, lines in completed(executor, execute_chunk, chunks, workers * AHEAD, _in_words):
+                book.add(done.first // size, lines)
                 if watch is not None:
                     watch(_progress(book.summary, source.count, done_before, time.monotonic() - began))
     finally:
@@ -92,6 +93,10 @@ def run_campaign(
         book.summary.wanted = manner.sample and expects_violation(manner.expect, source.bugs)
         book.close()
     return book.summary
+
+
+def _in_words(chunk: Chunk) -> str:
+    return f"scenarios {chunk.first} to {chunk.first + chunk.source.count - 1}"
 
 
 def _head(source: ScenarioSource, manner: Manner, size: int) -> CampaignHeader:
@@ -111,25 +116,3 @@ def _progress(summary: CampaignSummary, total: int, before: int, seconds: float)
         rate,
         left / rate if rate > 0 else None,
     )
-
-
-def _completed(
-    numbers: Iterator[int], chunk_of: Callable[[int], Chunk], executor: Executor, at_once: int
-) -> Iterator[tuple[int, bytes]]:
-    """The lines of each chunk as it is done."""
-    running: dict[Future[bytes], int] = {}
-    while True:
-        for number in islice(numbers, at_once - len(running)):
-            running[executor.submit(execute_chunk, chunk_of(number))] = number
-        if not running:
-            return
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in [future for future in running if future in finished]:
-            number = running.pop(future)
-            try:
-                lines = future.result()
-            except ChildProcessError as error:
-                chunk = chunk_of(number)
-                last = chunk.first + chunk.source.count - 1
-                raise ChildProcessError(f"{error}: scenarios {chunk.first} to {last}") from error
-            yield number, lines

@@ -13,10 +13,19 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +35,7 @@ from diembft.errors import InputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 CONNECT_S = 10.0
 """How long to wait for a scheduler."""
@@ -46,6 +56,28 @@ _DASK_BREAKDOWNS = ("KilledWorker", "FutureCancelledError", "CommClosedError")
 def is_breakdown(error: Exception) -> bool:
     """Whether workers died, rather than that their work failed: in the words of the standard library, or of Dask."""
     return isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ in _DASK_BREAKDOWNS
+
+
+def completed(
+    executor: Executor, function: Callable[[T], R], items: Iterable[T], at_once: int, named: Callable[[T], str]
+) -> Iterator[tuple[T, R]]:
+    """Each item with the function's result for it as soon as it is done; items are taken as they are needed, at most so
+    many at once. A ChildProcessError says which item it is about, `named`."""
+    source = iter(items)
+    running: dict[Future[R], T] = {}
+    while True:
+        for item in islice(source, at_once - len(running)):
+            running[executor.submit(function, item)] = item
+        if not running:
+            return
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in [future for future in running if future in done]:
+            item = running.pop(future)
+            try:
+                result = future.result()
+            except ChildProcessError as error:
+                raise ChildProcessError(f"{error}: {named(item)}") from error
+            yield item, result
 
 
 class Inline(Executor):
