@@ -64,7 +64,7 @@ finish() {
     pids=()
 }
 
-echo "== takes about six minutes on two quiet cores; setting up, the first time, a minute or two more"
+echo "== takes about twelve minutes on two cores; setting up, the first time, a minute or two more"
 setup || {
     echo "run_tests.sh: setting up .venv failed" >&2
     exit 1
