@@ -127,10 +127,13 @@ def _node(
     tree.nodes = {root.block.id: root}
     if IN_DOUBT in view.blocks or view.wanted or view.incomplete or view.sent:
         return None
-    for rank in (view.high_qc, max(view.proposal_qc, 0), *holds):
+    needed = (view.high_qc, max(view.proposal_qc, 0))
+    for rank in (*needed, *holds):
         path = blocks.path(blocks.named[rank])
         if path and path[: len(committed)] != committed[: len(path)]:
-            return None
+            if rank in needed:
+                return None
+            continue  # what conflicts with what it has committed, it has dropped
         tree.nodes.update({one.block.id: one for one in path[len(committed) :]})
     tree.high_qc = blocks.qc(view.high_qc)
     tree.high_commit_qc = blocks.qc(view.high_commit)

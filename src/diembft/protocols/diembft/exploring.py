@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from diembft.consensus.block_tree import BlockTree
 from diembft.consensus.config import Config
 from diembft.consensus.effects import Checkpoint, Persist, SafetyRecord
 from diembft.consensus.recovery import Recovered
@@ -149,8 +150,8 @@ class DiemBftKeys(StateKeys):
         """
         replica: Replica = state.replica
         tree, safety, pacemaker = replica.tree, replica.safety, replica.pacemaker
-        certified = self._certified
-        latest = max(round_, pacemaker.current_round)
+        if not self.rules.crashes:
+            self._forget_dead(tree, max(round_, pacemaker.current_round))
         return (
             replica.mempool.state_key(),
             pacemaker.current_round,
@@ -158,7 +159,7 @@ class DiemBftKeys(StateKeys):
             tree.high_qc.vote_info.id,
             tree.high_commit_qc.vote_info.id,
             tree.root.block.id,
-            frozenset([id_ for id_, node in tree.nodes.items() if id_ in certified or node.block.round >= latest]),
+            frozenset(tree.nodes),
             pacemaker.last_round_tc and pacemaker.last_round_tc.round,
             tc_high(pacemaker.tc_for(tree.high_qc)),
             tuple([message.block.id for message in replica.proposals.values()]),
@@ -167,6 +168,24 @@ class DiemBftKeys(StateKeys):
             (state.durable, safety.state_key(), replica.last_sent) if self.rules.crashes else None,
             state.signed if self.rules.crashes else state.signed.since(round_ - 1),
         )
+
+    def _forget_dead(self, tree: BlockTree, latest: int) -> None:
+        """Take away the blocks of rounds before `latest` that nobody certified, here or in any state met so far.
+
+        It does not do to leave them out of the tuple alone: equal tuples become one node, for good, and what nobody
+        has certified so far may be certified in another state, by then at a node that has the block and at one that
+        has not. So a node has no such block any more: should it need one, it asks for it, as one would that never
+        had it.
+        """
+        nodes, certified = tree.nodes, self._certified
+        living = {tree.root.block.id}
+        for id_, node in nodes.items():
+            if node.block.round >= latest or id_ in certified:
+                while id_ in nodes and id_ not in living:
+                    living.add(id_)
+                    id_ = nodes[id_].block.qc.vote_info.id
+        for id_ in [id_ for id_ in nodes if id_ not in living]:
+            del nodes[id_]
 
     @override
     def exact(self, state: NodeState) -> Hashable:
