@@ -25,6 +25,7 @@ EXECUTED = (
     "docs/cores.md",
     "docs/exhaustion.md",
     "docs/exhaustion_key.md",
+    "docs/explored_mutants.md",
     "docs/judge.md",
     "docs/pages.md",
     "docs/protocol.md",
