@@ -318,13 +318,20 @@ def test_so_it_is_where_the_interpreter_ends(pipe: str, status: int) -> None:
 
 @contextmanager
 def full_disk(limit: int = 64) -> Iterator[None]:
-    """No file may be longer; a disk that is full fails in the same way, but for the words."""
+    """No file may be longer; a disk that is full fails in the same way, but for the words.
+
+    What Python compiles meanwhile is not kept: it would be cut off at the limit, without an error, and whoever imports
+    the module later could not.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "dont_write_bytecode", True)
+        patched.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(("command", "written"), WRITING, ids=named)
