@@ -118,8 +118,8 @@ def test_a_counterexample_is_executed_to_the_same_violation(question: Question, 
 @pytest.mark.parametrize(
     ("bugs", "path"),
     [
-        (("gap_commit",), (0, 52, 312, 76, 324)),  # 4 rounds, after 314 states
-        (("ignore_tc_high_qc", "stale_leader"), (0, 2, 56, 96, 336, 336, 12)),  # 6 rounds, after 2,277 states
+        (("gap_commit",), (0, 52, 312, 76, 324)),  # 4 rounds, after 188 states
+        (("ignore_tc_high_qc", "stale_leader"), (0, 2, 56, 96, 336, 336, 12)),  # 6 rounds, after 3,337 states
     ],
 )
 def test_what_a_long_search_found_is_executed_to_the_same_violation(bugs: tuple[str, ...], path: ChoicePath) -> None:
