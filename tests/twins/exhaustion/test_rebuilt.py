@@ -71,7 +71,7 @@ def test_a_node_forgets_what_nobody_certified() -> None:
     engine = BARRIER.engine()
     craft = Craft(Config(n=4, chain_id=CHAIN_ID))
     first, dead = craft.block(1), craft.block(1, payload=(craft.request(),))
-    second = craft.block(2, craft.qc(first))
+    second = craft.block(3, craft.qc(first))  # commits nothing: that alone would prune the tree
     keys = []
     for blocks in ((first, second), (first, dead, second)):
         replica = craft.replica(0)
@@ -79,7 +79,8 @@ def test_a_node_forgets_what_nobody_certified() -> None:
             replica.tree.insert(replica.tree.execute(block))
         replica.process_certificate_qc(craft.qc(second))
         engine._keys.settle(replica, settles=True)
-        keys.append(engine._keys.raw(3, NodeState(replica, (), None, NOTHING_SIGNED)))
+        assert (dead.id in replica.tree.nodes) == (dead in blocks), "it is there until then"
+        keys.append(engine._keys.raw(4, NodeState(replica, (), None, NOTHING_SIGNED)))
         assert list(replica.tree.nodes)[-2:] == [first.id, second.id], "an ancestor of what lives stays"
         assert dead.id not in replica.tree.nodes
     assert keys[0] == keys[1]
